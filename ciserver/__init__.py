@@ -1,0 +1,3 @@
+"""ciserver: a push becomes an evaluation, the evaluation becomes builds, builds tell."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,35 @@
+"""A message that must leave the house, and the tries made to deliver it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ciserver.model.event import BuildFinished
+from ciserver.model.status import DeliveryStatus
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event for one trigger. `id` is stable over all tries: the receiver's idempotency key."""
+
+    id: str
+    action: str  # the trigger's name: email, webhook
+    target: str  # whom it goes to, for people to read
+    options: dict[str, Any]
+    event: BuildFinished
+    status: DeliveryStatus
+    tries: int
+    due_at: datetime
+    created_at: datetime
+    sent_at: datetime | None
+    detail: str  # what the last try said
+
+
+@dataclass(frozen=True)
+class DeliveryTry:
+    delivery_id: str
+    number: int
+    at: datetime
+    ok: bool
+    detail: str
+    duration_seconds: float

@@ -1,0 +1,87 @@
+"""What has happened, in the past tense, as triggers are told of it.
+
+An event is a frozen value that says everything a trigger may need, so that a delivery made hours
+later still tells what was true then. `to_json` and `from_json` are exact inverses: events wait in
+the outbox as text.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from ciserver.model.status import BuildStatus
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    name: str
+    status: str
+    log_url: str
+
+
+@dataclass(frozen=True)
+class BuildFinished:
+    """One attempt of a build reached its end."""
+
+    build_id: int
+    attempt: int
+    number: int
+    project: str
+    jobset: str
+    job: str
+    system: str
+    image: str
+    status: str
+    reason: str
+    detail: str
+    previous_status: str  # of the same job and ref; empty when this is the first
+    kind: str
+    ref: str
+    revision: str
+    subject: str
+    author: str
+    requested_by: str
+    canceled_by: str
+    queued_at: str  # ISO 8601, UTC
+    started_at: str
+    finished_at: str
+    duration_seconds: float
+    url: str
+    evaluation_url: str
+    steps: tuple[StepSummary, ...] = ()
+
+    type = "build.finished"
+
+    @property
+    def is_good(self) -> bool:
+        return BuildStatus(self.status).is_good
+
+    @property
+    def is_change(self) -> bool:
+        """Good and bad changed places; the first result counts as a change when it is bad."""
+        if not self.previous_status:
+            return not self.is_good
+        return BuildStatus(self.previous_status).is_good != self.is_good
+
+    def meets(self, condition: str) -> bool:
+        """Whether a trigger with this condition wants to hear of it."""
+        return {
+            "always": True,
+            "success": self.is_good,
+            "failure": not self.is_good,
+            "change": self.is_change,
+        }[condition]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "BuildFinished":
+        values: dict[str, Any] = json.loads(text)
+        values["steps"] = tuple(StepSummary(**one) for one in values["steps"])
+        return cls(**values)
+
+
+def stamp(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""

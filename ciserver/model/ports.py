@@ -1,0 +1,78 @@
+"""The seams of the house: each has at least two real implementations."""
+
+from datetime import datetime
+from typing import IO, ClassVar, Protocol
+
+from ciserver.model.build import BuildResult, Lease, Offer, StepResult, Work
+from ciserver.model.delivery import Delivery
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time as an aware datetime in UTC."""
+
+
+class Bell(Protocol):
+    """Wakes whoever waits for work. Ringing is cheap, may be done too often, and never blocks."""
+
+    def ring(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Runs queued builds somewhere. The queue itself is in the store; an engine is told to look."""
+
+    def ring(self) -> None:
+        """Say that the queue has work. May be called too often; returns at once."""
+
+    def stop(self, build_id: int) -> None:
+        """Ask for cancellation at once. No effect when the build is not running here."""
+
+
+class Reporter(Protocol):
+    """What a worker tells the server about the one attempt it runs.
+
+    Every method that takes a lease raises LeaseLost when the attempt no longer owns its build; the
+    worker then stops quietly. All calls may be repeated with the same arguments.
+    """
+
+    def claim(self, offer: Offer) -> Work | None:
+        """Take the best queued build for this worker; None when nothing is to be done.
+        The attempt's setup step (number 0) is running when this returns.
+        """
+
+    def renew(self, lease: Lease) -> bool:
+        """Keep the lease. True when somebody asked for cancellation."""
+
+    def advance(
+        self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
+    ) -> None:
+        """Step `done` ended; step `starting` (if any) begins. One commit."""
+
+    def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
+        """Add bytes to a step's log at `offset`. Once it returns the bytes outlive any process."""
+
+    def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
+        """Keep a file; `path` as the recipe states it."""
+
+    def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
+        """The attempt ended. `steps` are the ends not yet told. Nothing may follow."""
+
+    def give_back(self, lease: Lease, detail: str) -> None:
+        """Infrastructure failed before the job could be judged: queue it again or, when it was
+        tried often enough, end it as errored.
+        """
+
+
+class Trigger(Protocol):
+    """Tells one event to one target.
+
+    `deliver` is a pure translation plus one send. It returns a short text for the delivery log, or
+    raises RemoteFailure, which says whether another try may help.
+    """
+
+    action: ClassVar[str]
+
+    def deliver(self, delivery: Delivery) -> str: ...
+
+
+TriggerTable = dict[str, Trigger]

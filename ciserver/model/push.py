@@ -1,0 +1,72 @@
+"""What every door turns its payload into, and what became of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+ZERO = "0" * 40
+
+
+@dataclass(frozen=True)
+class RefChange:
+    """One ref moved from `old` to `new`; all-zero ids mean created and deleted."""
+
+    ref: str
+    old: str
+    new: str
+
+    @property
+    def is_deletion(self) -> bool:
+        return not self.new.strip("0")
+
+    @property
+    def is_creation(self) -> bool:
+        return not self.old.strip("0")
+
+    @property
+    def is_tag(self) -> bool:
+        return self.ref.startswith("refs/tags/")
+
+
+@dataclass(frozen=True)
+class Push:
+    """One push to one repository, as told by a hook.
+
+    `repositories` are all names the payload has for the repository (https, ssh, path); empty means
+    that the door is bound to one. `options` are the `git push -o` options, in order. `pusher` is a
+    name to show: never a proof of identity.
+    """
+
+    changes: tuple[RefChange, ...]
+    repositories: tuple[str, ...] = ()
+    pusher: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Received:
+    """A push at the door: which project, through which door, under which delivery id."""
+
+    project: str
+    door: str  # generic, github, gitea, gitlab
+    delivery_id: str
+    body_sha256: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class RequestedEvaluation:
+    id: int
+    jobset: str
+    ref: str
+
+
+@dataclass(frozen=True)
+class PushOutcome:
+    """What became of a push: evaluations were requested, or `ignored` says why not.
+    The same delivery always gets the same outcome.
+    """
+
+    id: int
+    evaluations: tuple[RequestedEvaluation, ...] = ()
+    ignored: str = ""
+    notes: tuple[str, ...] = field(default=())
