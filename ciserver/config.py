@@ -1,0 +1,179 @@
+"""The configuration: one TOML file, read once, every key with a default good for one machine.
+
+What a project's owner changes (jobsets, triggers, schedules) is data or recipe text, never here.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ciserver.model.errors import BadConfiguration, Complaint
+
+_STRICT = ConfigDict(extra="forbid", strict=False)
+_SECRETS = {"smtp.password": "CISERVER_SMTP_PASSWORD"}
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Server:
+    """The HTTP server."""
+
+    listen: str = "127.0.0.1:8080"  # HOST:PORT
+    base_url: str = ""  # how people reach this server; empty: http://LISTEN
+    name: str = "ciserver"  # shown in titles and mails
+    threads: int = 128  # open requests at once
+    followers: int = 100  # live log readers at once; more are answered 503
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Builds:
+    """How builds run on this machine."""
+
+    slots: int = 0  # builds at once; 0: one a processor
+    sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"  # auto never falls back to plain
+    user: str = "nobody"  # whom builds run as when the server runs as root
+    readable: tuple[Path, ...] = ()  # more host directories that sandboxed builds may read
+    work_directory: Path | None = None  # default: DATA/work; a tmpfs is faster
+    timeout_minutes: float = 240  # where the recipe says nothing
+    silence_minutes: float = 0  # 0: no limit
+    log_limit_mb: int = 1024  # of one build
+    retries: int = 2  # after a lost worker
+    drain_seconds: float = 60  # how long a stopping server lets builds finish
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Git:
+    """Which repository addresses are allowed, and how long a fetch may take."""
+
+    local_roots: tuple[Path, ...] = ()  # repositories beneath these may be named by recipes
+    allow_http: bool = False
+    allow_git: bool = False  # the unencrypted git:// protocol
+    timeout_seconds: float = 600
+    known_hosts: Path | None = None  # ssh host keys; default: the user's own file
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Smtp:
+    """The mail server; without a host no mail is sent and deliveries say so."""
+
+    host: str = ""
+    port: int = 25
+    username: str = ""
+    password: str = field(default="", repr=False)  # or CISERVER_SMTP_PASSWORD, or password_file
+    password_file: Path | None = None
+    security: Literal["none", "starttls", "tls"] = "none"
+    from_address: str = "ciserver@localhost"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Outgoing:
+    """Where webhooks may go beside the public internet."""
+
+    allow: tuple[str, ...] = ()  # host names, addresses or networks, such as 10.1.0.0/16
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Log:
+    """The server's own log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Settings:
+    server: Server = field(default_factory=Server)
+    builds: Builds = field(default_factory=Builds)
+    git: Git = field(default_factory=Git)
+    smtp: Smtp = field(default_factory=Smtp)
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    log: Log = field(default_factory=Log)
+
+
+def load(path: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file (none: all defaults) and the secrets of the environment.
+
+    Raises BadConfiguration naming every fault: unknown keys with the nearest known one, values of
+    the wrong type, files that cannot be read.
+    """
+    written = _parse(path) if path else {}
+    for key, variable in _SECRETS.items():
+        section, name = key.split(".")
+        if variable in environ and isinstance(written.get(section, {}), dict):
+            written.setdefault(section, {})[name] = environ[variable]
+    try:
+        settings = TypeAdapter(Settings).validate_python(written)
+    except ValidationError as error:
+        raise BadConfiguration(
+            f"the configuration {path or ''} cannot be used".replace("  ", " "),
+            complaints=[_complaint(one, str(path or "")) for one in error.errors()],
+            hint="see the table of settings in the README",
+        ) from None
+    return _with_secret_files(settings)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadConfiguration(
+            f"the configuration {path} cannot be read: {error}", hint="it must be a TOML file"
+        ) from error
+
+
+def _complaint(error: Any, file: str) -> Complaint:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "unexpected_keyword_argument":
+        near = difflib.get_close_matches(str(error["loc"][-1]), _known(error["loc"][:-1]), 1)
+        return Complaint(
+            where, "unknown key" + (f"; did you mean {near[0]}?" if near else ""), file
+        )
+    return Complaint(where, error["msg"].lower(), file)
+
+
+def _known(section: tuple[Any, ...]) -> list[str]:
+    table: Any = Settings
+    for name in section:
+        table = get_type_hints(table).get(str(name))
+        if table is None or not is_dataclass(table):
+            return []
+    return [one.name for one in fields(table)]
+
+
+def _with_secret_files(settings: Settings) -> Settings:
+    path = settings.smtp.password_file
+    if path is None:
+        return settings
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\n")
+    except OSError as error:
+        raise BadConfiguration(
+            f"smtp.password_file cannot be read: {error}", hint="check its path and its mode"
+        ) from error
+    return replace(settings, smtp=replace(settings.smtp, password=password))
+
+
+def effective(settings: Settings) -> dict[str, dict[str, str]]:
+    """Every setting in force, section by section, with secrets hidden."""
+    shown: dict[str, dict[str, str]] = {}
+    for section in fields(settings):
+        values = getattr(settings, section.name)
+        shown[section.name] = {
+            one.name: _show(f"{section.name}.{one.name}", getattr(values, one.name))
+            for one in fields(values)
+        }
+    return shown
+
+
+def _show(key: str, value: Any) -> str:
+    if key in _SECRETS and value:
+        return "(hidden)"
+    if isinstance(value, tuple):
+        return ", ".join(str(one) for one in value) or "(none)"
+    return str(value) if value not in {"", None} else "(none)"

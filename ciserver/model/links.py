@@ -1,0 +1,32 @@
+"""The addresses of our own pages, as mails, answers and logs name them."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class Links:
+    """`base` has no trailing slash."""
+
+    base: str
+
+    def home(self) -> str:
+        return f"{self.base}/"
+
+    def project(self, name: str) -> str:
+        return f"{self.base}/project/{quote(name, safe='')}"
+
+    def evaluation(self, evaluation_id: int) -> str:
+        return f"{self.base}/eval/{evaluation_id}"
+
+    def build(self, build_id: int) -> str:
+        return f"{self.base}/build/{build_id}"
+
+    def log(self, build_id: int, attempt: int, step: str) -> str:
+        return f"{self.base}/build/{build_id}/log/{quote(step, safe='')}?attempt={attempt}"
+
+    def sign_in(self, token: str) -> str:
+        return f"{self.base}/welcome/{token}"
+
+    def hook(self, door: str, project: str) -> str:
+        return f"{self.base}/hooks/{door}/{quote(project, safe='')}"

@@ -1,0 +1,111 @@
+"""Opens the database and keeps the one-writer rule.
+
+SQLite takes one writer at a time. Writers of this process queue at a lock, which is fair and cheap,
+instead of at the file, which is neither; writers of other processes wait at the file.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peewee
+from playhouse.migrations import Runner
+
+from ciserver.model.errors import Busy
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_SECONDS = 10
+Row = Mapping[str, Any]
+
+
+class Database:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = threading.RLock()
+        self._peewee: Any = peewee.SqliteDatabase(
+            str(path),
+            pragmas={
+                "journal_mode": "wal",
+                # A row that was promised (202) survives a power cut.
+                "synchronous": "full",
+                "foreign_keys": 1,
+                "cache_size": -2_000,
+                "wal_autocheckpoint": 2_000,
+                "journal_size_limit": 16 * 1024 * 1024,
+            },
+            timeout=_BUSY_SECONDS,
+            lock_type="immediate",
+        )
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; returns the names of the migrations that were applied."""
+        with self._writer, self._peewee.connection_context():
+            applied: list[str] = Runner(self._peewee, str(MIGRATIONS)).up()
+        return applied
+
+    def pending_migrations(self) -> list[str]:
+        status = Runner(self._peewee, str(MIGRATIONS)).status()
+        return [one.name for one in status if not one.applied]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. May be nested; the outermost one commits. Raises Busy when another
+        process holds the database for too long.
+        """
+        with self._writer:
+            try:
+                with self._peewee.atomic():
+                    yield
+            except peewee.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                raise Busy(
+                    "the database is held by another process", hint="try again in a moment"
+                ) from error
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call back once the transaction under way is durable; at once when there is none."""
+        self._peewee.after_commit(callback)
+
+    def rows(self, query: Any) -> list[dict[str, Any]]:
+        """All rows of a query as plain dictionaries."""
+        return list(query.dicts().execute(self._peewee))
+
+    def row(self, query: Any) -> dict[str, Any] | None:
+        return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
+
+    def scalar(self, query: Any) -> Any:
+        return query.scalar(self._peewee)
+
+    def insert(self, query: Any) -> int:
+        """Run an INSERT and return the new id."""
+        return int(query.execute(self._peewee) or 0)
+
+    def change(self, query: Any) -> int:
+        """Run an UPDATE or DELETE and return how many rows it touched."""
+        return int(query.execute(self._peewee))
+
+    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Run a hand-written statement of a hot path; returns the cursor."""
+        return self._peewee.execute_sql(statement, parameters)
+
+    def explain(self, statement: str, parameters: Sequence[Any] = ()) -> str:
+        """The query plan as text; for tests that hold an index to its promise."""
+        return "\n".join(row[3] for row in self.sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    def tables(self) -> dict[str, str]:
+        """Every table and index with the statement that makes it."""
+        found = self.sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return dict(found.fetchall())
+
+    def create(self, models: Sequence[Any]) -> None:
+        """Make tables straight from their classes; migrations do this for real databases."""
+        with self._peewee.bind_ctx(models):
+            self._peewee.create_tables(models)
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        if not self._peewee.is_closed():
+            self._peewee.close()

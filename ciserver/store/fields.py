@@ -1,0 +1,29 @@
+"""How values that databases do not agree on are stored."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import peewee
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(stored: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=stored)
+
+
+class MomentField(peewee.BigIntegerField):
+    """An aware datetime, stored as microseconds since 1970 in UTC: exact, ordered, and the same
+    on every database.
+    """
+
+    def db_value(self, value: datetime | None) -> int | None:
+        return None if value is None else to_microseconds(value)
+
+    def python_value(self, value: Any) -> datetime | None:
+        return None if value is None else from_microseconds(value)

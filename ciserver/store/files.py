@@ -1,0 +1,93 @@
+"""Logs and products on disk. The only place that makes a path beneath the data directory."""
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+_CHUNK = 1024 * 1024
+
+
+class Files:
+    """Logs are one append-only file a step; products are stored by SHA-256, equal ones once."""
+
+    def __init__(self, root: Path) -> None:
+        self._logs = root / "logs"
+        self._products = root / "products"
+        for directory in (self._logs, self._products):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._made: set[Path] = set()
+
+    def log_path(self, build_id: int, attempt: int, step: int) -> Path:
+        # No directory a build: making one costs more than a file in a shared one.
+        return self._logs / str(build_id // 1000) / f"{build_id}.{attempt}.{step}.log"
+
+    def write_log(self, build_id: int, attempt: int, step: int, offset: int, chunk: bytes) -> None:
+        """Put bytes at an offset; the same bytes at the same offset again change nothing."""
+        path = self.log_path(build_id, attempt, step)
+        self._make(path.parent)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            rest = memoryview(chunk)
+            while rest:
+                written = os.pwrite(handle, rest, offset)
+                rest, offset = rest[written:], offset + written
+        finally:
+            os.close(handle)
+
+    def log_size(self, build_id: int, attempt: int, step: int) -> int:
+        try:
+            return self.log_path(build_id, attempt, step).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read_log(self, build_id: int, attempt: int, step: int, offset: int, limit: int) -> bytes:
+        try:
+            handle = os.open(self.log_path(build_id, attempt, step), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        try:
+            return os.pread(handle, limit, offset)
+        finally:
+            os.close(handle)
+
+    def open_log(self, build_id: int, attempt: int, step: int) -> IO[bytes]:
+        """The log as a file; raises FileNotFoundError when nothing was written."""
+        return self.log_path(build_id, attempt, step).open("rb")
+
+    def keep_product(self, content: IO[bytes]) -> tuple[str, int]:
+        """Store a file; answers its SHA-256 and size. Durable before it answers."""
+        digest, size = hashlib.sha256(), 0
+        spool = self._products / f".incoming-{secrets.token_hex(8)}"
+        try:
+            with spool.open("xb") as file:
+                while chunk := content.read(_CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            path = self._product_path(digest.hexdigest())
+            self._make(path.parent)
+            spool.replace(path)
+        except BaseException:
+            spool.unlink(missing_ok=True)
+            raise
+        return digest.hexdigest(), size
+
+    def open_product(self, sha256: str) -> IO[bytes]:
+        return self._product_path(sha256).open("rb")
+
+    def remove_spool(self) -> None:
+        """At start: what a killed server was receiving is of no use."""
+        for path in self._products.glob(".incoming-*"):
+            path.unlink(missing_ok=True)
+
+    def _product_path(self, sha256: str) -> Path:
+        return self._products / sha256[:2] / sha256
+
+    def _make(self, directory: Path) -> None:
+        if directory not in self._made:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            self._made.add(directory)

@@ -1,0 +1,188 @@
+"""The outbox: what must leave the house waits here, written with the fact that caused it."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from ciserver.model.delivery import Delivery, DeliveryTry
+from ciserver.model.errors import NotFound
+from ciserver.model.event import BuildFinished
+from ciserver.model.status import DeliveryStatus
+from ciserver.store import tables as t
+from ciserver.store.database import Database
+
+
+class Outbox:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add_once(
+        self,
+        delivery_id: str,
+        *,
+        dedupe_key: str,
+        action: str,
+        target: str,
+        options: Mapping[str, Any],
+        event: BuildFinished,
+        now: datetime,
+    ) -> None:
+        """Write a delivery, unless one with this key is there."""
+        self._db.insert(
+            t.Delivery.insert(
+                id=delivery_id,
+                build=event.build_id,
+                attempt=event.attempt,
+                dedupe_key=dedupe_key,
+                action=action,
+                target=target,
+                options=json.dumps(dict(options)),
+                event=event.to_json(),
+                status=DeliveryStatus.PENDING,
+                due_at=now,
+                created_at=now,
+            )
+            .on_conflict_ignore()
+            .as_rowcount()
+        )
+
+    def claim(self, now: datetime, until: datetime) -> Delivery | None:
+        """Take the delivery that is due longest; nobody else gets it before `until`."""
+        row = self._db.row(
+            t.Delivery.select()
+            .where(
+                t.Delivery.status == "pending",
+                t.Delivery.due_at <= now,
+                t.Delivery.claimed_until.is_null() | (t.Delivery.claimed_until < now),
+            )
+            .order_by(t.Delivery.due_at)
+        )
+        if row is None:
+            return None
+        self._db.change(t.Delivery.update(claimed_until=until).where(t.Delivery.id == row["id"]))
+        return _delivery(row)
+
+    def release_all(self) -> int:
+        """At start: what a killed server was sending is due again at once."""
+        return self._db.change(
+            t.Delivery.update(claimed_until=None).where(
+                t.Delivery.status == "pending", t.Delivery.claimed_until.is_null(is_null=False)
+            )
+        )
+
+    def next_due(self) -> datetime | None:
+        """When the next delivery that nobody is sending is due."""
+        row = self._db.row(
+            t.Delivery.select(t.Delivery.due_at)
+            .where(t.Delivery.status == "pending", t.Delivery.claimed_until.is_null())
+            .order_by(t.Delivery.due_at)
+        )
+        return row["due_at"] if row else None
+
+    def settle(
+        self,
+        tried: DeliveryTry,
+        *,
+        status: DeliveryStatus,
+        due_at: datetime | None = None,
+    ) -> None:
+        """Write down one try and what it means for the delivery."""
+        changes: dict[str, Any] = {
+            "status": status,
+            "tries": tried.number,
+            "detail": tried.detail,
+            "claimed_until": None,
+        }
+        if due_at is not None:
+            changes["due_at"] = due_at
+        if status is DeliveryStatus.SENT:
+            changes["sent_at"] = tried.at
+        self._db.change(t.Delivery.update(**changes).where(t.Delivery.id == tried.delivery_id))
+        self._db.insert(
+            t.DeliveryTry.insert(
+                delivery=tried.delivery_id,
+                number=tried.number,
+                at=tried.at,
+                ok=tried.ok,
+                detail=tried.detail,
+                duration_seconds=tried.duration_seconds,
+            ).as_rowcount()
+        )
+
+    def resend(self, delivery_id: str, now: datetime) -> None:
+        """Due again at once, whatever became of it; the id stays."""
+        self._db.change(
+            t.Delivery.update(status=DeliveryStatus.PENDING, due_at=now, claimed_until=None).where(
+                t.Delivery.id == delivery_id
+            )
+        )
+
+    def get(self, delivery_id: str) -> Delivery:
+        row = self._db.row(t.Delivery.select().where(t.Delivery.id == delivery_id))
+        if row is None:
+            raise NotFound(
+                f"there is no delivery {delivery_id}", hint="see: ciserver delivery list"
+            )
+        return _delivery(row)
+
+    def list_newest(self, limit: int) -> tuple[Delivery, ...]:
+        rows = self._db.rows(
+            t.Delivery.select()
+            .order_by(t.Delivery.created_at.desc(), t.Delivery.id.desc())
+            .limit(limit)
+        )
+        return tuple(_delivery(row) for row in rows)
+
+    def list_of_build(self, build_id: int) -> tuple[Delivery, ...]:
+        rows = self._db.rows(
+            t.Delivery.select()
+            .where(t.Delivery.build == build_id)
+            .order_by(t.Delivery.created_at, t.Delivery.id)
+        )
+        return tuple(_delivery(row) for row in rows)
+
+    def list_tries(self, delivery_id: str) -> tuple[DeliveryTry, ...]:
+        rows = self._db.rows(
+            t.DeliveryTry.select()
+            .where(t.DeliveryTry.delivery == delivery_id)
+            .order_by(t.DeliveryTry.number)
+        )
+        return tuple(
+            DeliveryTry(
+                row["delivery"],
+                row["number"],
+                row["at"],
+                bool(row["ok"]),
+                row["detail"],
+                row["duration_seconds"],
+            )
+            for row in rows
+        )
+
+    def count_pending(self) -> int:
+        return int(
+            self._db.scalar(
+                t.Delivery.select(peewee.fn.COUNT(t.Delivery.id)).where(
+                    t.Delivery.status == "pending"
+                )
+            )
+        )
+
+
+def _delivery(row: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        action=row["action"],
+        target=row["target"],
+        options=json.loads(row["options"]),
+        event=BuildFinished.from_json(row["event"]),
+        status=DeliveryStatus(row["status"]),
+        tries=row["tries"],
+        due_at=row["due_at"],
+        created_at=row["created_at"],
+        sent_at=row["sent_at"],
+        detail=row["detail"],
+    )
