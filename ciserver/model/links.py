@@ -30,3 +30,6 @@ class Links:
 
     def hook(self, door: str, project: str) -> str:
         return f"{self.base}/hooks/{door}/{quote(project, safe='')}"
+
+    def product(self, build_id: int, product_id: int, name: str) -> str:
+        return f"{self.base}/build/{build_id}/product/{product_id}/{quote(name, safe='')}"

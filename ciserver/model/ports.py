@@ -1,5 +1,6 @@
 """The seams of the house: each has at least two real implementations."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, ClassVar, Protocol
 
@@ -12,10 +13,14 @@ class Clock(Protocol):
         """The time as an aware datetime in UTC."""
 
 
-class Bell(Protocol):
-    """Wakes whoever waits for work. Ringing is cheap, may be done too often, and never blocks."""
+@dataclass(frozen=True)
+class EngineState:
+    """What an engine can do right now; `paused` says why it takes no builds."""
 
-    def ring(self) -> None: ...
+    systems: tuple[str, ...]
+    slots: int
+    busy: int
+    paused: str = ""
 
 
 class Engine(Protocol):
@@ -26,6 +31,8 @@ class Engine(Protocol):
 
     def stop(self, build_id: int) -> None:
         """Ask for cancellation at once. No effect when the build is not running here."""
+
+    def state(self) -> EngineState: ...
 
 
 class Reporter(Protocol):
@@ -73,6 +80,3 @@ class Trigger(Protocol):
     action: ClassVar[str]
 
     def deliver(self, delivery: Delivery) -> str: ...
-
-
-TriggerTable = dict[str, Trigger]

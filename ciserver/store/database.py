@@ -52,18 +52,17 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. May be nested; the outermost one commits. Raises Busy when another
-        process holds the database for too long.
+        process holds the database for too long, or its disk takes no more.
         """
         with self._writer:
             try:
                 with self._peewee.atomic():
                     yield
             except peewee.OperationalError as error:
-                if "locked" not in str(error):
+                busy = _busy(error)
+                if busy is None:
                     raise
-                raise Busy(
-                    "the database is held by another process", hint="try again in a moment"
-                ) from error
+                raise busy from error
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once the transaction under way is durable; at once when there is none."""
@@ -109,3 +108,13 @@ class Database:
         """Close this thread's connection."""
         if not self._peewee.is_closed():
             self._peewee.close()
+
+
+def _busy(error: peewee.OperationalError) -> Busy | None:
+    """The refusal for a state of the database that passes; None for other errors."""
+    said = str(error)
+    if "locked" in said:
+        return Busy("the database is held by another process", hint="try again in a moment")
+    if "full" in said or "disk I/O" in said or "readonly" in said:
+        return Busy(f"the database cannot be written ({said})", hint="make room on its disk")
+    return None

@@ -1,0 +1,1 @@
+"""The command line: words in, service calls or HTTP requests out. No rules live here."""

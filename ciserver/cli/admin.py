@@ -1,0 +1,188 @@
+"""Commands for the person who runs the server: users, tokens, watched repositories, hooks."""
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from ciserver.cli.options import Client, client_options, json_output, place_options
+from ciserver.cli.output import print_json, print_table
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
+from ciserver.git import hook as git_hook
+from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.project import DEFAULT_WATCH
+from ciserver.shipped import shipped
+from ciserver.store.store import Store
+
+_REPOSITORY = click.Path(path_type=Path, exists=True, file_okay=False)
+
+
+@click.command()
+@click.argument("repository", type=_REPOSITORY)
+@click.option("--name", help="The project's name; default: the repository's.")
+@click.option("--ref", "refs", multiple=True, metavar="GLOB", help="Which refs; repeatable.")
+@client_options
+def watch(*, client: Client, repository: Path, name: str | None, refs: tuple[str, ...]) -> None:
+    """Build every push to a bare repository on this machine: makes a project and its jobset
+    `main`, and installs the post-receive hook.
+    """
+    path = repository.resolve()
+    made = client.post(
+        "/projects",
+        {
+            "name": name or _name_of(path),
+            "uri": str(path),
+            "refs": list(refs or DEFAULT_WATCH),
+            "local": True,
+        },
+    )
+    _install(path, made["hook_url"], made["hook_secret"])
+    click.echo(f"watching {path} as project {made['project']}: {made['url']}")
+
+
+def _name_of(repository: Path) -> str:
+    name = repository.parent.name if repository.name == ".git" else repository.name
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name.removesuffix(".git")) or "project"
+
+
+def _install(repository: Path, url: str, secret: str) -> None:
+    script = shipped("hooks") / "post-receive"
+    git_hook.install(repository, script=script, url=url, secret=secret)
+
+
+@click.group()
+def hook() -> None:
+    """The post-receive hook of a repository, and the secrets that hooks are signed with."""
+
+
+@hook.command()
+@click.argument("repository", type=_REPOSITORY)
+@click.option("--project", help="The project that watches it; default: the repository's name.")
+@client_options
+def install(*, client: Client, repository: Path, project: str | None) -> None:
+    """Install the hook again, with a new secret."""
+    path, name = repository.resolve(), project or _name_of(repository.resolve())
+    secret = client.post(f"/projects/{name}/hook-secrets")["secret"]
+    _install(path, f"{client.url}/hooks/generic/{name}", secret)
+    click.echo(f"the hook is installed in {path}")
+
+
+@hook.command()
+@click.argument("repository", type=_REPOSITORY)
+def remove(*, repository: Path) -> None:
+    """Remove our hook; a foreign one is left alone."""
+    git_hook.remove(repository.resolve())
+    click.echo(f"the hook is removed from {repository.resolve()}")
+
+
+@hook.command()
+@click.argument("repository", type=_REPOSITORY)
+def flush(*, repository: Path) -> None:
+    """Send the pushes that were kept while the server was away."""
+    click.echo(git_hook.flush(repository.resolve()), nl=False)
+
+
+@hook.group()
+def secret() -> None:
+    """Secrets that sign a project's incoming hooks; several may be in force."""
+
+
+@secret.command("add")
+@click.argument("project")
+@click.option("--value-stdin", is_flag=True, help="Use the value on standard input.")
+@client_options
+def add_secret(*, client: Client, project: str, value_stdin: bool) -> None:
+    """Add a secret and print it, alone. Give it to the forge's webhook."""
+    body = {"value": sys.stdin.readline().rstrip("\n")} if value_stdin else {}
+    click.echo(client.post(f"/projects/{project}/hook-secrets", body)["secret"])
+
+
+@secret.command("outgoing")
+@click.argument("project")
+@client_options
+def outgoing_secret(*, client: Client, project: str) -> None:
+    """Print the secret that the project's own webhooks are signed with, alone. Give it to
+    receivers.
+    """
+    click.echo(client.get(f"/projects/{project}/signing-secret")["secret"])
+
+
+@click.group()
+def user() -> None:
+    """People who may sign in."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--admin", is_flag=True, help="May do everything.")
+@click.option("--email", default="", help="Their mail address.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@client_options
+def add_user(*, client: Client, name: str, admin: bool, email: str, password_stdin: bool) -> None:
+    """Add a user."""
+    password = (
+        sys.stdin.readline().rstrip("\n")
+        if password_stdin
+        else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    body = {"name": name, "email": email, "password": password, "admin": admin}
+    made = client.post("/users", body)
+    click.echo(f"added {'administrator' if made['is_admin'] else 'user'} {made['name']}")
+
+
+@user.command("list")
+@json_output
+@client_options
+def list_users(*, client: Client, output: str) -> None:
+    """List the users."""
+    found = client.get("/users")
+    if output == "json":
+        print_json(found)
+        return
+    rows = [(one["name"], one["email"], "yes" if one["is_admin"] else "") for one in found]
+    print_table(("NAME", "EMAIL", "ADMIN"), rows)
+
+
+@user.command()
+@click.argument("name")
+@client_options
+def link(*, client: Client, name: str) -> None:
+    """Print a one-time link with which a user sets a new password."""
+    click.echo(client.post(f"/users/{name}/links")["url"])
+
+
+@click.group()
+def token() -> None:
+    """Tokens for scripts."""
+
+
+@token.command("add")
+@click.argument("user_name", metavar="USER")
+@click.option("--scopes", required=True, help="Comma-separated; * = all.")
+@click.option("--expires", metavar="DAYS", help="Days until it expires, such as 90.")
+@client_options
+def add_token(*, client: Client, user_name: str, scopes: str, expires: str | None) -> None:
+    """Make an API token and print it, alone. It is shown only now."""
+    days = (expires or "0").removesuffix("d")
+    if not days.isascii() or not days.isdigit():
+        raise Invalid(
+            "the token cannot be made", complaints=[Complaint("--expires", "must be days, as 90")]
+        )
+    names = [one.strip() for one in scopes.split(",") if one.strip()]
+    body = {"scopes": names, "expires_in_days": int(days)}
+    click.echo(client.post(f"/users/{user_name}/tokens", body)["token"])
+
+
+@click.command()
+@place_options
+def migrate(*, data: DataDirectory, settings: Settings) -> None:  # noqa: ARG001
+    """Bring the database's schema up to date (`serve` does it too)."""
+    data.make(shared=False)
+    data.hold()
+    database = Store(data.root).database
+    applied = database.migrate()
+    for name in applied:
+        click.echo(f"applied {name}")
+    click.echo(f"{database.path} is up to date")

@@ -1,0 +1,132 @@
+"""`ciserver doctor`: what this machine and configuration can do, and what to mend."""
+
+import smtplib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from ciserver.cli.options import json_output, place_options
+from ciserver.cli.output import EXIT_INFRASTRUCTURE, print_json
+from ciserver.config import Settings, effective
+from ciserver.datadir import DataDirectory
+from ciserver.executor.sandbox import SandboxBroken
+from ciserver.model.errors import CiError
+from ciserver.store.database import Database
+from ciserver.wiring import choose_sandbox
+
+_SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: str  # ok, note, bad
+    what: str
+
+
+@click.command()
+@json_output
+@place_options
+def doctor(*, data: DataDirectory, settings: Settings, output: str) -> None:
+    """Show the effective settings (secrets hidden) and try what the server needs."""
+    findings = list(_examine(settings, data))
+    if output == "json":
+        print_json(
+            {
+                "settings": effective(settings),
+                "findings": [vars(one) for one in findings],
+            }
+        )
+    else:
+        _print(settings, findings)
+    if any(one.level == "bad" for one in findings):
+        raise SystemExit(EXIT_INFRASTRUCTURE)
+
+
+def _print(settings: Settings, findings: list[Finding]) -> None:
+    for section, values in effective(settings).items():
+        click.secho(f"[{section}]", bold=True)
+        for name, value in values.items():
+            click.echo(f"  {name} = {value}")
+    for one in findings:
+        click.echo(f"{_SYMBOLS[one.level]}  {one.what}")
+
+
+def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
+    checks: tuple[Callable[[Settings, DataDirectory], Finding], ...] = (
+        _python,
+        _git,
+        _server,
+        _database,
+        _sandbox,
+        _base_url,
+        _mail,
+    )
+    for check in checks:
+        try:
+            yield check(settings, data)
+        except CiError as error:
+            yield Finding("bad", error.message + (f" ({error.hint})" if error.hint else ""))
+
+
+def _python(_settings: Settings, _data: DataDirectory) -> Finding:
+    return Finding("ok", f"Python {sys.version.split()[0]}")
+
+
+def _git(_settings: Settings, _data: DataDirectory) -> Finding:
+    try:
+        said = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return Finding("bad", f"the git program does not run: {error}; install git")
+    return Finding("ok", said.stdout.strip())
+
+
+def _server(_settings: Settings, data: DataDirectory) -> Finding:
+    server = data.running_server()
+    if server is None:
+        return Finding("note", f"no server runs over {data.root}")
+    return Finding("ok", f"a server runs over {data.root} at {server.url} (process {server.pid})")
+
+
+def _database(_settings: Settings, data: DataDirectory) -> Finding:
+    path = data.root / "ciserver.db"
+    if not path.exists():
+        return Finding("note", f"{path} will be made at the first start")
+    pending = Database(path).pending_migrations()
+    if pending:
+        return Finding("note", f"migrations wait: {', '.join(pending)}; run ciserver migrate")
+    return Finding("ok", f"the database {path} is up to date")
+
+
+def _sandbox(settings: Settings, data: DataDirectory) -> Finding:
+    sandbox = choose_sandbox(settings, data)
+    if isinstance(sandbox, SandboxBroken):
+        return Finding("bad", f"builds wait: {sandbox.reason}; {sandbox.remedy}")
+    if sandbox.name == "plain":
+        return Finding("note", "builds run without a sandbox, as plain processes")
+    return Finding("ok", f"builds run in {sandbox.about}")
+
+
+def _base_url(settings: Settings, _data: DataDirectory) -> Finding:
+    if settings.server.base_url:
+        return Finding("ok", f"people reach this server at {settings.server.base_url}")
+    return Finding(
+        "note",
+        "server.base_url is not set: links in mails and webhooks use"
+        f" http://{settings.server.listen}",
+    )
+
+
+def _mail(settings: Settings, _data: DataDirectory) -> Finding:
+    if not settings.smtp.host:
+        return Finding("note", "no mail server is configured: smtp.host is empty")
+    place = f"{settings.smtp.host}:{settings.smtp.port}"
+    kind = smtplib.SMTP_SSL if settings.smtp.security == "tls" else smtplib.SMTP
+    try:
+        with kind(settings.smtp.host, settings.smtp.port, timeout=5) as server:
+            server.noop()
+    except (OSError, smtplib.SMTPException) as error:
+        return Finding("bad", f"the mail server {place} does not answer: {error}")
+    return Finding("ok", f"the mail server {place} answers")

@@ -1,0 +1,178 @@
+"""`ciserver serve`: the one process that does everything."""
+
+import dataclasses
+import logging
+import resource
+import signal
+import sys
+from types import FrameType
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import click
+import structlog
+from waitress.server import create_server
+
+from ciserver import __version__
+from ciserver.cli.options import place_options
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
+from ciserver.executor.processes import kill_leftovers
+from ciserver.executor.sandbox import SandboxBroken
+from ciserver.executor.workdir import sweep
+from ciserver.model.errors import BadConfiguration
+from ciserver.model.links import Links
+from ciserver.web.bodies import HOOK_LIMIT
+from ciserver.wiring import (
+    WORKER,
+    Parts,
+    attempt_prefix,
+    choose_sandbox,
+    make_engine,
+    make_parts,
+    make_ticker,
+    work_root,
+)
+
+log = structlog.get_logger()
+_DESCRIPTORS = 65_536
+
+
+@click.command()
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; default 127.0.0.1:8080.")
+@place_options
+def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> None:
+    """Run the server until it is told to stop (Ctrl-C or SIGTERM)."""
+    if listen:
+        server = dataclasses.replace(settings.server, listen=listen)
+        settings = dataclasses.replace(settings, server=server)
+    start_logging(settings)
+    host, port = _host_and_port(settings.server.listen)
+    _allow_descriptors()
+    data.make(shared=False)
+    data.hold()
+    http = _bind(settings, host, port)
+    url = f"http://{_bracket(host)}:{http.effective_port}"
+    parts = make_parts(settings, data, base_url=url)
+    http.application = parts.app
+    _recover(parts)
+    sandbox = choose_sandbox(settings, data)
+    engine = make_engine(parts, sandbox)
+    parts.services.run_on(engine)
+    parts.engine_bell.on_ring(engine.ring)
+    ticker = make_ticker(parts, engine)
+    link = parts.services.access.make_first_administrator()
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    engine.start()
+    ticker.start()
+    data.announce(url, parts.local_token)
+    _greet(settings, url, sandbox, link)
+    try:
+        http.run()
+    finally:
+        data.withdraw()
+        log.info("stopping", drain_seconds=settings.builds.drain_seconds)
+        http.close()
+        engine.drain(settings.builds.drain_seconds)
+        ticker.stop()
+
+
+def start_logging(settings: Settings) -> None:
+    """The server's log goes to standard error, as lines for people or as JSON."""
+    level = getattr(logging, settings.log.level.upper())
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if settings.log.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)
+
+
+def _host_and_port(listen: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{listen}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port is None or parts.path:
+        raise BadConfiguration(f"server.listen must be HOST:PORT, not {listen}")
+    return host, port
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _bind(settings: Settings, host: str, port: int) -> Any:
+    try:
+        return create_server(
+            _starting,
+            host=host,
+            port=port,
+            threads=settings.server.threads,
+            # Without a look ahead a client that leaves is noticed only when it is written to.
+            channel_request_lookahead=1,
+            connection_limit=1000,
+            asyncore_use_poll=True,
+            max_request_body_size=HOOK_LIMIT + 1024,
+            clear_untrusted_proxy_headers=True,
+            ident="ciserver",
+        )
+    except (OSError, ValueError) as error:
+        raise BadConfiguration(
+            f"cannot listen on {settings.server.listen}: {error}",
+            hint="choose another address with --listen HOST:PORT",
+        ) from error
+
+
+def _starting(_environ: Any, start_response: Any) -> list[bytes]:
+    start_response("503 Service Unavailable", [("Retry-After", "1")])
+    return [b"starting\n"]
+
+
+def _allow_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _recover(parts: Parts) -> None:
+    """Bring what a killed server left behind back to a state in which it goes on."""
+    root = work_root(parts.settings, parts.data)
+    kill_leftovers(attempt_prefix(parts.data))
+    sweep(root)
+    parts.store.files.remove_spool()
+    builds = parts.services.builds.recover(WORKER)
+    evaluations = parts.services.evaluations.recover()
+    deliveries = parts.services.deliveries.recover()
+    if builds or evaluations or deliveries:
+        log.info("recovered", builds=builds, evaluations=evaluations, deliveries=deliveries)
+
+
+def _greet(settings: Settings, url: str, sandbox: Any, link: str | None) -> None:
+    shown = Links(settings.server.base_url or url)
+    click.echo(f"ciserver {__version__} is ready at {shown.home()}")
+    if isinstance(sandbox, SandboxBroken):
+        click.secho(f"builds wait: {sandbox.reason}; {sandbox.remedy}", fg="yellow")
+    else:
+        click.echo(f"builds run here, sandbox: {sandbox.name}")
+    if link:
+        click.echo(f"sign in as administrator, once, within a day: {shown.sign_in(link)}")
+    sys.stdout.flush()
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)

@@ -1,0 +1,283 @@
+"""The steps of one attempt, in order: setup, tasks, products, the end."""
+
+import errno
+import math
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ciserver.executor.facts import setup_lines, source_line
+from ciserver.executor.lease import Stop, StopReason
+from ciserver.executor.limits import Limits
+from ciserver.executor.mask import Mask
+from ciserver.executor.products import BadArtifact, open_artifact
+from ciserver.executor.sandbox import PATH, Bind, Process, Sandbox, SandboxFailed
+from ciserver.executor.script import is_complete, write_scripts
+from ciserver.executor.sources import SourceProvider, put_source
+from ciserver.executor.steplog import StepLog
+from ciserver.executor.supervise import Watch
+from ciserver.executor.workdir import WorkDirectory, work_directory
+from ciserver.model.build import BuildResult, Source, StepResult, Task, Work
+from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
+from ciserver.model.ports import Clock, Reporter
+from ciserver.model.status import BuildStatus, Reason, StepStatus
+
+_SIGNAL = 128  # a shell adds the number of the signal that ended a program
+
+
+class GiveBack(Exception):
+    """The job could not be judged here: somebody else, or a later try, may do better."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all attempts of a runner share."""
+
+    reporter: Reporter
+    sandbox: Sandbox
+    sources: SourceProvider
+    clock: Clock
+    work_root: Path
+    limits: Limits
+
+
+class AttemptRun:
+    """Each phase returns None to go on, or the result that ends the build.
+
+    `_ends` are the ends of steps that were not told yet: they go with the next commit.
+    """
+
+    def __init__(self, work: Work, stop: Stop, tools: Tools) -> None:
+        job = work.job
+        self._work = work
+        self._stop = stop
+        self._tools = tools
+        self._limits = Limits(
+            timeout_seconds=job.timeout_seconds or tools.limits.timeout_seconds,
+            silence_seconds=job.silence_seconds or tools.limits.silence_seconds,
+            log_bytes=tools.limits.log_bytes,
+            grace_seconds=tools.limits.grace_seconds,
+            renew_seconds=tools.limits.renew_seconds,
+        )
+        self._deadline = time.monotonic() + (self._limits.timeout_seconds or math.inf)
+        self._mask = Mask(work.secrets)
+        self._log_bytes = 0
+        self._step = 0
+        self._log = self._open_log()
+        self._ends: tuple[StepResult, ...] = ()
+        self._binds: tuple[Bind, ...] = ()
+
+    def run(self) -> None:
+        """From an empty directory to `finish`. Raises LeaseLost, GiveBack, SandboxFailed, and
+        whatever else went wrong here.
+        """
+        name = f"{self._work.lease.build_id}-{self._work.lease.attempt}"
+        sandbox = self._tools.sandbox
+        try:
+            with work_directory(self._tools.work_root, name, sandbox.user) as directory:
+                self._finish(self._phases(directory))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            self._finish(self._disk_full())
+
+    def _phases(self, directory: WorkDirectory) -> BuildResult:
+        return (
+            self._set_up(directory.home)
+            or self._run_tasks(directory)
+            or self._collect(directory.home)
+            or BuildResult(BuildStatus.SUCCEEDED)
+        )
+
+    def _set_up(self, home: Path) -> BuildResult | None:
+        work, sandbox = self._work, self._tools.sandbox
+        too_short = len(self._mask.too_short)
+        self._log.say(*setup_lines(work, sandbox, self._tools.clock.now(), too_short))
+        write_scripts(
+            home,
+            work.job.tasks,
+            {**work.job.environment, **work.environment},
+            shell=sandbox.shell,
+            home_inside=sandbox.home_inside(home),
+            user=sandbox.user,
+        )
+        for source in work.job.sources:
+            if result := self._stopped() or self._put(source, home):
+                return result
+        if result := self._stopped():
+            return result
+        self._end_step(StepStatus.SUCCEEDED)
+        return None
+
+    def _put(self, source: Source, home: Path) -> BuildResult | None:
+        self._log.say(source_line(source))
+        try:
+            binds = put_source(self._tools.sources, self._tools.sandbox, self._work, source, home)
+        except CiError as error:
+            if isinstance(error, RemoteFailure) and error.temporary:
+                raise GiveBack(self._mask.text(error.message)) from error
+            self._log.say(*filter(None, (error.message, error.hint)))
+            return self._fail(Reason.SOURCE_UNAVAILABLE, error.message)
+        self._log.say(f"source: {source.directory} is in place")
+        self._binds = tuple(dict.fromkeys((*self._binds, *binds)))
+        return None
+
+    def _run_tasks(self, directory: WorkDirectory) -> BuildResult | None:
+        tasks = self._work.job.tasks
+        for number, task in enumerate(tasks, start=1):
+            self._begin(number)
+            if result := self._run_task(task, directory):
+                return result
+            if is_complete(directory.home):
+                self._skip(range(number + 1, len(tasks) + 1))
+                break
+        return self._stopped_after_steps()
+
+    def _begin(self, number: int) -> None:
+        (done,) = self._ends
+        self._tools.reporter.advance(
+            self._work.lease, done, number, sandbox=self._tools.sandbox.name
+        )
+        self._log_bytes += self._log.size
+        self._ends, self._step = (), number
+        self._log = self._open_log()
+
+    def _run_task(self, task: Task, directory: WorkDirectory) -> BuildResult | None:
+        sandbox = self._tools.sandbox
+        process = self._start(task, directory)
+        try:
+            watch = Watch(
+                sandbox,
+                process,
+                self._log,
+                self._stop,
+                limits=self._limits,
+                deadline=self._deadline,
+            )
+            reason = watch.run()
+            self._log.close()
+            fault = "" if reason else sandbox.fault(process)
+        finally:
+            process.close()
+        if fault:
+            raise SandboxFailed(fault)
+        return self._judge(task, process.child.returncode, reason)
+
+    def _start(self, task: Task, directory: WorkDirectory) -> Process:
+        """Only variables of our own: those of the job are in its `.buildenv`."""
+        sandbox = self._tools.sandbox
+        home = sandbox.home_inside(directory.home)
+        return sandbox.start(
+            (sandbox.shell, str(home / ".tasks" / task.name)),
+            home=directory.home,
+            tmp=directory.tmp,
+            environment={
+                "PATH": PATH,
+                "HOME": str(home),
+                "USER": sandbox.login,
+                "LOGNAME": sandbox.login,
+                "SHELL": sandbox.shell,
+                "LANG": "C.UTF-8",
+                "TERM": "dumb",
+            },
+            network=self._work.job.network,
+            readable=self._binds,
+        )
+
+    def _judge(self, task: Task, status: int, reason: Reason) -> BuildResult | None:
+        if reason is Reason.CANCELED_BY:
+            return self._stopped()
+        if reason:
+            return self._fail(reason, self._limit_text(task, reason))
+        if status:
+            code = _SIGNAL - status if status < 0 else status
+            return self._fail(Reason.EXIT_CODE, _exit_text(task, code), exit_code=code)
+        self._end_step(StepStatus.SUCCEEDED, exit_code=0)
+        return None
+
+    def _limit_text(self, task: Task, reason: Reason) -> str:
+        limits = self._limits
+        return {
+            Reason.TIME_LIMIT: f"the build ran longer than its limit of {limits.timeout_seconds} s",
+            Reason.SILENCE_LIMIT: f"task {task.name} wrote nothing for {limits.silence_seconds} s",
+            Reason.LOG_LIMIT: f"the log grew over its limit of {limits.log_bytes} bytes",
+        }[reason]
+
+    def _skip(self, numbers: range) -> None:
+        self._ends += tuple(StepResult(number, StepStatus.SKIPPED) for number in numbers)
+
+    def _collect(self, home: Path) -> BuildResult | None:
+        inside = self._tools.sandbox.home_inside(home)
+        faults = []
+        for path in self._work.job.artifacts:
+            try:
+                with open_artifact(home, path, home_inside=inside) as content:
+                    self._tools.reporter.add_product(self._work.lease, path, content)
+            except BadArtifact as error:
+                faults.append(f"{path} ({error})")
+            if result := self._stopped_after_steps():
+                return result
+        if not faults:
+            return None
+        detail = self._mask.text(f"artifacts are missing: {', '.join(faults)}")
+        self._log.say(detail)
+        return BuildResult(BuildStatus.FAILED, Reason.MISSING_ARTIFACT, detail)
+
+    def _stopped(self) -> BuildResult | None:
+        """The result of a cancellation, with the step under way ended by it. Raises LeaseLost and
+        GiveBack for the other reasons to stop.
+        """
+        result = self._stopped_after_steps()
+        if result:
+            self._end_step(StepStatus.CANCELED)
+        return result
+
+    def _stopped_after_steps(self) -> BuildResult | None:
+        match self._stop.reason:
+            case None:
+                return None
+            case StopReason.LOST:
+                raise LeaseLost(f"build {self._work.lease.build_id} is no longer ours")
+            case StopReason.DRAINING:
+                raise GiveBack("the worker was shut down")
+        self._log.say("the build was canceled")
+        return BuildResult(BuildStatus.CANCELED, Reason.CANCELED_BY, "the build was canceled")
+
+    def _fail(self, reason: Reason, detail: str, *, exit_code: int | None = None) -> BuildResult:
+        """The step under way ended badly, and the build with it."""
+        timed_out = reason in {Reason.TIME_LIMIT, Reason.SILENCE_LIMIT}
+        detail = self._mask.text(detail)
+        self._log.say(detail)
+        self._end_step(StepStatus.FAILED, exit_code=exit_code)
+        status = BuildStatus.TIMED_OUT if timed_out else BuildStatus.FAILED
+        return BuildResult(status, reason, detail)
+
+    def _disk_full(self) -> BuildResult:
+        if not self._ends:
+            self._end_step(StepStatus.FAILED)
+        detail = "the disk of the worker is full"
+        return BuildResult(BuildStatus.ERRORED, Reason.DISK_FULL, detail)
+
+    def _end_step(self, status: StepStatus, *, exit_code: int | None = None) -> None:
+        self._ends = (*self._ends, StepResult(self._step, status, exit_code))
+
+    def _open_log(self) -> StepLog:
+        return StepLog(
+            self._tools.reporter,
+            self._work.lease,
+            self._step,
+            mask=self._mask,
+            limit=self._limits.log_bytes - self._log_bytes,
+        )
+
+    def _finish(self, result: BuildResult) -> None:
+        self._tools.reporter.finish(self._work.lease, result, self._ends)
+
+
+def _exit_text(task: Task, code: int) -> str:
+    number = code - _SIGNAL
+    if number in set(signal.Signals):
+        name = signal.Signals(number).name
+        return f"task {task.name} was killed by signal {number} ({name})"
+    return f"task {task.name} exited with status {code}"

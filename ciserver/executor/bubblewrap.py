@@ -1,0 +1,255 @@
+"""Tasks in bubblewrap: own files, processes, users and, where asked, no network."""
+
+import hashlib
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from ciserver.executor.processes import descendants, signal_all
+from ciserver.executor.sandbox import (
+    PATH,
+    Bind,
+    BuildUser,
+    Process,
+    SandboxBroken,
+    SandboxFailed,
+    find_shell,
+    spawn,
+)
+
+HOME = PurePosixPath("/home/build")
+_TMP, _VAR_TMP = "/tmp", "/var/tmp"  # noqa: S108 (the task's own, not those of this machine)
+_ID = "1000"
+_PASSWD = (
+    b"root:x:0:0:root:/root:/bin/sh\n"
+    b"build:x:1000:1000:build:/home/build:%s\n"
+    b"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+)
+_GROUP = b"root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n"
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt")
+_NAMESPACES = (
+    *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
+    *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
+    *("--unshare-cgroup-try", "--hostname", "build", "--uid", _ID, "--gid", _ID),
+)
+
+
+class Bubblewrap:
+    """One bubblewrap for each task. The files of a build last between its tasks in the home and
+    /tmp, which are directories of this machine; the system is read-only, and everything else is
+    not there. When the task's first process ends, the kernel ends all others.
+
+    `user` is needed when the server is root; the path to the work directories and mirrors must
+    then be searchable for that user. `readable` is shown beside the system directories, `hidden`
+    is covered where it would be seen beneath them.
+    """
+
+    name = "bubblewrap"
+    about = "bubblewrap (own files, processes and users; the system is read-only)"
+    login = "build"
+    closes_network = True
+
+    def __init__(
+        self,
+        *,
+        user: BuildUser | None,
+        readable: tuple[Path, ...] = (),
+        hidden: tuple[Path, ...] = (),
+    ) -> None:
+        self.user = user
+        self.shell = find_shell()
+        visible = (*map(Path, _SYSTEM), *readable)
+        self._view = (
+            *_NAMESPACES,
+            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"),
+            *("--symlink", _TMP, _VAR_TMP),
+            *_system(visible),
+            *_covers(visible, hidden, user),
+            *_name_servers(visible),
+        )
+
+    def home_inside(self, home: Path) -> PurePosixPath:
+        return HOME
+
+    def objects_at(self, path: Path) -> str:
+        return f"/run/objects/{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
+
+    def start(
+        self,
+        command: tuple[str, ...],
+        *,
+        home: Path,
+        tmp: Path,
+        environment: Mapping[str, str],
+        network: bool,
+        readable: tuple[Bind, ...],
+    ) -> Process:
+        """Start the command inside. Raises SandboxFailed when bubblewrap itself cannot be run;
+        a failure to set up the inside is told by `fault`.
+        """
+        status, status_end = os.pipe2(os.O_CLOEXEC)
+        passwd, group = _pipe_with(_PASSWD % self.shell.encode()), _pipe_with(_GROUP)
+        argv = [
+            *("bwrap", "--bind", str(tmp), _TMP),
+            *(*self._view, *(() if network else ("--unshare-net",))),
+            *("--json-status-fd", str(status_end)),
+            *("--ro-bind-data", str(passwd), "/etc/passwd"),
+            *("--ro-bind-data", str(group), "/etc/group"),
+            *(word for name, value in environment.items() for word in ("--setenv", name, value)),
+            *(word for one in readable for word in ("--ro-bind", str(one.source), one.target)),
+            *("--bind", str(home), str(HOME)),
+            *("--remount-ro", "/", "--chdir", str(HOME), "--", *command),
+        ]
+        # The job's variables are never those of bwrap itself: a loader variable would let it out.
+        outside = {"PATH": PATH}
+        ends = (status_end, passwd, group)
+        try:
+            child, output = spawn(
+                argv, user=self.user, cwd=None, environment=outside, pass_fds=ends
+            )
+        except SandboxFailed:
+            os.close(status)
+            raise
+        finally:
+            for end in ends:
+                os.close(end)
+        return Process(child, output, status=status)
+
+    def terminate(self, process: Process) -> None:
+        """TERM to all but bubblewrap itself: the outer process, whose end ends all at once, and
+        the first process inside.
+        """
+        own = descendants(process.child.pid)
+        signal_all(own[1:], signal.SIGTERM)
+
+    def kill(self, process: Process) -> None:
+        process.child.kill()
+        process.child.wait()
+
+    def fault(self, process: Process) -> str:
+        # bubblewrap reports an exit code only of a command that it got as far as running.
+        if b'"exit-code"' in os.read(process.status, 65536):
+            return ""
+        return f"bubblewrap could not set up the sandbox (status {process.child.returncode})"
+
+    def probe(self) -> str:
+        """Empty when it works, by really running it with and without network; else the reason
+        and what to do.
+        """
+        broken = self.diagnose()
+        return str(broken) if broken else ""
+
+    def diagnose(self) -> SandboxBroken | None:
+        """What `probe` says, in two parts."""
+        if shutil.which("bwrap", path=PATH) is None:
+            return SandboxBroken("bubblewrap is not installed", "install the package bubblewrap")
+        for network in (True, False):
+            said = self._try(network=network)
+            if said is not None:
+                reason = f"bubblewrap does not work here: {said or 'it failed without a word'}"
+                return SandboxBroken(reason, _remedy(said))
+        return None
+
+    def _try(self, *, network: bool) -> str | None:
+        """None when a command runs inside, else what bubblewrap says."""
+        with tempfile.TemporaryDirectory(prefix="ciserver-probe-") as folder:
+            place = Path(folder)
+            if self.user:
+                os.chown(place, self.user.uid, self.user.gid)
+            try:
+                process = self.start(
+                    (self.shell, "-c", "exit 0"),
+                    home=place,
+                    tmp=place,
+                    environment={"PATH": PATH},
+                    network=network,
+                    readable=(),
+                )
+            except SandboxFailed as error:
+                return str(error)
+            try:
+                failed = process.child.wait() != 0
+                said = os.read(process.output, 65536) if failed else b""
+            finally:
+                process.close()
+            return said.decode(errors="replace").strip() if failed else None
+
+
+def _system(visible: tuple[Path, ...]) -> Iterator[str]:
+    for path in visible:
+        if path.is_symlink() and _is_seen(path.resolve(), (Path("/usr"),)):
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.exists():
+            yield from ("--ro-bind", str(path), str(path))
+
+
+def _covers(
+    visible: tuple[Path, ...], hidden: tuple[Path, ...], user: BuildUser | None
+) -> Iterator[str]:
+    for path in map(Path.resolve, hidden):
+        if path.exists() and _is_seen(path, visible) and _may_reach(path, user):
+            how = ("--tmpfs",) if path.is_dir() else ("--ro-bind", "/dev/null")
+            yield from (*how, str(path))
+
+
+def _is_seen(path: Path, visible: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(one.resolve()) for one in visible)
+
+
+def _may_reach(path: Path, user: BuildUser | None) -> bool:
+    """Whether the path can be walked by that user. Where not, nothing needs to be covered, and
+    bubblewrap, which runs as that user, could not do it.
+    """
+    if user is None:
+        return True
+    for folder in path.parents:
+        found = folder.stat()
+        bit = stat.S_IXOTH
+        if found.st_uid == user.uid:
+            bit = stat.S_IXUSR
+        elif found.st_gid == user.gid:
+            bit = stat.S_IXGRP
+        if not found.st_mode & bit:
+            return False
+    return True
+
+
+def _name_servers(visible: tuple[Path, ...]) -> Iterator[str]:
+    """/etc/resolv.conf is often a link to where a resolver keeps it, in /run."""
+    real = Path("/etc/resolv.conf").resolve()
+    if not _is_seen(real, visible):
+        yield from ("--ro-bind-try", str(real), str(real))
+
+
+def _pipe_with(content: bytes) -> int:
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.write(writing, content)
+    os.close(writing)
+    return reading
+
+
+def _remedy(said: str) -> str:
+    if _switch("apparmor_restrict_unprivileged_userns") == "1":
+        return (
+            "allow it: sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
+            "or give bwrap an AppArmor profile"
+        )
+    if _switch("unprivileged_userns_clone") == "0":
+        return "allow it: sysctl kernel.unprivileged_userns_clone=1"
+    if "mount proc" in said or "namespace" in said:
+        return (
+            "this looks like a container: let it make user namespaces and mount /proc, run the "
+            'server outside of it, or set sandbox = "plain" where every push is trusted'
+        )
+    return 'make bwrap work for the build user, or set sandbox = "plain" where pushes are trusted'
+
+
+def _switch(name: str) -> str:
+    try:
+        return Path("/proc/sys/kernel", name).read_text().strip()
+    except OSError:
+        return ""

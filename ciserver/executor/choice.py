@@ -1,0 +1,32 @@
+"""Which sandbox builds run in."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from ciserver.executor.bubblewrap import Bubblewrap
+from ciserver.executor.plain import Plain
+from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken
+
+SandboxKind = Literal["auto", "bubblewrap", "plain"]
+
+
+def choose(
+    kind: SandboxKind,
+    *,
+    user: BuildUser | None,
+    readable: tuple[Path, ...] = (),
+    hidden: tuple[Path, ...] = (),
+) -> Sandbox | SandboxBroken:
+    """The sandbox to use, tried out, or why there is none. `plain` is never chosen by itself:
+    somebody has to say that pushes are trusted.
+    """
+    if kind == "plain":
+        return Plain(user=user)
+    if user is None and os.geteuid() == 0:
+        return SandboxBroken(
+            "the server runs as root and no user is named to run builds as",
+            "create a user without rights and name it in the configuration",
+        )
+    sandbox = Bubblewrap(user=user, readable=readable, hidden=hidden)
+    return sandbox.diagnose() or sandbox

@@ -1,0 +1,46 @@
+"""What the log of the setup step says first: what runs where, and what will not be as expected."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ciserver.executor.mask import SHORTEST
+from ciserver.executor.sandbox import Sandbox
+from ciserver.executor.script import bad_names
+from ciserver.model.build import Source, Work
+
+
+def setup_lines(work: Work, sandbox: Sandbox, started_at: datetime, unmasked: int) -> Iterator[str]:
+    """The facts of an attempt; `unmasked` secrets are too short to be hidden."""
+    job = work.job
+    moment = f"{started_at:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"build {work.lease.build_id}, attempt {work.lease.attempt}, {moment}"
+    yield f"sandbox: {sandbox.about}"
+    yield f"system: {job.system}, image: {job.image or '(none named)'}"
+    yield from _network(sandbox, wanted=job.network)
+    yield from (f"note: {note}" for note in job.notes)
+    if job.packages:
+        names = ", ".join(job.packages)
+        yield f"packages: {names} are not installed by this server; the host's own are used"
+    names = ", ".join(sorted({*job.environment, *work.environment}))
+    yield f"environment: {names or '(empty)'}"
+    if bad := bad_names(job.environment):
+        yield f"environment: left out, no shell takes them as names: {', '.join(bad)}"
+    if unmasked:
+        yield (
+            f"warning: {unmasked} secrets are shorter than {SHORTEST} characters "
+            "and are not hidden in logs"
+        )
+
+
+def source_line(source: Source) -> str:
+    wanted = f" ({source.ref})" if source.ref else ""
+    return f"source: {source.uri}{wanted} at {source.revision or 'its newest revision'}"
+
+
+def _network(sandbox: Sandbox, *, wanted: bool) -> Iterator[str]:
+    if wanted:
+        yield "network: as on this machine"
+    elif sandbox.closes_network:
+        yield "network: none"
+    else:
+        yield f"warning: network: none was asked for, but {sandbox.name} cannot close it"

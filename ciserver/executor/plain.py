@@ -1,0 +1,96 @@
+"""Tasks as ordinary processes: for machines where nothing better works and pushes are trusted."""
+
+import os
+import pwd
+import signal
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from ciserver.executor.processes import kill_marked, marked, signal_all
+from ciserver.executor.sandbox import (
+    MARKER,
+    Bind,
+    BuildUser,
+    Process,
+    find_shell,
+    spawn,
+)
+
+
+class Plain:
+    """A session, a process group and a marker in the environment, by which also those are found
+    that left both. A process that throws the marker away gets away: best effort, no isolation.
+    """
+
+    name = "plain"
+    about = "plain (no isolation: tasks see this machine's files, processes and network)"
+    closes_network = False
+
+    def __init__(self, *, user: BuildUser | None) -> None:
+        self.user = user
+        self.shell = find_shell()
+        self.login = user.name if user else _own_name()
+        self._uid = user.uid if user else os.geteuid()
+
+    def home_inside(self, home: Path) -> PurePosixPath:
+        return PurePosixPath(home)
+
+    def objects_at(self, path: Path) -> str:
+        return str(path)
+
+    def start(
+        self,
+        command: tuple[str, ...],
+        *,
+        home: Path,
+        tmp: Path,
+        environment: Mapping[str, str],
+        network: bool,
+        readable: tuple[Bind, ...],
+    ) -> Process:
+        """Start the command, marked with its home, which no other attempt has.
+        Raises SandboxFailed.
+        """
+        marker = str(home)
+        whole = {**environment, "TMPDIR": str(tmp), MARKER: marker}
+        child, output = spawn(list(command), user=self.user, cwd=home, environment=whole)
+        return Process(child, output, marker=marker)
+
+    def terminate(self, process: Process) -> None:
+        self._signal_group(process, signal.SIGTERM)
+        elsewhere = [
+            pid
+            for pid in marked(process.marker, uid=self._uid)
+            if not _is_in_group(pid, process.child.pid)
+        ]
+        signal_all(elsewhere, signal.SIGTERM)
+
+    def kill(self, process: Process) -> None:
+        # Until the first process is waited for nobody else can have its number, so this goes first.
+        if process.child.returncode is None:
+            self._signal_group(process, signal.SIGKILL)
+            process.child.wait()
+            kill_marked(process.marker, uid=self._uid)
+
+    def fault(self, process: Process) -> str:
+        return ""
+
+    def _signal_group(self, process: Process, number: signal.Signals) -> None:
+        try:
+            os.killpg(process.child.pid, number)
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+def _is_in_group(pid: int, group: int) -> bool:
+    try:
+        return os.getpgid(pid) == group
+    except ProcessLookupError:
+        return True
+
+
+def _own_name() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

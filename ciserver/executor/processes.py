@@ -1,0 +1,96 @@
+"""Looking through /proc for the processes of a task."""
+
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterable
+from io import FileIO
+
+from ciserver.executor.sandbox import MARKER
+
+_ROUNDS = 200
+
+
+def descendants(pid: int) -> list[int]:
+    """The children of a process, their children, and so on; nearest first."""
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for one in _pids():
+        children[_parent(one)].append(one)
+    found = list(children[pid])
+    for one in found:
+        found += children[one]
+    return found
+
+
+def marked(value: str, *, uid: int | None = None) -> list[int]:
+    """The processes that were started with this marker in their environment. With `uid` only
+    those of that user are looked at.
+    """
+    return _with_environment(f"\0{MARKER}={value}\0".encode(), uid)
+
+
+def kill_marked(value: str, *, uid: int | None = None) -> bool:
+    """Kill whatever carries the marker until nothing is left; False when it multiplied faster."""
+    return _kill_all(f"\0{MARKER}={value}\0".encode(), uid)
+
+
+def kill_leftovers(prefix: str) -> bool:
+    """Kill whatever carries a marker that begins so: what a killed server left behind."""
+    return _kill_all(f"\0{MARKER}={prefix}".encode(), None)
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _kill_all(needle: bytes, uid: int | None) -> bool:
+    for _ in range(_ROUNDS):
+        found = _with_environment(needle, uid)
+        if not found:
+            return True
+        signal_all(found, signal.SIGKILL)
+    return False
+
+
+def _with_environment(needle: bytes, uid: int | None) -> list[int]:
+    own = os.getpid()
+    return [
+        pid
+        for pid in _pids()
+        if pid != own and (uid is None or _owner(pid) == uid) and needle in _environment(pid)
+    ]
+
+
+def _pids() -> list[int]:
+    with os.scandir("/proc") as entries:
+        return [int(entry.name) for entry in entries if entry.name.isdecimal()]
+
+
+def _parent(pid: int) -> int:
+    # The name of the program stands in brackets and may hold anything, brackets too.
+    after_name = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(after_name[1]) if after_name else 0
+
+
+def _environment(pid: int) -> bytes:
+    """Empty for a process that has ended, also while nobody has asked for its exit status."""
+    return b"\0" + _read(pid, "environ")
+
+
+def _owner(pid: int) -> int:
+    try:
+        return os.lstat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        with FileIO(f"/proc/{pid}/{name}") as file:
+            return file.readall()
+    except OSError:
+        return b""

@@ -1,0 +1,69 @@
+"""One claimed build from its work tree to its products, whatever happens on the way."""
+
+from pathlib import Path
+
+import structlog
+
+from ciserver.executor.attempt import AttemptRun, GiveBack, Tools
+from ciserver.executor.lease import LeaseKeeper, Stop
+from ciserver.executor.limits import Limits
+from ciserver.executor.sandbox import Sandbox, SandboxFailed
+from ciserver.executor.sources import SourceProvider
+from ciserver.model.build import Lease, Work
+from ciserver.model.errors import LeaseLost
+from ciserver.model.ports import Clock, Reporter
+
+log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Runs claimed builds, any number at a time, each in the thread that calls `run`."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        sandbox: Sandbox,
+        sources: SourceProvider,
+        clock: Clock,
+        *,
+        work_root: Path,
+        limits: Limits,
+    ) -> None:
+        self._reporter = reporter
+        self._tools = Tools(reporter, sandbox, sources, clock, work_root, limits)
+        self._keeper = LeaseKeeper(reporter, seconds=limits.renew_seconds)
+
+    def run(self, work: Work, stop: Stop) -> None:
+        """Run one claimed build and report it; returns when nothing of it is left on this machine.
+
+        Everything that happens is told to the reporter: nothing is raised. After a lost lease the
+        rest happens in silence. `stop` ends the build early, for the reason it carries.
+        """
+        try:
+            with self._keeper.hold(work.lease, stop):
+                AttemptRun(work, stop, self._tools).run()
+        except LeaseLost:
+            _say_lost(work.lease)
+        except (GiveBack, SandboxFailed) as reason:
+            self._give_back(work.lease, str(reason))
+        except Exception as error:
+            log.exception("attempt-broke", build=work.lease.build_id, attempt=work.lease.attempt)
+            self._give_back(work.lease, f"the worker failed: {type(error).__name__}")
+
+    def close(self) -> None:
+        """End the thread that renews leases; for when no build runs any more."""
+        self._keeper.close()
+
+    def _give_back(self, lease: Lease, detail: str) -> None:
+        log.warning("attempt-given-back", build=lease.build_id, attempt=lease.attempt, why=detail)
+        try:
+            self._reporter.give_back(lease, detail)
+        except LeaseLost:
+            _say_lost(lease)
+        except Exception:
+            # The lease runs out, which has the same effect later.
+            log.exception("attempt-not-given-back", build=lease.build_id, attempt=lease.attempt)
+
+
+def _say_lost(lease: Lease) -> None:
+    log.info("lease-lost", build=lease.build_id, attempt=lease.attempt)

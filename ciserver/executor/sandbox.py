@@ -1,0 +1,180 @@
+"""What the executor asks of a sandbox; `bubblewrap` and `plain` are the two there are."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from ciserver.model.errors import BadConfiguration, Complaint
+
+MARKER = "CISERVER_ATTEMPT"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class BuildUser:
+    """The unprivileged user that builds run as when the server is root."""
+
+    uid: int
+    gid: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A directory of this machine that a task may read, and where it is seen in the sandbox."""
+
+    source: Path
+    target: str
+
+
+@dataclass(frozen=True)
+class SandboxBroken:
+    """Why builds cannot be run, and what to do about it."""
+
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}"
+
+
+class SandboxFailed(Exception):
+    """The sandbox could not be set up: no fault of the build."""
+
+
+@dataclass
+class Process:
+    """A started task. `output` is its standard output and error, non-blocking."""
+
+    child: subprocess.Popen[bytes]
+    output: int
+    status: int = -1  # a pipe on which the sandbox itself reports, where it does
+    marker: str = ""
+    closed: bool = field(default=False, repr=False)
+
+    def close(self) -> None:
+        """Let go of the pipes. Safe to repeat."""
+        if self.closed:
+            return
+        self.closed = True
+        os.close(self.output)
+        if self.status >= 0:
+            os.close(self.status)
+
+
+class Sandbox(Protocol):
+    """Runs one task at a time of each build, in a home that the tasks of a build share."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def about(self) -> str:
+        """What it separates, in a line for the log."""
+
+    @property
+    def shell(self) -> str:
+        """The path of bash inside, or of sh where there is no bash."""
+
+    @property
+    def login(self) -> str:
+        """The name of the user that a task runs as."""
+
+    @property
+    def user(self) -> BuildUser | None:
+        """Who must own the files of a build; None = the user of the server."""
+
+    @property
+    def closes_network(self) -> bool: ...
+
+    def home_inside(self, home: Path) -> PurePosixPath:
+        """Where a task sees its home."""
+
+    def objects_at(self, path: Path) -> str:
+        """Where a task sees a directory that it is given to read."""
+
+    def start(
+        self,
+        command: tuple[str, ...],
+        *,
+        home: Path,
+        tmp: Path,
+        environment: Mapping[str, str],
+        network: bool,
+        readable: tuple[Bind, ...],
+    ) -> Process:
+        """Start a command in the home with this environment and nothing else.
+        Raises SandboxFailed.
+        """
+
+    def terminate(self, process: Process) -> None:
+        """Ask every process of the task to end (TERM)."""
+
+    def kill(self, process: Process) -> None:
+        """End every process of the task and wait for the first one. Safe to repeat, and right
+        after the task ended by itself: what it left behind goes too.
+        """
+
+    def fault(self, process: Process) -> str:
+        """Why the sandbox itself failed, of a process that ended by itself; empty when the
+        command was really run.
+        """
+
+
+def find_build_user(name: str) -> BuildUser:
+    """The user of that name. Raises BadConfiguration."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise BadConfiguration(
+            f"there is no user {name!r} on this machine to run builds as",
+            complaints=[Complaint("user", f"no such user: {name}")],
+            hint=f"create it (useradd --system {name}) or name another one",
+        ) from None
+    return BuildUser(uid=entry.pw_uid, gid=entry.pw_gid, name=entry.pw_name)
+
+
+def spawn(
+    argv: list[str],
+    *,
+    user: BuildUser | None,
+    cwd: Path | None,
+    environment: Mapping[str, str],
+    pass_fds: tuple[int, ...] = (),
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a program in its own session with output and errors in one pipe; gives the program
+    and the reading end. Raises SandboxFailed.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=writing,
+            cwd=cwd,
+            env=dict(environment),
+            pass_fds=pass_fds,
+            start_new_session=True,
+            umask=0o022,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
+        )
+    except OSError as error:
+        os.close(reading)
+        raise SandboxFailed(f"{argv[0]} could not be started: {error}") from error
+    finally:
+        os.close(writing)
+    os.set_blocking(reading, False)
+    return child, reading
+
+
+def find_shell() -> str:
+    """The bash of this machine, or its sh."""
+    there = ("/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash")
+    return next((path for path in there if os.access(path, os.X_OK)), "/bin/sh")

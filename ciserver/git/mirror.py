@@ -1,0 +1,238 @@
+"""Local mirrors of the repositories that inputs name: pinning a ref, reading what is pinned."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pygit2
+from pygit2 import Oid, Repository
+
+from ciserver.git import library, tree
+from ciserver.git.address import (
+    Addresses,
+    check_ref,
+    check_revision,
+    is_revision,
+)
+from ciserver.git.failure import missing_ref, missing_revision
+from ciserver.git.pack import join_packs
+from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs
+from ciserver.git.program import Failed, Program
+from ciserver.git.refs import commit_at
+from ciserver.git.remote import Remote, remote_for
+from ciserver.model.errors import CiError, Invalid, RemoteFailure
+from ciserver.model.project import Credential
+
+_SHA1_DIGITS = 40
+
+
+@dataclass(frozen=True)
+class Commit:
+    revision: str
+    subject: str
+    message: str
+    author: str  # "Name <mail>", as the commit says
+    committed_at: datetime
+
+
+class Mirrors:
+    """All mirrors beneath `root`. Threads and processes may share it.
+
+    A mirror belongs to an address together with the credential it was read with: knowing a
+    revision of a private repository does not open it to those who hold no credential.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        addresses: Addresses,
+        *,
+        timeout_seconds: float = 600,
+        group_id: int | None = None,
+        known_hosts: Path | None = None,
+    ) -> None:
+        library.prepare(timeout_seconds)
+        make_folder(root, group_id)
+        self.addresses = addresses
+        self._root = root.resolve()
+        self._group_id = group_id
+        self._key = naming_key(self._root)
+        self.program = Program(timeout_seconds, addresses.schemes, known_hosts)
+
+    def open(
+        self, uri: str, credential: Credential | None = None, *, local: bool = False
+    ) -> "Mirror":
+        """The mirror of a repository, made empty if it is not there; does not fetch.
+
+        `local` says that an administrator registered the address. Raises BadAddress.
+        """
+        address = self.addresses.check(uri, local=local)
+        name = self._name(address, credential)
+        folder, lock = self._root / f"{name}.git", self._root / f"{name}.lock"
+        if not folder.exists():
+            with locked(lock):
+                if not folder.exists():
+                    make_mirror(folder, self._group_id)
+        remote = remote_for(address, credential, self.program)
+        return Mirror(folder, lock, address, remote, self.program)
+
+    def _name(self, address: str, credential: Credential | None) -> str:
+        parts = (address, *astuple(credential)) if credential else (address,)
+        named = "\0".join(f"{len(part)}:{part}" for part in parts)
+        encoded = named.encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(encoded, key=self._key, digest_size=20).hexdigest()
+
+
+class Mirror:
+    """One mirror. Cheap to make; threads may share it or open their own."""
+
+    def __init__(
+        self, folder: Path, lock: Path, address: str, remote: Remote, program: Program
+    ) -> None:
+        self.address = address
+        self.objects = folder / "objects"
+        self._folder = folder
+        self._lock = lock
+        self._remote = remote
+        self._program = program
+
+    def pin(self, ref: str, revision: str = "") -> str:
+        """Make sure that a commit is here and return its revision.
+
+        With a revision: that commit (through annotated tags), without asking the remote when it is
+        here. Without: what `ref` (full, a branch, a tag, a revision, or HEAD) is at the remote now.
+        Raises Invalid, NotFound, RemoteFailure.
+        """
+        name = ref or "HEAD"
+        if not revision and is_revision(name):
+            name, revision = "HEAD", name
+        _check_name(name)
+        if not revision:
+            return self._pin_tip(name)
+        _check_length(check_revision(revision))
+        return self._present(revision) or self._pin_revision(name, revision)
+
+    def _pin_tip(self, name: str) -> str:
+        with locked(self._lock):
+            repository = self.repository()
+            tip = self._fetch_ref(repository, name)
+            commit = commit_at(repository, tip) if tip else None
+        if commit is None:
+            raise missing_ref(self.address, name)
+        return str(commit.id)
+
+    def _pin_revision(self, name: str, revision: str) -> str:
+        with locked(self._lock):
+            # Another thread may have brought it while this one waited.
+            found = self._present(revision)
+            if not found:
+                self._fetch_ref(self.repository(), name)
+                found = self._present(revision)
+            if not found:
+                self._remote.fetch_revision(self.repository(), revision)
+                share_packs(self._folder)
+                found = self._present(revision)
+        if not found:
+            raise missing_revision(self.address, revision, name)
+        return found
+
+    def _fetch_ref(self, repository: Repository, name: str) -> Oid | None:
+        tip = self._remote.fetch_ref(repository, name)
+        share_packs(self._folder)
+        return tip
+
+    def _present(self, revision: str) -> str:
+        commit = commit_at(self.repository(), revision)
+        return str(commit.id) if commit else ""
+
+    def commit(self, revision: str) -> Commit:
+        """What a pinned commit says of itself. Raises NotFound."""
+        found = self.find(self.repository(), revision)
+        message = found.raw_message.decode(_encoding(found), "replace")
+        subject = message.strip().partition("\n")[0].strip()
+        return Commit(str(found.id), subject, message, _author(found), _moment(found.commit_time))
+
+    def list_files(self, revision: str, globs: Sequence[str]) -> tuple[str, ...]:
+        """Paths of the files that match, in the order of the globs, then by name.
+
+        A star does not match a slash. Raises NotFound when the revision is not here.
+        """
+        return tree.list_files(self.find(self.repository(), revision).tree, globs)
+
+    def read(self, revision: str, path: str, *, limit: int) -> bytes:
+        """The bytes of one file; symbolic links are not followed. Raises NotFound, TooLarge."""
+        repository = self.repository()
+        return tree.read_file(repository, self.find(repository, revision).tree, path, limit=limit)
+
+    def maintain(self, *, many_packs: int = 50) -> None:
+        """Join packs when there are more than `many_packs`. Drops no object, disturbs no reader.
+
+        Raises CiError when git cannot do it; the mirror is as good as before then.
+        """
+        try:
+            with locked(self._lock):
+                self.repository().compress_references()
+                join_packs(self._folder, self._program, many_packs)
+                share_packs(self._folder)
+        except (Failed, TimeoutError, pygit2.GitError) as err:
+            raise CiError(
+                f"the mirror of {self.address} cannot be packed: {err}",
+                hint="check the free space of the disk",
+            ) from err
+
+    def repository(self) -> Repository:
+        """The mirror as the library has it, for this folder only. Raises RemoteFailure."""
+        # Opened anew each time: it is cheap, sees new packs, and no two threads share one.
+        try:
+            return Repository(str(self._folder))
+        except pygit2.GitError as err:
+            raise RemoteFailure(
+                f"the mirror of {self.address} cannot be opened: {err}",
+                temporary=True,
+                hint="it is made anew when the repository is opened again",
+            ) from err
+
+    def find(self, repository: Repository, revision: str) -> pygit2.Commit:
+        """The commit itself. Raises Invalid and NotFound."""
+        _check_length(check_revision(revision))
+        found = commit_at(repository, revision)
+        if found is None:
+            raise missing_revision(self.address, revision, "")
+        return found
+
+
+def _check_name(name: str) -> None:
+    if name.startswith("refs/"):
+        check_ref(name)
+    elif name != "HEAD":
+        check_ref(f"refs/heads/{name}")
+
+
+def _check_length(revision: str) -> None:
+    if len(revision) != _SHA1_DIGITS:
+        raise Invalid(
+            f"revision {revision} is of a repository with SHA-256 object names",
+            hint="only SHA-1 repositories can be built",
+        )
+
+
+def _encoding(commit: pygit2.Commit) -> str:
+    try:
+        "".encode(commit.message_encoding or "utf-8")
+    except (LookupError, UnicodeError):
+        return "utf-8"
+    return commit.message_encoding or "utf-8"
+
+
+def _author(commit: pygit2.Commit) -> str:
+    name = commit.author.raw_name.decode("utf-8", "replace")
+    return f"{name} <{commit.author.raw_email.decode('utf-8', 'replace')}>"
+
+
+def _moment(seconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)

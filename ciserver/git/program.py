@@ -1,0 +1,209 @@
+"""The git program, for what the library cannot do, kept away from every setting of this machine."""
+
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from ciserver.git.address import is_local
+from ciserver.git.failure import no_answer, remote_failure
+from ciserver.model.project import Credential
+
+_SAFEGUARDS = (
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.symlinks=false",
+    "credential.helper=",
+    "fetch.unpackLimit=1",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.version=2",
+)
+_FETCH = ("fetch", "--quiet", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class Failed(Exception):
+    """git ended badly; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Runs git. Nothing of the caller's environment, home or configuration reaches it."""
+
+    timeout_seconds: float
+    schemes: frozenset[str] = frozenset()  # that may leave this machine
+    known_hosts: Path | None = None
+
+    def run(
+        self,
+        repository: Path,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
+    ) -> bytes:
+        """Run one git command on a bare repository and return what it prints.
+
+        Raises Failed when git says no and TimeoutError when the time is over.
+        """
+        options = [part for one in (*_SAFEGUARDS, *settings) for part in ("-c", one)]
+        with subprocess.Popen(
+            ["git", f"--git-dir={repository}", *options, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_plain_environment() | dict(environment or {}),
+            cwd=repository,
+            start_new_session=True,
+        ) as running:
+            output, said = self._finish(running, stdin)
+        if running.returncode:
+            raise Failed(said.decode("utf-8", "replace").strip())
+        return output
+
+    def fetch(
+        self, repository: Path, address: str, credential: Credential | None, refspec: str
+    ) -> None:
+        """Fetch one refspec into a mirror. Raises RemoteFailure."""
+        with self._access(address, credential) as (environment, settings):
+            self._ask(
+                repository,
+                address,
+                credential,
+                [*_FETCH, "--end-of-options", address, refspec],
+                environment=environment,
+                settings=settings,
+            )
+
+    def list_refs(
+        self, repository: Path, address: str, credential: Credential | None
+    ) -> tuple[dict[str, str], str]:
+        """The refs of the remote with their objects, and which of them HEAD is.
+
+        Raises RemoteFailure.
+        """
+        with self._access(address, credential) as (environment, settings):
+            listing = self._ask(
+                repository,
+                address,
+                credential,
+                ["ls-remote", "--symref", "--end-of-options", address],
+                environment=environment,
+                settings=settings,
+            )
+        return _read_listing(listing.decode("utf-8", "surrogateescape"))
+
+    def _ask(
+        self,
+        repository: Path,
+        address: str,
+        credential: Credential | None,
+        arguments: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        settings: Sequence[str],
+    ) -> bytes:
+        try:
+            return self.run(repository, arguments, environment=environment, settings=settings)
+        except Failed as err:
+            raise remote_failure(address, str(err), credential) from None
+        except TimeoutError as err:
+            raise no_answer(address, self.timeout_seconds) from err
+
+    def _finish(self, running: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:
+        try:
+            return running.communicate(stdin, timeout=self.timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"git took longer than {self.timeout_seconds:g} s") from None
+        finally:
+            # ssh and the http helper are children of git: the whole group goes.
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+
+    @contextmanager
+    def _access(
+        self, address: str, credential: Credential | None
+    ) -> Iterator[tuple[dict[str, str], list[str]]]:
+        """What git needs to be let in, in files only we can read, gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="git-access-") as folder:
+            home = Path(folder)
+            environment = {"HOME": folder, "GIT_ALLOW_PROTOCOL": ":".join(sorted(self.schemes))}
+            settings: list[str] = []
+            if is_local(address):
+                # The other end is a second git, which hears of this through its home only.
+                environment |= {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_GLOBAL": f"{home}/config"}
+                _write(home / "config", "[safe]\n\tdirectory = *\n")
+            else:
+                environment |= self._ssh(home, credential or Credential())
+            if credential and credential.password and not is_local(address):
+                _write(home / "passwords", _stored(address, credential))
+                settings.append(f"credential.helper=store --file={home / 'passwords'}")
+            yield environment, settings
+
+    def _ssh(self, home: Path, credential: Credential) -> dict[str, str]:
+        command = ["ssh", "-F", "none", "-o", "StrictHostKeyChecking=yes"]
+        if self.known_hosts is not None:
+            command += ["-o", f"UserKnownHostsFile={self.known_hosts}"]
+            command += ["-o", "GlobalKnownHostsFile=/dev/null"]
+        environment = {"GIT_SSH_VARIANT": "ssh"}
+        if credential.ssh_key:
+            _write(home / "key", credential.ssh_key.rstrip("\n") + "\n")
+            command += ["-o", "IdentitiesOnly=yes", "-i", str(home / "key")]
+        if credential.passphrase:
+            _write(home / "passphrase", credential.passphrase + "\n")
+            _write(home / "ask", f"#!/bin/sh\ncat {shlex.quote(f'{home}/passphrase')}\n", 0o700)
+            environment |= {"SSH_ASKPASS": f"{home}/ask", "SSH_ASKPASS_REQUIRE": "force"}
+        else:
+            command += ["-o", "BatchMode=yes"]
+        return environment | {"GIT_SSH_COMMAND": shlex.join(command)}
+
+
+def _plain_environment() -> dict[str, str]:
+    return {
+        "PATH": _PATH,
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_ALLOW_PROTOCOL": "",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_PROTOCOL_FROM_USER": "0",
+    }
+
+
+def _stored(address: str, credential: Credential) -> str:
+    """A line of git's credential store: it is handed to this very host only, not after a
+    redirect to another.
+    """
+    parts = urlsplit(address)
+    user = quote(credential.username or "git", safe="")
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{user}:{quote(credential.password, safe='')}@{host}\n"
+
+
+def _write(path: Path, text: str, mode: int = 0o600) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _read_listing(listing: str) -> tuple[dict[str, str], str]:
+    refs: dict[str, str] = {}
+    head = ""
+    for line in listing.splitlines():
+        value, _, name = line.partition("\t")
+        if value.startswith("ref: ") and name == "HEAD":
+            head = value.removeprefix("ref: ")
+        elif not value.startswith("ref: "):
+            refs[name] = value
+    return refs, head

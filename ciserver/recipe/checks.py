@@ -1,0 +1,114 @@
+"""The types that the manifest's fields are made of, each with its own sentence for a fault.
+
+Every sentence continues the name of the field: "must be a list of strings, not a number".
+"""
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+_KINDS: dict[type, str] = {
+    type(None): "nothing",
+    bool: "true or false",
+    int: "a number",
+    float: "a number with a fraction",
+    str: "a string",
+    list: "a list",
+    dict: "a map",
+}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+# Which side of a union a value is on; complaints leave these out of the field's name.
+ONE, MANY = "<one>", "<many>"
+
+
+def kind_of(value: Any) -> str:
+    return _KINDS.get(type(value), "something else")
+
+
+def shown(text: str) -> str:
+    """What a person wrote, short and on one line, to be quoted in a sentence."""
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
+
+
+def nearest(word: str, words: tuple[str, ...]) -> str:
+    """`; did you mean X?` when there is a near word, else nothing."""
+    close = get_close_matches(word[:100], words, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def fault(sentence: str) -> PydanticCustomError:
+    # The sentence is an argument, so that braces in it are never a template.
+    return PydanticCustomError("fault", "{sentence}", {"sentence": sentence})
+
+
+def fault_at(key: str, sentence: str) -> ValidationError:
+    """A fault that stands at a key inside the value that is looked at."""
+    detail = InitErrorDetails(type=fault(sentence), loc=(key,), input=None)
+    return ValidationError.from_exception_data("manifest", [detail])
+
+
+def must_be(what: str, *types: type) -> BeforeValidator:
+    """Exactly one of these types: true is no number, 3 is no string."""
+
+    def check(value: Any) -> Any:
+        if type(value) not in types:
+            raise fault(f"must be {what}, not {kind_of(value)}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def must_be_one_of(words: tuple[str, ...]) -> BeforeValidator:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise fault(not_one_of(value, words))
+        return value
+
+    return BeforeValidator(check)
+
+
+def not_one_of(value: Any, words: tuple[str, ...]) -> str:
+    choices = f"must be one of {', '.join(words)}"
+    if not isinstance(value, str):
+        return f"{choices}, not {kind_of(value)}"
+    return f"{choices}, not {shown(value)}{nearest(value, words)}"
+
+
+def refused_if(is_wrong: Callable[[Any], bool], sentence: str) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if is_wrong(value):
+            raise fault(sentence)
+        return value
+
+    return AfterValidator(check)
+
+
+def matches(pattern: str, sentence: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+    return refused_if(lambda text: compiled.fullmatch(text) is None, sentence)
+
+
+NO_NUL = refused_if(
+    lambda value: isinstance(value, str) and "\0" in value, "must not hold a NUL character"
+)
+NOT_EMPTY = refused_if(lambda value: not value, "must not be empty")
+
+Text = Annotated[str, must_be("a string", str), NO_NUL]
+Line = Annotated[
+    str,
+    must_be("a string", str),
+    NOT_EMPTY,
+    refused_if(lambda text: _CONTROL.search(text) is not None, "must be one line of plain text"),
+]
+Strings = Annotated[tuple[Line, ...], must_be("a list of strings", list)]
+Switch = Annotated[bool, must_be("true or false", bool)]
+
+
+def by_list() -> Discriminator:
+    """Tells the MANY side of a union from the ONE side."""
+    return Discriminator(lambda value: MANY if isinstance(value, list) else ONE)

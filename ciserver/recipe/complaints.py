@@ -1,0 +1,70 @@
+"""What pydantic says of a manifest, as sentences for the person who wrote it."""
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ciserver.model.errors import Complaint
+from ciserver.recipe.checks import nearest, shown
+from ciserver.recipe.schema import LATER, known_keys
+
+MOST = 100
+
+Location = tuple[int | str, ...]
+
+
+def complaints_of(error: ValidationError) -> list[Complaint]:
+    """One complaint for each fault, with the exact field."""
+    return [
+        Complaint(field_name(one["loc"]), _sentence(one))
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+
+
+def field_name(location: Location) -> str:
+    """`("tasks", 2, "build")` as `tasks[2].build`."""
+    name = ""
+    for part in location:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        elif not _is_inner(part):
+            name += f".{_readable(part)}"
+    return name.removeprefix(".")
+
+
+def at_most(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """So many that a person can use them; the rest is counted."""
+    every = tuple(complaints)
+    rest = len(every) - MOST
+    return every if rest <= 0 else (*every[:MOST], Complaint("", f"and {rest} more faults"))
+
+
+def _is_inner(part: str) -> bool:
+    """Sides of unions and the mark of a map's key are pydantic's words, not the author's."""
+    return part == "[key]" or (part.startswith("<") and part.endswith(">"))
+
+
+def _readable(key: str) -> str:
+    return key if key.isprintable() and 0 < len(key) <= 60 else shown(key)
+
+
+def _sentence(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "fault":
+            return error["msg"]
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return _unknown_key(error["loc"])
+        case _:
+            return error["msg"][:1].lower() + error["msg"][1:]
+
+
+def _unknown_key(location: Location) -> str:
+    parents = tuple(part for part in location[:-1] if isinstance(part, str))
+    key = str(location[-1])
+    if key in LATER.get(parents, ()):
+        return "this version does not know this key yet; leave it out"
+    known = known_keys(parents)
+    return f"is not a known key{nearest(key, known) or '; known are ' + ', '.join(known)}"

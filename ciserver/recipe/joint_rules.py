@@ -1,0 +1,70 @@
+"""The rules of a manifest that look at several values at once.
+
+They look at what was written, not at what was accepted of it, so that a fault in one place hides
+none in another. What has a wrong type is passed over here: its type is the fault.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from ciserver.model.errors import Complaint, Invalid
+from ciserver.recipe.checks import shown
+from ciserver.recipe.complaints import Location, field_name
+from ciserver.recipe.sources import parse_source
+
+
+def joint_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
+    tasks = _entries(keys, "tasks", dict)
+    yield from _odd_tasks(tasks)
+    yield from _repeated("the name", _task_names(tasks))
+    yield from _repeated("the file name", _artifact_names(_entries(keys, "artifacts", str)))
+    yield from _repeated("the directory", _directories(_entries(keys, "sources", str)))
+    yield from _mails_to_nobody(_entries(keys, "triggers", dict))
+
+
+def _entries(keys: dict[str, Any], key: str, kind: type) -> list[tuple[Location, Any]]:
+    """The entries of that type in a list, each with its place."""
+    entries = keys.get(key)
+    if not isinstance(entries, list):
+        return []
+    return [((key, place), one) for place, one in enumerate(entries) if type(one) is kind]
+
+
+def _odd_tasks(tasks: list[tuple[Location, Any]]) -> Iterator[Complaint]:
+    for place, task in tasks:
+        if len(task) != 1:
+            yield Complaint(field_name(place), "must have exactly one name with its script")
+
+
+def _task_names(tasks: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
+    return (((*place, name), name) for place, task in tasks for name in task)
+
+
+def _artifact_names(artifacts: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
+    return ((place, PurePosixPath(path).name) for place, path in artifacts)
+
+
+def _directories(sources: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
+    for place, text in sources:
+        try:
+            yield place, parse_source(text).directory
+        except Invalid:
+            continue
+
+
+def _repeated(what: str, named: Iterable[tuple[Location, str]]) -> Iterator[Complaint]:
+    first: dict[str, Location] = {}
+    for place, name in named:
+        if name in first:
+            earlier = field_name(first[name])
+            yield Complaint(field_name(place), f"{what} {shown(name)} is taken by {earlier}")
+        elif name:
+            first[name] = place
+
+
+def _mails_to_nobody(triggers: list[tuple[Location, Any]]) -> Iterator[Complaint]:
+    for place, trigger in triggers:
+        has_nobody = all(trigger.get(key, []) == [] for key in ("to", "cc"))
+        if trigger.get("action") == "email" and has_nobody:
+            yield Complaint(field_name((*place, "to")), "is required when there is no cc")

@@ -1,0 +1,162 @@
+"""The YAML recipe: one file, one job, all of its faults at once."""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from ciserver.model.build import EnvironmentValue, Job, Task, TriggerSpec
+from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.evaluation import Kind
+from ciserver.recipe.checks import kind_of, shown
+from ciserver.recipe.complaints import at_most, complaints_of
+from ciserver.recipe.joint_rules import joint_faults
+from ciserver.recipe.schema import EmailTrigger, Manifest, WebhookTrigger
+from ciserver.recipe.sources import parse_source
+from ciserver.recipe.yaml_text import load
+
+_ENDINGS = (".yml", ".yaml", ".json")
+_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,127}")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_NOT_ACTED_ON = {
+    "repositories": "not available in this version; the image's own repositories are used",
+    "secrets": "not available in this version; the build runs without them",
+    "oauth": "not available in this version; the build runs without a token",
+    "shell": "not available in this version; nothing is kept after the build",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of a recipe file: a job, or the complaints that say why not."""
+
+    job: Job | None
+    complaints: tuple[Complaint, ...] = ()
+
+
+def read_manifest(file: str, text: bytes | str, *, default_system: str) -> Reading:
+    """Read one recipe file. Never raises: every fault of the text is a complaint."""
+    try:
+        raw = _keys_of(load(text))
+        manifest = _validated(file, raw)
+    except Invalid as error:
+        return Reading(None, at_most(replace(one, file=file) for one in error.complaints))
+    return Reading(_job(file, manifest, default_system))
+
+
+def job_name(file: str) -> str:
+    """`.builds/alpine.yml` makes the job `alpine`, `.build.yml` the job `build`."""
+    name = PurePosixPath(file).name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name.lstrip(".") or "build"
+
+
+def _keys_of(value: object) -> dict[str, Any]:
+    """The top map without its empty keys: `packages:` with nothing after it asks for nothing."""
+    if not isinstance(value, dict):
+        found = kind_of(value)
+        raise _refusal(
+            [Complaint("", f"must be a map with keys such as image and tasks, not {found}")]
+        )
+    known = Manifest.model_fields
+    return {key: one for key, one in value.items() if one is not None or key not in known}
+
+
+def _validated(file: str, raw: dict[str, Any]) -> Manifest:
+    complaints = [*_name_faults(file), *joint_faults(raw)]
+    try:
+        manifest = Manifest.model_validate(raw)
+    except ValidationError as error:
+        raise _refusal([*complaints_of(error), *complaints]) from error
+    if complaints:
+        raise _refusal(complaints)
+    return manifest
+
+
+def _refusal(complaints: list[Complaint]) -> Invalid:
+    return Invalid("the recipe has faults", complaints=complaints)
+
+
+def _name_faults(file: str) -> Iterator[Complaint]:
+    name = job_name(file)
+    if not _NAME.fullmatch(name):
+        yield Complaint(
+            "",
+            f"the file's name makes the job {shown(name)}, which is no job name: 1 to 128 "
+            "letters, digits, '_', '-', '.' and '+'; rename the file",
+        )
+
+
+def _job(file: str, manifest: Manifest, default_system: str) -> Job:
+    return Job(
+        name=job_name(file),
+        file=file,
+        image=manifest.image,
+        system=_system(manifest.arch, default_system),
+        tasks=tuple(Task(*entry) for task in manifest.tasks for entry in task.items()),
+        sources=tuple(parse_source(text) for text in manifest.sources),
+        environment={name: _variable(value) for name, value in manifest.environment.items()},
+        packages=manifest.packages,
+        artifacts=manifest.artifacts,
+        triggers=tuple(_trigger(one) for one in manifest.triggers),
+        timeout_seconds=_seconds(manifest.timeout),
+        silence_seconds=_seconds(manifest.silence),
+        priority=manifest.priority,
+        network=manifest.network,
+        kinds=_kinds(manifest),
+        refs=manifest.when.refs or manifest.submitter.git.allow_refs,
+        notes=tuple(_notes(manifest)),
+    )
+
+
+def _system(arch: str | None, default: str) -> str:
+    return f"{_MACHINES.get(arch, arch)}-linux" if arch else default
+
+
+def _variable(value: float | str | tuple[str, ...] | None) -> EnvironmentValue:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case _:
+            return value
+
+
+def _trigger(one: EmailTrigger | WebhookTrigger) -> TriggerSpec:
+    """Options are JSON values and hold only what was given; addresses are always lists."""
+    if isinstance(one, WebhookTrigger):
+        return TriggerSpec(one.action, one.condition, {"url": one.url})
+    options: dict[str, Any] = {
+        key: [lines] if isinstance(lines, str) else list(lines)
+        for key, lines in (("to", one.to), ("cc", one.cc))
+        if lines
+    }
+    if one.in_reply_to:
+        options["in_reply_to"] = one.in_reply_to
+    return TriggerSpec(one.action, one.condition, options)
+
+
+def _seconds(minutes: float | None) -> int:
+    """Rounded up: 0 would mean that the server chooses."""
+    return math.ceil(minutes * 60) if minutes else 0
+
+
+def _kinds(manifest: Manifest) -> tuple[Kind, ...]:
+    off = () if manifest.submitter.git.enabled else (Kind.PUSH, Kind.TAG)
+    return tuple(kind for kind in dict.fromkeys(manifest.when.kinds) if kind not in off)
+
+
+def _notes(manifest: Manifest) -> Iterator[str]:
+    for key, note in _NOT_ACTED_ON.items():
+        if getattr(manifest, key):
+            yield f"{key}: {note}"
+    if manifest.when.refs and manifest.submitter.git.allow_refs:
+        yield "submitter.git.sr.ht.allow-refs: when.refs is used in its place"

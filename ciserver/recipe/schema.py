@@ -1,0 +1,157 @@
+"""The keys of a manifest. One class for each map with fixed keys."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from ciserver.model.build import Job
+from ciserver.recipe.checks import (
+    NOT_EMPTY,
+    Line,
+    Strings,
+    Switch,
+    Text,
+    fault_at,
+    must_be,
+    not_one_of,
+)
+from ciserver.recipe.fields import (
+    AddressLines,
+    Artifacts,
+    Condition,
+    Environment,
+    Globs,
+    Kinds,
+    Machine,
+    Minutes,
+    Priority,
+    Sources,
+    Tasks,
+    WebAddress,
+    Words,
+)
+
+ACTIONS = ("email", "webhook")
+
+# Keys that the design has and this version has not.
+LATER = {
+    (): (
+        "always",
+        "cache",
+        "concurrency",
+        "maintainers",
+        "matrix",
+        "needs",
+        "paths",
+        "reports",
+        "resources",
+        "retries",
+        "retry_on_failure",
+        "systems",
+    ),
+    ("when",): ("paths",),
+}
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _with_known_action(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("action") not in ACTIONS:
+        action = value.get("action")
+        raise fault_at("action", "is required" if action is None else not_one_of(action, ACTIONS))
+    return value
+
+
+def _action_tag(value: Any) -> str:
+    return f"<{value['action']}>"
+
+
+class EmailTrigger(_Keys):
+    action: Literal["email"]
+    condition: Condition = "change"
+    to: AddressLines = ()
+    cc: AddressLines = ()
+    in_reply_to: Line | None = None
+
+
+class WebhookTrigger(_Keys):
+    action: Literal["webhook"]
+    condition: Condition = "always"
+    url: WebAddress
+
+
+Trigger = Annotated[
+    Annotated[EmailTrigger, Tag("<email>")] | Annotated[WebhookTrigger, Tag("<webhook>")],
+    Discriminator(_action_tag),
+    BeforeValidator(_with_known_action),
+    must_be("a map with an action", dict),
+]
+
+
+class When(_Keys):
+    kinds: Kinds = Job.kinds
+    refs: Annotated[Globs, NOT_EMPTY] = ()
+
+
+class GitSubmitter(_Keys):
+    enabled: Switch = True
+    allow_refs: Globs = Field(default=(), alias="allow-refs")
+
+
+class HubSubmitter(_Keys):
+    enabled: Switch = True
+
+
+class Submitter(_Keys):
+    git: Annotated[GitSubmitter, must_be("a map", dict)] = Field(
+        default_factory=lambda: GitSubmitter.model_validate({}), alias="git.sr.ht"
+    )
+    hub: Annotated[HubSubmitter, must_be("a map", dict)] = Field(
+        default_factory=lambda: HubSubmitter.model_validate({}), alias="hub.sr.ht"
+    )
+
+
+class Manifest(_Keys):
+    """A builds.sr.ht manifest and this server's own keys."""
+
+    image: Line
+    arch: Machine | None = None
+    packages: Words = ()
+    sources: Sources = ()
+    environment: Environment = {}
+    tasks: Tasks
+    artifacts: Artifacts = ()
+    triggers: Annotated[tuple[Trigger, ...], must_be("a list of maps", list)] = ()
+    submitter: Annotated[Submitter, must_be("a map", dict)] = Field(
+        default_factory=lambda: Submitter.model_validate({})
+    )
+    # Known from builds.sr.ht and not acted on.
+    repositories: Annotated[dict[str, Text], must_be("a map of names to addresses", dict)] = {}
+    secrets: Strings = ()
+    oauth: Text = ""
+    shell: Switch = False
+    # Our own.
+    timeout: Minutes | None = None
+    silence: Minutes | None = None
+    priority: Priority = 0
+    when: Annotated[When, must_be("a map with kinds and refs", dict)] = When()
+    network: Switch = True
+
+
+# Where extra keys can stand, by the keys that lead there.
+MODELS: dict[tuple[str, ...], type[BaseModel]] = {
+    (): Manifest,
+    ("when",): When,
+    ("submitter",): Submitter,
+    ("submitter", "git.sr.ht"): GitSubmitter,
+    ("submitter", "hub.sr.ht"): HubSubmitter,
+    ("triggers", "<email>"): EmailTrigger,
+    ("triggers", "<webhook>"): WebhookTrigger,
+}
+
+
+def known_keys(parents: tuple[str, ...]) -> tuple[str, ...]:
+    fields = MODELS[parents].model_fields
+    return tuple(field.alias or name for name, field in fields.items())

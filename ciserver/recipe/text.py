@@ -1,0 +1,45 @@
+"""A job as text, for keeping, and back."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ciserver.model.build import Job, Source, Task, TriggerSpec
+from ciserver.model.errors import Invalid
+from ciserver.model.evaluation import Kind
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "tasks": lambda given: tuple(Task(**one) for one in given),
+    "sources": lambda given: tuple(Source(**one) for one in given),
+    "triggers": lambda given: tuple(TriggerSpec(**one) for one in given),
+    "kinds": lambda given: tuple(Kind(one) for one in given),
+    "environment": lambda given: {
+        name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
+    },
+    "packages": tuple,
+    "artifacts": tuple,
+    "refs": tuple,
+    "notes": tuple,
+}
+
+
+def job_to_json(job: Job) -> str:
+    """The job as JSON, the same text for equal jobs."""
+    return json.dumps(asdict(job), sort_keys=True, separators=(",", ":"))
+
+
+def job_from_json(text: str) -> Job:
+    """The job that `job_to_json` made this text of. Raises Invalid for any other text."""
+    try:
+        values = json.loads(text)
+        return Job(**{key: _READ.get(key, _same)(value) for key, value in values.items()})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Invalid(
+            f"the text is not a stored job: {error}",
+            hint="It was changed, or written by a newer version.",
+        ) from error
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -1,0 +1,249 @@
+"""Who asks, and what they may do."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from ciserver.model.account import SCOPES, Actor, Token, User
+from ciserver.model.errors import Busy, Complaint, Forbidden, Invalid, NotFound, NotSignedIn
+from ciserver.model.ports import Clock
+from ciserver.store.store import Store
+
+TOKEN_PREFIX = "cis_"  # noqa: S105  what scanners look for, not a secret
+SESSION_LIFE = timedelta(days=14)
+LINK_LIFE = timedelta(hours=24)
+_TOUCH_EVERY = timedelta(minutes=1)
+_FAILURES_ALLOWED = 10
+_FAILURE_WINDOW = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A person with a session. `csrf` must come back with every form."""
+
+    actor: Actor
+    csrf: str
+
+
+class Access:
+    """`local_token` is what command-line calls on this machine prove themselves with."""
+
+    def __init__(self, store: Store, clock: Clock, *, local_token: str = "") -> None:
+        self._store = store
+        self._clock = clock
+        self._local_token = local_token
+        self._hasher = PasswordHasher()
+        # Verified for unknown users, so that they cost the same time as known ones.
+        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        self._failures: dict[str, list[datetime]] = {}
+
+    # -- proofs -----------------------------------------------------------------------------------
+
+    def actor_of_token(self, text: str) -> Actor:
+        """The actor behind an API token. Raises NotSignedIn."""
+        if self._local_token and hmac.compare_digest(text.encode(), self._local_token.encode()):
+            return Actor("administrator", is_admin=True, scopes=("*",))
+        now = self._clock.now()
+        found = self._store.accounts.find_token(_hash(text), now)
+        if found is None:
+            raise NotSignedIn(
+                "the token is unknown or expired", hint="make one: ciserver token add"
+            )
+        token, user = found
+        if token.last_used_at is None or now - token.last_used_at > _TOUCH_EVERY:
+            with self._store.transaction():
+                self._store.accounts.touch_token(token.id, now)
+        return Actor(user.name, user.is_admin, token.scopes)
+
+    def sign_in(self, name: str, password: str) -> str:
+        """Check name and password and start a session; answers its id, for the cookie.
+        Raises NotSignedIn, or Busy after too many failures.
+        """
+        self._refuse_after_failures(name)
+        stored = self._store.accounts.password_hash(name)
+        try:
+            self._hasher.verify(stored or self._nobody, password)
+            user = self._store.accounts.get(name)
+        except (VerificationError, InvalidHashError, NotFound):
+            self._failures.setdefault(name, []).append(self._clock.now())
+            raise NotSignedIn("the name or the password is wrong") from None
+        self._failures.pop(name, None)
+        return self._start_session(user)
+
+    def _refuse_after_failures(self, name: str) -> None:
+        since = self._clock.now() - _FAILURE_WINDOW
+        recent = [moment for moment in self._failures.get(name, ()) if moment > since]
+        if len(self._failures) > 10_000:
+            self._failures.clear()
+        if recent:
+            self._failures[name] = recent
+        if len(recent) >= _FAILURES_ALLOWED:
+            raise Busy("too many failed sign-ins for this name", hint="wait five minutes")
+
+    def signed_in(self, session_id: str) -> SignedIn:
+        """The person behind a session cookie. Raises NotSignedIn."""
+        found = self._store.accounts.find_session(_hash(session_id), self._clock.now())
+        if found is None:
+            raise NotSignedIn("the session has ended", hint="sign in again")
+        user, csrf = found
+        return SignedIn(Actor(user.name, user.is_admin, ("*",)), csrf)
+
+    def sign_out(self, session_id: str) -> None:
+        with self._store.transaction():
+            self._store.accounts.remove_session(_hash(session_id))
+
+    def _start_session(self, user: User) -> str:
+        session_id = secrets.token_urlsafe(32)
+        expires_at = self._clock.now() + SESSION_LIFE
+        with self._store.transaction():
+            self._store.accounts.add_session(
+                _hash(session_id), user.id, secrets.token_urlsafe(24), expires_at
+            )
+        return session_id
+
+    # -- one-time links ---------------------------------------------------------------------------
+
+    def make_sign_in_link(self, name: str) -> str:
+        """A token that signs this user in once, within a day."""
+        user = self._store.accounts.get(name)
+        token = secrets.token_urlsafe(32)
+        with self._store.transaction():
+            self._store.accounts.add_link(_hash(token), user.id, self._clock.now() + LINK_LIFE)
+        return token
+
+    def user_of_link(self, token: str) -> User:
+        """Whom a one-time link is for. Raises NotFound when it was used or is too old."""
+        user = self._store.accounts.find_link(_hash(token), self._clock.now())
+        if user is None:
+            raise NotFound(
+                "this sign-in link was used already or is too old",
+                hint="an administrator makes a new one: ciserver user link NAME",
+            )
+        return user
+
+    def use_link(self, token: str, password: str) -> str:
+        """Set the user's password and sign in; the link is used up. Answers the session id."""
+        user = self.user_of_link(token)
+        hashed = self._hash_password(password)
+        with self._store.transaction():
+            if not self._store.accounts.remove_link(_hash(token)):
+                raise NotFound("this sign-in link was used already")
+            self._store.accounts.set_password(user.id, hashed)
+            self._store.accounts.remove_sessions_of(user.id)
+        return self._start_session(user)
+
+    # -- accounts ---------------------------------------------------------------------------------
+
+    def make_first_administrator(self) -> str | None:
+        """On an empty server: the user `admin` without a password, and a link to set one."""
+        with self._store.transaction():
+            if self._store.accounts.count():
+                return None
+            self._store.accounts.add(
+                "admin", email="", password_hash="", is_admin=True, now=self._clock.now()
+            )
+            return self.make_sign_in_link("admin")
+
+    def add_user(self, actor: Actor, name: str, *, email: str, password: str, admin: bool) -> User:
+        """Raises Invalid with every fault, AlreadyExists, Forbidden."""
+        self.require_admin(actor)
+        complaints = [*name_complaints("name", name)]
+        if email and ("@" not in email or any(mark in email for mark in " \r\n,;<>")):
+            complaints.append(Complaint("email", "must be one mail address"))
+        if len(password) < 8:
+            complaints.append(Complaint("password", "must have at least 8 characters"))
+        if complaints:
+            raise Invalid("the user cannot be made", complaints=complaints)
+        hashed = self._hasher.hash(password)
+        with self._store.transaction():
+            self._store.accounts.add(
+                name, email=email, password_hash=hashed, is_admin=admin, now=self._clock.now()
+            )
+        return self._store.accounts.get(name)
+
+    def list_users(self, actor: Actor) -> tuple[User, ...]:
+        self.require_admin(actor)
+        return self._store.accounts.list_all()
+
+    def add_token(
+        self, actor: Actor, user_name: str, scopes: tuple[str, ...], expires_at: datetime | None
+    ) -> tuple[str, Token]:
+        """Make an API token; it is shown now and never again."""
+        self.require_admin(actor)
+        unknown = [scope for scope in scopes if scope != "*" and scope not in SCOPES]
+        if unknown or not scopes:
+            raise Invalid(
+                "the token cannot be made",
+                complaints=[Complaint("scopes", f"unknown scope {one}") for one in unknown]
+                or [Complaint("scopes", "at least one is needed")],
+                hint=f"scopes are: *, {', '.join(SCOPES)}",
+            )
+        user = self._store.accounts.get(user_name)
+        text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        now = self._clock.now()
+        with self._store.transaction():
+            token_id = self._store.accounts.add_token(
+                user.id,
+                hash=_hash(text),
+                prefix=text[:8],
+                scopes=scopes,
+                now=now,
+                expires_at=expires_at,
+            )
+        return text, Token(token_id, user.name, text[:8], scopes, now, expires_at, None)
+
+    def forget_expired(self) -> None:
+        with self._store.transaction():
+            self._store.accounts.remove_expired(self._clock.now())
+
+    def _hash_password(self, password: str) -> str:
+        if len(password) < 8:
+            raise Invalid(
+                "the password is too short",
+                complaints=[Complaint("password", "must have at least 8 characters")],
+            )
+        return self._hasher.hash(password)
+
+    # -- rights -----------------------------------------------------------------------------------
+
+    @staticmethod
+    def require(actor: Actor, scope: str) -> None:
+        """Raises NotSignedIn for nobody, Forbidden for somebody without the scope."""
+        if not actor.name:
+            raise NotSignedIn("this needs a signed-in user or an API token")
+        if not actor.has_scope(scope):
+            raise Forbidden(f"the token lacks the scope {scope}")
+
+    @staticmethod
+    def may(actor: Actor, scope: str) -> bool:
+        return bool(actor.name) and actor.has_scope(scope)
+
+    @staticmethod
+    def require_admin(actor: Actor) -> None:
+        if not actor.name:
+            raise NotSignedIn("this needs an administrator")
+        if not actor.is_admin or not actor.has_scope("users:write"):
+            raise Forbidden("this needs an administrator")
+
+
+def name_complaints(field: str, name: str) -> list[Complaint]:
+    """What is wrong with the name of a user, project or jobset."""
+    allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+    if not name or len(name) > 100 or set(name) - set(allowed) or not name[0].isalnum():
+        return [
+            Complaint(
+                field,
+                "must be 1 to 100 letters, digits, '.', '_' or '-',"
+                " beginning with a letter or digit",
+            )
+        ]
+    return []
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

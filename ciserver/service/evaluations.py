@@ -1,0 +1,235 @@
+"""Evaluate: pin every input, read the recipe, create the builds, or write down why not."""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from ciserver.git.mirror import Commit, Mirror, Mirrors
+from ciserver.model.build import Job, Source
+from ciserver.model.errors import CiError, Complaint, Invalid, RemoteFailure
+from ciserver.model.evaluation import Evaluation, PinnedInput, SkippedJob
+from ciserver.model.ports import Clock
+from ciserver.model.project import Jobset
+from ciserver.model.status import EvaluationStatus
+from ciserver.recipe.manifest import read_manifest
+from ciserver.recipe.selection import left_out, recipe_globs, skip_reason
+from ciserver.recipe.sources import with_pushed_source
+from ciserver.recipe.text import job_to_json
+from ciserver.store.store import Store
+
+log = structlog.get_logger()
+
+RECIPE_LIMIT = 256 * 1024
+_LEASE = timedelta(minutes=15)
+_RETRY_AFTER = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=60))
+
+
+@dataclass(frozen=True)
+class _Pinned:
+    """The recipe's input at its revision, with the place to read it from."""
+
+    mirror: Mirror
+    input: PinnedInput
+    commit: Commit
+
+
+class Evaluations:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        mirrors: Mirrors,
+        *,
+        system: str,
+        ring_engine: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._mirrors = mirrors
+        self._system = system
+        self._ring_engine = ring_engine
+
+    def evaluate_next(self) -> bool:
+        """Take one requested evaluation to its end. False when none waits."""
+        now = self._clock.now()
+        with self._store.transaction():
+            claimed = self._store.evaluations.claim(now, now + _LEASE)
+        if claimed is None:
+            return False
+        evaluation, tries = claimed
+        bound = log.bind(evaluation=evaluation.id, jobset=evaluation.jobset)
+        try:
+            self._evaluate(evaluation)
+        except RemoteFailure as failure:
+            self._postpone_or_fail(evaluation, tries, failure)
+        except CiError as error:
+            self._fail(evaluation, _complaints(error))
+        except Exception:  # noqa: BLE001  one of the four loops: nothing may stop the others
+            incident = secrets.token_hex(4)
+            bound.exception("evaluation-crashed", incident=incident)
+            fault = f"the evaluation crashed inside the server (incident {incident})"
+            self._fail(evaluation, (Complaint("", fault),))
+        return True
+
+    def next_due(self) -> datetime | None:
+        """When a postponed evaluation may be tried again."""
+        return self._store.evaluations.next_due()
+
+    def recover(self) -> int:
+        """At start: evaluations that a killed server had taken wait again."""
+        with self._store.transaction():
+            return self._store.evaluations.release_all()
+
+    def _evaluate(self, evaluation: Evaluation) -> None:
+        jobset = self._store.projects.get_jobset(evaluation.jobset_id)
+        pinned = self._pin(jobset, evaluation)
+        reason = skip_reason(pinned.commit.message, evaluation.options)
+        if reason:
+            self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=reason)
+            return
+        jobs, complaints = self._read_recipe(jobset, evaluation, pinned)
+        if complaints:
+            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=tuple(complaints))
+            return
+        if not jobs:
+            globs = recipe_globs(evaluation.options, jobset.recipe_path)
+            note = f"there is no recipe at this revision (looked for {', '.join(globs)})"
+            self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
+            return
+        self._create_builds(jobset, evaluation, pinned, jobs)
+
+    def _pin(self, jobset: Jobset, evaluation: Evaluation) -> _Pinned:
+        source = jobset.source
+        credential, local = self._store.projects.credential(jobset.id, source.uri)
+        mirror = self._mirrors.open(source.uri, credential, local=local)
+        revision = mirror.pin(evaluation.ref or source.ref, evaluation.revision)
+        pinned = PinnedInput(source.name, source.uri, evaluation.ref or source.ref, revision)
+        return _Pinned(mirror, pinned, mirror.commit(revision))
+
+    def _read_recipe(
+        self, jobset: Jobset, evaluation: Evaluation, pinned: _Pinned
+    ) -> tuple[list[Job], list[Complaint]]:
+        globs = recipe_globs(evaluation.options, jobset.recipe_path)
+        jobs: dict[str, Job] = {}
+        complaints: list[Complaint] = []
+        for file in pinned.mirror.list_files(pinned.input.revision, globs):
+            text = pinned.mirror.read(pinned.input.revision, file, limit=RECIPE_LIMIT)
+            reading = read_manifest(file, text, default_system=self._system)
+            complaints += reading.complaints
+            if reading.job is None:
+                continue
+            twin = jobs.setdefault(reading.job.name, reading.job)
+            if twin is not reading.job:
+                fault = f"the job {twin.name} is already made by {twin.file}"
+                complaints.append(Complaint("", fault, file))
+        return list(jobs.values()), complaints
+
+    def _create_builds(
+        self, jobset: Jobset, evaluation: Evaluation, pinned: _Pinned, jobs: list[Job]
+    ) -> None:
+        wanted, skipped = _select(jobs, evaluation)
+        ready, complaints = [], []
+        for job in wanted:
+            whole = with_pushed_source(
+                job, pinned.input.uri, pinned.input.ref, pinned.input.revision
+            )
+            sources, faults = self._pin_sources(jobset, whole)
+            complaints += faults
+            ready.append(replace(whole, sources=sources))
+        if complaints:
+            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=tuple(complaints))
+            return
+        status = EvaluationStatus.SUCCEEDED if ready else EvaluationStatus.SKIPPED
+        note = "" if ready else "every job of the recipe was left out by its filters"
+        texts = [(job, job_to_json(job)) for job in ready]
+        now = self._clock.now()
+        with self._store.transaction():
+            self._finish(evaluation, pinned, status, note=note, skipped=tuple(skipped))
+            self._store.evaluations.count_builds(evaluation.id, total=len(texts))
+            for job, text in texts:
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                self._store.queue.add_job_text(digest, text)
+                self._store.queue.add(evaluation, job, digest, now)
+        self._ring_engine()
+
+    def _pin_sources(self, jobset: Jobset, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
+        """Every source of a job at an exact revision, or what is wrong with each."""
+        pinned, complaints = [], []
+        for index, source in enumerate(job.sources):
+            try:
+                pinned.append(self._pin_source(jobset, source))
+            except RemoteFailure as failure:
+                if failure.temporary:
+                    raise
+                complaints.append(Complaint(f"sources[{index}]", failure.message, job.file))
+            except CiError as error:
+                complaints.append(Complaint(f"sources[{index}]", error.message, job.file))
+        return tuple(pinned), complaints
+
+    def _pin_source(self, jobset: Jobset, source: Source) -> Source:
+        if source.revision:
+            return source
+        credential, local = self._store.projects.credential(jobset.id, source.uri)
+        mirror = self._mirrors.open(source.uri, credential, local=local)
+        return replace(source, revision=mirror.pin(source.ref or "HEAD"))
+
+    def _finish(
+        self,
+        evaluation: Evaluation,
+        pinned: _Pinned,
+        status: EvaluationStatus,
+        *,
+        note: str = "",
+        complaints: tuple[Complaint, ...] = (),
+        skipped: tuple[SkippedJob, ...] = (),
+    ) -> None:
+        with self._store.transaction():
+            self._store.evaluations.finish(
+                evaluation.id,
+                status,
+                self._clock.now(),
+                note=note,
+                complaints=complaints,
+                skipped=skipped,
+                inputs=(pinned.input,),
+                revision=pinned.input.revision,
+                subject=pinned.commit.subject[:500],
+                author=pinned.commit.author[:200],
+                committed_at=pinned.commit.committed_at,
+            )
+
+    def _postpone_or_fail(self, evaluation: Evaluation, tries: int, failure: RemoteFailure) -> None:
+        if failure.temporary and tries <= len(_RETRY_AFTER):
+            at = self._clock.now() + _RETRY_AFTER[tries - 1]
+            with self._store.transaction():
+                self._store.evaluations.try_again(evaluation.id, at)
+            log.info("evaluation-postponed", evaluation=evaluation.id, why=failure.message)
+        else:
+            self._fail(evaluation, _complaints(failure))
+
+    def _fail(self, evaluation: Evaluation, complaints: tuple[Complaint, ...]) -> None:
+        with self._store.transaction():
+            self._store.evaluations.finish(
+                evaluation.id, EvaluationStatus.FAILED, self._clock.now(), complaints=complaints
+            )
+
+
+def _select(jobs: list[Job], evaluation: Evaluation) -> tuple[list[Job], list[SkippedJob]]:
+    wanted, skipped = [], []
+    for job in jobs:
+        reason = left_out(job, evaluation.kind, evaluation.ref)
+        if reason:
+            skipped.append(SkippedJob(job.name, reason))
+        else:
+            wanted.append(job)
+    return wanted, skipped
+
+
+def _complaints(error: CiError) -> tuple[Complaint, ...]:
+    if isinstance(error, Invalid) and error.complaints:
+        return error.complaints
+    return (Complaint("", error.message + (f" ({error.hint})" if error.hint else "")),)

@@ -1,0 +1,105 @@
+"""Logs are read while they are written: by range, or by waiting for what comes next."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from ciserver.model.build import Step
+from ciserver.model.errors import Busy
+from ciserver.model.status import StepStatus
+from ciserver.model.view import LogChunk
+from ciserver.store.store import Store
+
+CHUNK_LIMIT = 1024 * 1024
+
+
+class Logs:
+    """Each waiting reader holds a thread of the server, so there is a budget for them."""
+
+    def __init__(self, store: Store, *, followers: int) -> None:
+        self._store = store
+        self._budget = threading.BoundedSemaphore(followers)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, list[threading.Event]] = defaultdict(list)
+
+    def announce(self, build_id: int) -> None:
+        """Something of this build's logs or steps is new."""
+        with self._lock:
+            for event in self._waiting.pop(build_id, ()):
+                event.set()
+
+    def read(
+        self, build_id: int, attempt: int, step: int, *, offset: int, wait_seconds: float = 0
+    ) -> LogChunk:
+        """At most 1 MiB of a step's log from `offset`. With nothing there yet, wait for it.
+        Raises NotFound, and Busy when too many readers wait already.
+        """
+        chunk = self._read(build_id, attempt, step, offset)
+        if chunk.content or chunk.complete or not wait_seconds:
+            return chunk
+        with self._follower(build_id) as changed:
+            # Looked at again after enlisting: what came in between would ring for nobody.
+            chunk = self._read(build_id, attempt, step, offset)
+            if chunk.content or chunk.complete:
+                return chunk
+            changed.wait(wait_seconds)
+        return self._read(build_id, attempt, step, offset)
+
+    def open(self, build_id: int, step: Step) -> IO[bytes] | None:
+        """The whole log as a file; None when nothing was written yet."""
+        try:
+            return self._store.files.open_log(build_id, step.attempt, step.number)
+        except FileNotFoundError:
+            return None
+
+    def tail(self, build_id: int, step: Step, limit: int) -> tuple[LogChunk, int]:
+        """The last `limit` bytes of a log, and the number of the line they begin in."""
+        size = self._store.files.log_size(build_id, step.attempt, step.number)
+        offset = max(0, size - limit)
+        line, at = 1, 0
+        while at < offset:
+            block = self._store.files.read_log(
+                build_id, step.attempt, step.number, at, min(CHUNK_LIMIT, offset - at)
+            )
+            line, at = line + block.count(b"\n"), at + len(block)
+        content = self._store.files.read_log(
+            build_id, step.attempt, step.number, offset, size - offset
+        )
+        complete = _has_ended(step) and offset + len(content) >= size
+        return LogChunk(offset, content, size, complete), line
+
+    def wait_for_change(self, build_id: int, seconds: float) -> None:
+        """Return when something of this build changed, or the time is over."""
+        with self._follower(build_id) as changed:
+            changed.wait(seconds)
+
+    @contextmanager
+    def _follower(self, build_id: int) -> Iterator[threading.Event]:
+        if not self._budget.acquire(blocking=False):
+            raise Busy("too many readers follow logs right now", hint="read again without waiting")
+        event = threading.Event()
+        with self._lock:
+            self._waiting[build_id].append(event)
+        try:
+            yield event
+        finally:
+            with self._lock:
+                mine = self._waiting.get(build_id, [])
+                if event in mine:
+                    mine.remove(event)
+                if not mine:
+                    self._waiting.pop(build_id, None)
+            self._budget.release()
+
+    def _read(self, build_id: int, attempt: int, step: int, offset: int) -> LogChunk:
+        # The status before the bytes: a step that had ended writes no more.
+        ended = _has_ended(self._store.builds.get_step(build_id, attempt, step))
+        content = self._store.files.read_log(build_id, attempt, step, offset, CHUNK_LIMIT)
+        size = self._store.files.log_size(build_id, attempt, step)
+        return LogChunk(offset, content, size, ended and offset + len(content) >= size)
+
+
+def _has_ended(step: Step) -> bool:
+    return step.status not in {StepStatus.PENDING, StepStatus.RUNNING}

@@ -1,0 +1,158 @@
+"""The in-process Reporter: what the local engine's workers tell goes straight to the store."""
+
+import secrets
+from datetime import timedelta
+from typing import IO
+
+from ciserver.model.build import BuildResult, Lease, Offer, StepResult, Work
+from ciserver.model.evaluation import Evaluation
+from ciserver.model.links import Links
+from ciserver.model.ports import Clock
+from ciserver.model.status import BuildStatus
+from ciserver.recipe.text import job_from_json
+from ciserver.service.builds import Builds
+from ciserver.service.logs import Logs
+from ciserver.store.store import Store
+
+LEASE_SECONDS = 30
+
+
+class LocalReporter:
+    """Implements model.ports.Reporter. Tokens begin with a prefix by which processes that this
+    server left behind are known.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        builds: Builds,
+        logs: Logs,
+        links: Links,
+        *,
+        token_prefix: str = "",
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._builds = builds
+        self._logs = logs
+        self._links = links
+        self._token_prefix = token_prefix
+
+    def claim(self, offer: Offer) -> Work | None:
+        now = self._clock.now()
+        with self._store.transaction():
+            claimed = self._store.queue.claim(
+                offer, self._token(), now, now + timedelta(seconds=LEASE_SECONDS)
+            )
+            if claimed is None:
+                return None
+            lease, text = claimed
+            build = self._store.builds.get(lease.build_id)
+            evaluation = self._store.evaluations.get(build.evaluation_id)
+            credentials = self._store.projects.list_credentials(build.jobset_id)
+        return Work(
+            lease=lease,
+            job=job_from_json(text),
+            environment=environment(
+                evaluation,
+                self._links,
+                build_id=build.id,
+                number=build.number,
+                job=build.job,
+                requested_by=build.requested_by,
+            ),
+            secrets=tuple(
+                one
+                for credential in credentials
+                for one in (credential.password, credential.ssh_key, credential.passphrase)
+                if one
+            ),
+        )
+
+    def _token(self) -> str:
+        return self._token_prefix + secrets.token_hex(16)
+
+    def renew(self, lease: Lease) -> bool:
+        until = self._clock.now() + timedelta(seconds=LEASE_SECONDS)
+        with self._store.transaction():
+            return self._store.queue.renew(lease, until) is BuildStatus.CANCELING
+
+    def advance(
+        self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
+    ) -> None:
+        now = self._clock.now()
+        with self._store.transaction():
+            status = self._store.queue.check(lease)
+            self._store.queue.end_steps(lease, (done,), now)
+            if starting is not None:
+                self._store.queue.start_step(lease, starting, now)
+            if status is BuildStatus.STARTING:
+                self._store.queue.run(lease, sandbox)
+        self._logs.announce(lease.build_id)
+
+    def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
+        self._store.files.write_log(lease.build_id, lease.attempt, step, offset, chunk)
+        self._logs.announce(lease.build_id)
+
+    def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
+        sha256, size = self._store.files.keep_product(content)
+        with self._store.transaction():
+            self._store.queue.check(lease)
+            self._store.builds.add_product(
+                lease.build_id, lease.attempt, path=path, size=size, sha256=sha256
+            )
+
+    def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
+        self._builds.finish(lease, result, steps)
+        self._logs.announce(lease.build_id)
+
+    def give_back(self, lease: Lease, detail: str) -> None:
+        self._builds.give_back(lease, detail)
+        self._logs.announce(lease.build_id)
+
+
+def environment(
+    evaluation: Evaluation,
+    links: Links,
+    *,
+    build_id: int,
+    number: int,
+    job: str,
+    requested_by: str,
+) -> dict[str, str]:
+    """The variables that every build finds; names are the ones that tools and scripts expect."""
+    ref, url = evaluation.ref, links.build(build_id)
+    branch = ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else ""
+    tag = ref.removeprefix("refs/tags/") if ref.startswith("refs/tags/") else ""
+    variables = {
+        "CI": "true",
+        "CISERVER": "true",
+        "CONTINUOUS_INTEGRATION": "true",
+        "CI_NAME": "ciserver",
+        "BUILD_ID": str(build_id),
+        "BUILD_NUMBER": str(number),
+        "BUILD_URL": url,
+        "JOB_ID": str(build_id),
+        "JOB_NAME": job,
+        "JOB_URL": url,
+        "BUILD_SUBMITTER": requested_by,
+        "BUILD_REASON": evaluation.kind.value,
+        "GIT_REF": ref,
+        "CI_REPO_NAME": evaluation.project,
+        "CI_COMMIT_SHA": evaluation.revision,
+        "CI_COMMIT_REF": ref,
+        "CI_COMMIT_BRANCH": branch,
+        "CI_COMMIT_TAG": tag,
+        "CI_COMMIT_MESSAGE": evaluation.subject,
+        "CI_COMMIT_AUTHOR": evaluation.author,
+        "CI_PIPELINE_NUMBER": str(evaluation.number),
+        "CI_PIPELINE_EVENT": evaluation.kind.value,
+        "CI_PIPELINE_URL": links.evaluation(evaluation.id),
+        "TZ": "UTC",
+        "LC_ALL": "C.UTF-8",
+        "TERM": "xterm-256color",
+    }
+    if evaluation.committed_at is not None:
+        variables["SOURCE_DATE_EPOCH"] = str(int(evaluation.committed_at.timestamp()))
+    return variables

@@ -1,0 +1,146 @@
+"""What happens without being asked: loops that sleep until they are rung, and a slow clock."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from ciserver.model.ports import Clock
+from ciserver.service.services import Services
+
+log = structlog.get_logger()
+
+_AFTER_CRASH_SECONDS = 5.0
+SWEEP_SECONDS = 10
+RECONCILE_SECONDS = 60
+
+
+class Bell:
+    """Wakes every loop that listens. Ringing is cheap and may be done too often."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_ring(self, listener: Callable[[], None]) -> None:
+        """Call this at every ring; it must return at once."""
+        self._listeners.append(listener)
+
+    def ring(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+class Loop:
+    """Does `step` until nothing is left, then sleeps until the bell rings or `next_due` comes."""
+
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[], bool],
+        bell: Bell,
+        clock: Clock,
+        next_due: Callable[[], datetime | None],
+    ) -> None:
+        self._step = step
+        self._rung = threading.Event()
+        bell.on_ring(self._rung.set)
+        self._clock = clock
+        self._next_due = next_due
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._rung.set()  # whatever waited before the start
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._rung.set()
+
+    def join(self, timeout_seconds: float) -> None:
+        self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                seconds = self._work()
+            except Exception:  # the store is away; what waits is still there when it is back
+                log.exception("loop-crashed", loop=self._thread.name)
+                seconds = _AFTER_CRASH_SECONDS
+            self._rung.wait(seconds)
+
+    def _work(self) -> float | None:
+        """Work off what is there; answers how long to sleep, None for until rung."""
+        self._rung.clear()
+        while not self._stopping and self._step():
+            pass
+        due = self._next_due()
+        return None if due is None else max(0.01, (due - self._clock.now()).total_seconds())
+
+
+class Ticker:
+    """The loops of evaluations and deliveries, and APScheduler for what is due by the clock."""
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        evaluations: Bell,
+        deliveries: Bell,
+        ring_engine: Callable[[], None],
+        guard_disk: Callable[[], None],
+        loops: int = 2,
+    ) -> None:
+        self._services = services
+        self._guard_disk = guard_disk
+        self._bells = (evaluations, deliveries)
+        self._ring_engine = ring_engine
+        self._loops = [
+            Loop(f"{name}-{index}", step, bell, services.clock, next_due)
+            for name, step, bell, next_due in (
+                (
+                    "evaluations",
+                    services.evaluations.evaluate_next,
+                    evaluations,
+                    services.evaluations.next_due,
+                ),
+                (
+                    "deliveries",
+                    services.deliveries.deliver_next,
+                    deliveries,
+                    services.deliveries.next_due,
+                ),
+            )
+            for index in range(loops)
+        ]
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+
+    def start(self) -> None:
+        for loop in self._loops:
+            loop.start()
+        self._every(SWEEP_SECONDS, self._services.builds.rescue_lost)
+        self._every(SWEEP_SECONDS, self._guard_disk)
+        self._every(RECONCILE_SECONDS, self._reconcile)
+        self._every(3600, self._services.access.forget_expired)
+        self._scheduler.start()
+
+    def stop(self, timeout_seconds: float = 5) -> None:
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for loop in self._loops:
+            loop.stop()
+        for loop in self._loops:
+            loop.join(timeout_seconds)
+
+    def _every(self, seconds: int, job: Callable[[], object]) -> None:
+        self._scheduler.add_job(
+            job, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None
+        )
+
+    def _reconcile(self) -> None:
+        """Ring again for whatever waits: a lost ring costs a minute, never a build."""
+        for bell in self._bells:
+            bell.ring()
+        self._ring_engine()

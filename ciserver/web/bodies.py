@@ -1,0 +1,73 @@
+"""Reads request bodies: bounded, strictly parsed, with every fault named."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import falcon
+
+from ciserver.model.errors import Complaint, Invalid, TooLarge
+
+HOOK_LIMIT = 25 * 1024 * 1024
+LIMIT = 1024 * 1024
+
+
+def raw_body(req: falcon.Request, limit: int = LIMIT) -> bytes:
+    """The whole body. Raises TooLarge before reading one that is over the limit."""
+    if (req.content_length or 0) > limit:
+        raise _too_large(limit)
+    body: bytes = req.bounded_stream.read(limit + 1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def json_body(req: falcon.Request, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The body as an object with these fields and no others; `fields` gives each its default,
+    whose type is the type the value must have (a class: the field is required).
+    Raises Invalid naming every fault.
+    """
+    try:
+        body = json.loads(raw_body(req) or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Invalid("the body must be a JSON object")
+    complaints = [
+        Complaint(name, f"unknown field; known are {', '.join(fields)}")
+        for name in body.keys() - fields.keys()
+    ]
+    values = {}
+    for name, default in fields.items():
+        required = isinstance(default, type)
+        wanted = default if required else type(default)
+        value = body.get(name, None if required else default)
+        if not isinstance(value, wanted):
+            complaints.append(Complaint(name, f"must be a {wanted.__name__}"))
+        values[name] = value
+    if complaints:
+        raise Invalid("the request cannot be used", complaints=complaints)
+    return values
+
+
+def form_body(req: falcon.Request) -> dict[str, str]:
+    """The fields of a posted form; the last one of a name counts."""
+    text = raw_body(req).decode("utf-8", "replace")
+    fields = falcon.uri.parse_query_string(text, keep_blank=True, csv=False)
+    return {name: one if isinstance(one, str) else one[-1] for name, one in fields.items()}
+
+
+def number(text: str, name: str = "id") -> int:
+    """A whole number from a path or query, within 63 bits. Raises Invalid."""
+    if text.isascii() and text.isdigit() and int(text[:20]) < 2**63 and len(text) < 20:
+        return int(text)
+    raise Invalid("the address cannot be used", complaints=[Complaint(name, "must be a number")])
+
+
+def number_query(req: falcon.Request, name: str) -> int | None:
+    text = req.get_param(name)
+    return number(text, name) if text else None
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is over {limit // (1024 * 1024)} MiB")

@@ -1,0 +1,398 @@
+"""Pages for people: the templates, the words they use for states, and the addresses they link to.
+
+A page gets values of the model and says nothing the model does not know.
+"""
+
+import mimetypes
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+from ciserver.model.account import Actor
+from ciserver.model.build import Build, Step
+from ciserver.model.errors import NotFound
+from ciserver.model.evaluation import Evaluation
+from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
+from ciserver.model.view import BuildView, LogChunk
+from ciserver.web.ansi import START, AnsiState, render_log
+
+PAGE_LINES = 50_000  # more than this at once would only stall the browser
+
+
+class Look(NamedTuple):
+    """How a state is shown: a word, the symbol beside it, and the tone that colors both."""
+
+    word: str
+    symbol: str
+    tone: str  # good, bad, warn, active, waiting, quiet
+
+
+BUILD_LOOKS = {
+    BuildStatus.PREPARING: Look("Preparing", "clock", "waiting"),
+    BuildStatus.HELD: Look("Held", "pause", "waiting"),
+    BuildStatus.QUEUED: Look("Queued", "clock", "waiting"),
+    BuildStatus.STARTING: Look("Starting", "dots", "active"),
+    BuildStatus.RUNNING: Look("Running", "dots", "active"),
+    BuildStatus.CANCELING: Look("Canceling", "dots", "warn"),
+    BuildStatus.SUCCEEDED: Look("Succeeded", "check", "good"),
+    BuildStatus.PARTIAL: Look("Partly succeeded", "half", "warn"),
+    BuildStatus.FAILED: Look("Failed", "cross", "bad"),
+    BuildStatus.DEPENDENCY_FAILED: Look("Dependency failed", "cross", "bad"),
+    BuildStatus.TIMED_OUT: Look("Timed out", "clock", "bad"),
+    BuildStatus.CANCELED: Look("Canceled", "dash", "quiet"),
+    BuildStatus.ERRORED: Look("Errored", "bang", "bad"),
+}
+STEP_LOOKS = {
+    StepStatus.PENDING: Look("Not started", "clock", "quiet"),
+    StepStatus.RUNNING: Look("Running", "dots", "active"),
+    StepStatus.SUCCEEDED: Look("Succeeded", "check", "good"),
+    StepStatus.FAILED: Look("Failed", "cross", "bad"),
+    StepStatus.SKIPPED: Look("Skipped", "dash", "quiet"),
+    StepStatus.CANCELED: Look("Canceled", "dash", "quiet"),
+    StepStatus.LOST: Look("Lost", "bang", "bad"),
+}
+EVALUATION_LOOKS = {
+    EvaluationStatus.REQUESTED: Look("Requested", "clock", "waiting"),
+    EvaluationStatus.RUNNING: Look("Reading the recipe", "dots", "active"),
+    EvaluationStatus.SUCCEEDED: Look("Evaluated", "check", "good"),
+    EvaluationStatus.FAILED: Look("Not evaluated", "bang", "bad"),
+    EvaluationStatus.SKIPPED: Look("Nothing to build", "dash", "quiet"),
+}
+DELIVERY_LOOKS = {
+    DeliveryStatus.PENDING: Look("To be sent", "clock", "waiting"),
+    DeliveryStatus.SENT: Look("Sent", "check", "good"),
+    DeliveryStatus.BURIED: Look("Given up", "bang", "bad"),
+}
+REASONS = {
+    Reason.NONE: "",
+    Reason.EXIT_CODE: "A step failed.",
+    Reason.TIME_LIMIT: "It ran longer than its time limit allows.",
+    Reason.SILENCE_LIMIT: "It wrote no output for longer than allowed.",
+    Reason.LOG_LIMIT: "It wrote more log output than allowed.",
+    Reason.OUTPUT_LIMIT: "Its products are larger than allowed.",
+    Reason.MEMORY_LIMIT: "It needed more memory than allowed.",
+    Reason.DISK_FULL: "There was no disk space left.",
+    Reason.MISSING_ARTIFACT: "A file that the recipe names as an artifact was not made.",
+    Reason.SOURCE_UNAVAILABLE: "A source could not be fetched.",
+    Reason.SANDBOX_BROKEN: "The sandbox could not be set up.",
+    Reason.WORKER_LOST: "The worker stopped answering.",
+    Reason.UNSUPPORTED_SYSTEM: "No worker can run this system.",
+    Reason.SUPERSEDED: "A newer push took its place.",
+    Reason.CANCELED_BY: "Somebody canceled it.",
+}
+DOORS = {"generic": "git hook", "github": "GitHub", "gitea": "Gitea", "gitlab": "GitLab"}
+_REF_NAMES = (
+    ("refs/heads/*", "all branches"),
+    ("refs/tags/*", "all tags"),
+    ("refs/heads/", ""),
+    ("refs/tags/", "tag "),
+    ("refs/pull/", "pull request "),
+    ("refs/merge-requests/", "merge request "),
+    ("refs/", ""),
+)
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """What every page knows beside its own values. `notice` is a sentence about what was just
+    done; `path` is the address of the page itself.
+    """
+
+    actor: Actor
+    csrf: str
+    now: datetime
+    path: str
+    version: str
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """A file beside the templates, and the version that its address carries."""
+
+    content: bytes
+    media_type: str
+    version: str
+
+
+@dataclass(frozen=True)
+class LogLines:
+    """A stretch of a step's log, ready for a page.
+
+    `offset`, `line` and `state` are what the next request must ask with; `unfinished` shows the
+    bytes after `offset`, a line that has not ended. `skipped` bytes before the first line shown
+    were left out. `complete` says that nothing will follow.
+    """
+
+    html: Markup
+    unfinished: Markup
+    offset: int
+    line: int
+    state: str
+    complete: bool
+    size: int
+    skipped: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer that static/log.js understands."""
+        return {**asdict(self), "html": str(self.html), "unfinished": str(self.unfinished)}
+
+
+class Urls:
+    """The addresses of pages and of what they show. Every part that comes from outside is quoted,
+    so a name never leaves its place in the path.
+    """
+
+    def __init__(self, versions: dict[str, str]) -> None:
+        self._versions = versions
+        self.home, self.queue = "/", "/queue"
+        self.login, self.logout = "/login", "/logout"
+
+    def project(self, project: str) -> str:
+        return _path("project", project)
+
+    def jobset(self, project: str, jobset: str) -> str:
+        return _path("jobset", project, jobset)
+
+    def evaluation(self, evaluation_id: int) -> str:
+        return _path("eval", evaluation_id)
+
+    def build(self, build_id: int) -> str:
+        return _path("build", build_id)
+
+    def cancel(self, build_id: int) -> str:
+        return _path("build", build_id, "cancel")
+
+    def rerun(self, build_id: int) -> str:
+        return _path("build", build_id, "rerun")
+
+    def step(self, step: Step) -> str:
+        return _path("build", step.build_id, "step", step.number, attempt=step.attempt)
+
+    def lines(self, step: Step) -> str:
+        """Where static/log.js asks for what follows; it adds `offset`, `line`, `state`, `wait`."""
+        return _path("build", step.build_id, "step", step.number, "lines", attempt=step.attempt)
+
+    def raw_log(self, step: Step) -> str:
+        return _path("build", step.build_id, "log", step.name, attempt=step.attempt)
+
+    def product(self, build_id: int, product_id: int, name: str) -> str:
+        return _path("build", build_id, "product", product_id, name)
+
+    def sign_in(self, following: str) -> str:
+        return _path("login", next=following)
+
+    def static(self, name: str) -> str:
+        """The address of a file in `static/`; it changes with the content, so it may be cached
+        for ever. An unknown name is a KeyError: the template is wrong.
+        """
+        return _path("static", name, v=self._versions[name])
+
+
+class View:
+    """Renders the templates in a folder. Everything is escaped; a value that a template wants and
+    does not get is an error, not an empty place.
+    """
+
+    def __init__(self, templates: Path, *, server_name: str) -> None:
+        self._static = {one.name: _static_file(one) for one in (templates / "static").iterdir()}
+        self.urls = Urls({name: file.version for name, file in self._static.items()})
+        self._jinja = Environment(
+            loader=FileSystemLoader(templates),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._jinja.filters.update(_FILTERS)
+        self._jinja.globals.update(url=self.urls, server_name=server_name)
+
+    def render(self, template: str, page: PageContext, **values: Any) -> str:
+        """The page as HTML text. Raises jinja2's errors when template and values do not fit."""
+        return self._jinja.get_template(template).render(page=page, **values)
+
+    def static(self, name: str) -> StaticFile:
+        """A file of `static/`, read once at the start; NotFound when there is none."""
+        try:
+            return self._static[name]
+        except KeyError:
+            raise NotFound(f"there is no file {name!r} among the page's own files") from None
+
+
+def step_to_show(view: BuildView) -> Step | None:
+    """The step of the newest attempt whose log belongs on the build's page: the one that runs, or
+    the one that went wrong, or the last that did anything.
+    """
+    steps = [one for one in (view.attempts[0].steps if view.attempts else ()) if one.started_at]
+    telling = {StepStatus.RUNNING, StepStatus.FAILED, StepStatus.CANCELED, StepStatus.LOST}
+    return next((one for one in steps if one.status in telling), steps[-1] if steps else None)
+
+
+def tail_lines(chunk: LogChunk, line: int = 1) -> LogLines:
+    """The end of a log, for a page. `line` is the number of the line that holds the chunk's first
+    byte (one more than the line feeds before it).
+
+    When the chunk starts within the log its first, broken line is left out; so is what stands
+    before the last PAGE_LINES lines.
+    """
+    content = chunk.content
+    if chunk.offset and b"\n" in content:
+        content = content.split(b"\n", 1)[1]
+    surplus = content.count(b"\n") - PAGE_LINES
+    if surplus > 0:
+        content = content.split(b"\n", surplus)[-1]
+    left_out = len(chunk.content) - len(content)
+    line += chunk.content.count(b"\n", 0, left_out)
+    shown = LogChunk(chunk.offset + left_out, content, chunk.size, chunk.complete)
+    return _log_lines(shown, START, line, skipped=shown.offset)
+
+
+def more_lines(chunk: LogChunk, line: int, state: str) -> LogLines:
+    """What follows `chunk.offset`, for a page that has shown everything before it. `line` and
+    `state` are what the answer before said. At most PAGE_LINES lines: the rest is for the next
+    request.
+    """
+    content, complete = chunk.content, chunk.complete
+    if content.count(b"\n") > PAGE_LINES:
+        rest = content.split(b"\n", PAGE_LINES)[-1]
+        content, complete = content[: len(content) - len(rest)], False
+    shown = LogChunk(chunk.offset, content, chunk.size, complete)
+    return _log_lines(shown, AnsiState.from_text(state), line, skipped=0)
+
+
+def _log_lines(chunk: LogChunk, state: AnsiState, line: int, *, skipped: int) -> LogLines:
+    log = render_log(chunk.content, state, line, complete=chunk.complete)
+    waiting = render_log(b"", log.state, log.next_line, complete=True)
+    return LogLines(
+        html=log.html,
+        unfinished=waiting.html,
+        offset=chunk.offset + len(chunk.content) - len(log.state.pending),
+        line=log.next_line,
+        state=log.state.to_text(),
+        complete=chunk.complete,
+        size=chunk.size,
+        skipped=skipped,
+    )
+
+
+def _path(*parts: object, **query: object) -> str:
+    path = "".join("/" + quote(str(part), safe="") for part in parts)
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+def _static_file(file: Path) -> StaticFile:
+    content = file.read_bytes()
+    media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    return StaticFile(content, media_type, sha256(content).hexdigest()[:16])
+
+
+def _evaluation_look(evaluation: Evaluation) -> Look:
+    """An evaluation that made builds is shown by how they fare."""
+    total, finished = evaluation.builds_total, evaluation.builds_finished
+    if evaluation.status is not EvaluationStatus.SUCCEEDED or not total:
+        return EVALUATION_LOOKS[evaluation.status]
+    bad = finished - evaluation.builds_good
+    if bad:
+        return Look(f"{bad} of {total} not good", "cross", "bad")
+    if finished < total:
+        return Look(f"{finished} of {total} done", "dots", "active")
+    return Look("All good" if total > 1 else "Good", "check", "good")
+
+
+def _status_sentence(build: Build) -> str:
+    """Why a build has its status, in the general and then in this build's own words."""
+    general = REASONS[build.reason]
+    if build.canceled_by:
+        general = f"Canceled by {build.canceled_by}."
+    own = build.detail[:1].upper() + build.detail[1:]
+    return " ".join(filter(None, (general, own)))
+
+
+def _time_tag(moment: datetime, text: str) -> Markup:
+    exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment.isoformat(timespec="seconds"), exact, text
+    )
+
+
+@pass_context
+def _ago(context: Context, moment: datetime) -> Markup:
+    """How far a moment is from now, with the exact time as its title."""
+    seconds = (context["page"].now - moment).total_seconds()
+    if abs(seconds) < 10:
+        return _time_tag(moment, "just now" if seconds >= 0 else "now")
+    distance = _coarse(abs(seconds))
+    return _time_tag(moment, f"{distance} ago" if seconds > 0 else f"in {distance}")
+
+
+def _coarse(seconds: float) -> str:
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        count = int(seconds // size)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{int(seconds)} seconds"
+
+
+@pass_context
+def _lasted(context: Context, thing: Any) -> str:
+    """How long a build, step or evaluation took, or has taken until now."""
+    if not thing.started_at:
+        return "\u2013"
+    return _duration((thing.finished_at or context["page"].now) - thing.started_at)
+
+
+def _duration(span: timedelta) -> str:
+    seconds = int(span.total_seconds())
+    if seconds < 1:
+        return "< 1 s"
+    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
+    counts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds % 60, "s"))
+    first = next(index for index, (count, _) in enumerate(counts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in counts[first : first + 2] if count)
+
+
+def _size(count: int) -> str:
+    if count < 1_000:
+        return f"{count} bytes" if count != 1 else "1 byte"
+    amount = float(count)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1_000
+        if amount < 999.5:
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{amount / 1_000:.1f} TB"
+
+
+def _short_ref(ref: str) -> str:
+    for prefix, name in _REF_NAMES:
+        if ref.startswith(prefix):
+            rest = ref.removeprefix(prefix)
+            return name + (rest.removesuffix("/head") if "request" in name else rest)
+    return ref
+
+
+def _refs(refs: Iterable[str]) -> str:
+    return ", ".join(map(_short_ref, refs))
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "ago": _ago,
+    "lasted": _lasted,
+    "size": _size,
+    "refs": _refs,
+    "short_ref": _short_ref,
+    "short_revision": lambda revision: revision[:10],
+    "door": lambda door: DOORS.get(door, door),
+    "sentence": _status_sentence,
+    "build_look": lambda build: BUILD_LOOKS[build.status],
+    "step_look": lambda step: STEP_LOOKS[step.status],
+    "evaluation_look": _evaluation_look,
+    "delivery_look": lambda delivery: DELIVERY_LOOKS[delivery.status],
+}

@@ -1,0 +1,243 @@
+"""The only module that knows every class: it puts a server together from its settings."""
+
+import hashlib
+import os
+import platform
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from ciserver.clock import SystemClock
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
+from ciserver.executor.choice import choose
+from ciserver.executor.idle import IdleEngine
+from ciserver.executor.limits import Limits
+from ciserver.executor.local import LocalEngine
+from ciserver.executor.run import Runner
+from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
+from ciserver.git.address import Addresses
+from ciserver.git.checkout import Checkouts
+from ciserver.git.mirror import Mirrors
+from ciserver.model.build import Offer
+from ciserver.model.links import Links
+from ciserver.model.ports import Clock
+from ciserver.service.access import Access
+from ciserver.service.builds import Builds
+from ciserver.service.deliveries import Deliveries
+from ciserver.service.evaluations import Evaluations
+from ciserver.service.logs import Logs
+from ciserver.service.projects import Projects
+from ciserver.service.pushes import Pushes
+from ciserver.service.queries import Queries
+from ciserver.service.reporter import LocalReporter
+from ciserver.service.services import Services
+from ciserver.service.sources import MirrorSources
+from ciserver.shipped import shipped
+from ciserver.store.store import Store
+from ciserver.ticker import Bell, Ticker
+from ciserver.web.app import App, create_app
+from triggers import make_triggers
+from triggers.email import Smtp
+from triggers.outgoing import Outgoing
+
+WORKER = "local"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A server's parts without anything that runs: enough for commands when no server does."""
+
+    settings: Settings
+    data: DataDirectory
+    store: Store
+    services: Services
+    app: App
+    mirrors: Mirrors
+    reporter: LocalReporter
+    evaluations_bell: Bell
+    deliveries_bell: Bell
+    engine_bell: Bell
+    local_token: str
+
+
+def make_parts(
+    settings: Settings, data: DataDirectory, *, clock: Clock | None = None, base_url: str = ""
+) -> Parts:
+    """Open the store (bringing its schema up to date) and build the services over it."""
+    clock = clock or SystemClock()
+    user = build_user(settings)
+    data.make(shared=user is not None)
+    store = Store(data.root)
+    store.database.migrate()
+    links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
+    evaluations_bell, deliveries_bell, engine_bell = Bell(), Bell(), Bell()
+    token = secrets.token_urlsafe(32)
+    addresses = make_addresses(settings, data)
+    mirrors = Mirrors(
+        data.mirrors,
+        addresses,
+        timeout_seconds=settings.git.timeout_seconds,
+        group_id=user.gid if user else None,
+        known_hosts=settings.git.known_hosts,
+    )
+    builds = Builds(
+        store,
+        clock,
+        links,
+        retries=settings.builds.retries,
+        ring_deliveries=deliveries_bell.ring,
+    )
+    logs = Logs(store, followers=settings.server.followers)
+    services = Services(
+        clock=clock,
+        access=Access(store, clock, local_token=token),
+        projects=Projects(store, clock, addresses),
+        pushes=Pushes(store, clock, evaluations_bell.ring),
+        evaluations=Evaluations(
+            store, clock, mirrors, system=native_system(), ring_engine=engine_bell.ring
+        ),
+        builds=builds,
+        deliveries=Deliveries(
+            store,
+            clock,
+            make_triggers(
+                smtp=_smtp(settings),
+                templates=shipped("templates"),
+                http=Outgoing(allow=settings.outgoing.allow),
+                secret_of=store.projects.signing_secret,
+                clock=clock,
+            ),
+            deliveries_bell.ring,
+        ),
+        logs=logs,
+        queries=Queries(store),
+    )
+    app = create_app(
+        services,
+        shipped("templates"),
+        server_name=settings.server.name,
+        base_url=settings.server.base_url,
+    )
+    reporter = LocalReporter(store, clock, builds, logs, links, token_prefix=attempt_prefix(data))
+    return Parts(
+        settings,
+        data,
+        store,
+        services,
+        app,
+        mirrors,
+        reporter,
+        evaluations_bell,
+        deliveries_bell,
+        engine_bell,
+        token,
+    )
+
+
+def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine | IdleEngine:
+    """The engine that runs builds here; one that only says why it cannot when the sandbox is
+    broken.
+    """
+    systems = (native_system(),)
+    if isinstance(sandbox, SandboxBroken):
+        return IdleEngine(systems, f"{sandbox.reason}; {sandbox.remedy}")
+    runner = Runner(
+        parts.reporter,
+        sandbox,
+        MirrorSources(parts.store, Checkouts(parts.mirrors)),
+        parts.services.clock,
+        work_root=work_root(parts.settings, parts.data),
+        limits=make_limits(parts.settings),
+    )
+    slots = parts.settings.builds.slots or os.cpu_count() or 1
+    return LocalEngine(parts.reporter, runner, Offer(WORKER, systems), slots=slots)
+
+
+def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
+    return Ticker(
+        parts.services,
+        evaluations=parts.evaluations_bell,
+        deliveries=parts.deliveries_bell,
+        ring_engine=engine.ring,
+        guard_disk=DiskGuard(parts.data.root, engine).check,
+    )
+
+
+class DiskGuard:
+    """Stops new builds while the disk of the data directory is nearly full."""
+
+    MINIMUM_BYTES = 100 * 1024 * 1024
+
+    def __init__(self, path: Path, engine: LocalEngine | IdleEngine) -> None:
+        self._path = path
+        self._engine = engine
+        self._full = False
+
+    def check(self) -> None:
+        usage = os.statvfs(self._path)
+        full = usage.f_bavail * usage.f_frsize < self.MINIMUM_BYTES
+        if full and not self._full:
+            self._engine.pause(f"the disk of {self._path} is nearly full; make room there")
+        if self._full and not full:
+            self._engine.resume()
+        self._full = full
+
+
+def choose_sandbox(
+    settings: Settings, data: DataDirectory, *, hidden: tuple[Path, ...] = ()
+) -> Sandbox | SandboxBroken:
+    """The sandbox of the settings, tried out. `hidden` is covered beside the data directory."""
+    return choose(
+        settings.builds.sandbox,
+        user=build_user(settings),
+        readable=settings.builds.readable,
+        hidden=(data.root, *hidden),
+    )
+
+
+def make_addresses(settings: Settings, data: DataDirectory) -> Addresses:
+    return Addresses(
+        local_roots=settings.git.local_roots,
+        forbidden=(data.root,),
+        allow_http=settings.git.allow_http,
+        allow_git=settings.git.allow_git,
+    )
+
+
+def make_limits(settings: Settings) -> Limits:
+    return Limits(
+        timeout_seconds=settings.builds.timeout_minutes * 60,
+        silence_seconds=settings.builds.silence_minutes * 60,
+        log_bytes=settings.builds.log_limit_mb * 1024 * 1024,
+    )
+
+
+def build_user(settings: Settings) -> BuildUser | None:
+    """Whom builds run as: only a server that runs as root can and must choose."""
+    return find_build_user(settings.builds.user) if os.geteuid() == 0 else None
+
+
+def attempt_prefix(data: DataDirectory) -> str:
+    """What the tokens of this data directory's attempts begin with; their processes carry it."""
+    return hashlib.sha256(bytes(data.root)).hexdigest()[:16] + "-"
+
+
+def work_root(settings: Settings, data: DataDirectory) -> Path:
+    return settings.builds.work_directory or data.work
+
+
+def native_system() -> str:
+    return f"{platform.machine()}-{platform.system().lower()}"
+
+
+def _smtp(settings: Settings) -> Smtp:
+    smtp = settings.smtp
+    return Smtp(
+        host=smtp.host,
+        port=smtp.port,
+        username=smtp.username,
+        password=smtp.password,
+        security=smtp.security,
+        from_address=smtp.from_address,
+    )

@@ -1,0 +1,182 @@
+"""The engine in this process: it claims when rung, stops when asked, and drains."""
+
+import threading
+
+import pytest
+
+from ciserver.executor.lease import StopReason
+from ciserver.executor.local import LocalEngine
+from ciserver.model.build import Offer
+from ciserver.model.status import BuildStatus
+
+OFFER = Offer(worker="here", systems=("here",))
+
+
+class Held:
+    """Runs builds by waiting for their stop; `let_go` ends them well."""
+
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.running, self.ended, self.letting_go = {}, [], False
+
+    def run(self, work, stop):
+        build = work.lease.build_id
+        with self.changed:
+            self.running[build] = stop
+            self.changed.notify_all()
+            while not (stop.is_set() or self.letting_go):
+                self.changed.wait(0.01)
+            del self.running[build]
+            self.ended.append((build, stop.reason))
+            self.changed.notify_all()
+
+    def let_go(self):
+        with self.changed:
+            self.letting_go = True
+            self.changed.notify_all()
+
+    def wait_for(self, condition):
+        with self.changed:
+            assert self.changed.wait_for(condition, 15)
+
+
+@pytest.fixture
+def recorder(tools):
+    return tools.Recorder()
+
+
+@pytest.fixture
+def held():
+    return Held()
+
+
+@pytest.fixture
+def make_engine(recorder, held):
+    made = []
+
+    def make(*, slots=1, runner=held, **words):
+        engine = LocalEngine(recorder, runner, OFFER, slots=slots, **words)
+        made.append(engine)
+        return engine
+
+    yield make
+    for engine in made:
+        engine.drain(0)
+
+
+def put(recorder, tools, *builds):
+    recorder.queue += [tools.make_work("true", build_id=build) for build in builds]
+
+
+def test_one_ring_fills_all_slots(recorder, held, tools, make_engine):
+    """As many builds run as there are slots; the next begins when one ends, without a ring."""
+    engine = make_engine(slots=2)
+    engine.start()
+    put(recorder, tools, 1, 2, 3)
+    engine.ring()
+    held.wait_for(lambda: set(held.running) == {1, 2})
+    assert not engine.is_idle
+    engine.stop(1)
+    held.wait_for(lambda: set(held.running) == {2, 3})
+    assert held.ended == [(1, StopReason.CANCELED)]
+    held.let_go()
+    assert tools.eventually(lambda: engine.is_idle)
+
+
+def test_what_waits_at_the_start_is_claimed(recorder, held, tools, make_engine):
+    """Builds queued while nobody was there need no ring."""
+    put(recorder, tools, 1)
+    make_engine().start()
+    held.wait_for(lambda: set(held.running) == {1})
+
+
+def test_stopping_a_stranger_changes_nothing(recorder, held, tools, make_engine):
+    """A build that does not run here is somebody else's."""
+    put(recorder, tools, 1)
+    engine = make_engine()
+    engine.start()
+    held.wait_for(lambda: 1 in held.running)
+    engine.stop(2)
+    assert not held.running[1].is_set()
+
+
+def test_drain_lets_builds_finish(recorder, held, tools, make_engine):
+    """What ends within the time ends well, and nothing new is claimed."""
+    put(recorder, tools, 1, 2)
+    engine = make_engine()
+    engine.start()
+    held.wait_for(lambda: 1 in held.running)
+    draining = threading.Thread(target=engine.drain, args=(15,))
+    draining.start()
+    held.let_go()
+    draining.join()
+    assert held.ended == [(1, None)]
+    assert len(recorder.queue) == 1
+
+
+def test_drain_gives_back_what_does_not_finish(recorder, held, tools, make_engine):
+    """After the time builds are stopped, for a reason that is no cancellation."""
+    put(recorder, tools, 1)
+    engine = make_engine()
+    engine.start()
+    held.wait_for(lambda: 1 in held.running)
+    engine.drain(0.01)
+    assert held.ended == [(1, StopReason.DRAINING)]
+    assert engine.is_idle
+
+
+def test_a_paused_engine_claims_nothing_until_it_goes_on(recorder, held, tools, make_engine):
+    """Rings are remembered while it is paused."""
+    engine = make_engine()
+    engine.paused = True
+    engine.start()
+    put(recorder, tools, 1)
+    engine.ring()
+    assert engine.is_idle
+    assert len(recorder.queue) == 1
+    engine.paused = False
+    held.wait_for(lambda: 1 in held.running)
+
+
+def test_a_claim_that_fails_is_tried_again(recorder, held, tools):
+    """Neither the error nor the want of a ring stops the slot."""
+
+    class Stumbling:
+        failures = 2
+
+        def claim(self, offer):
+            if self.failures:
+                self.failures -= 1
+                raise ConnectionError("the server is away")
+            return recorder.claim(offer)
+
+    put(recorder, tools, 1)
+    engine = LocalEngine(Stumbling(), held, OFFER, slots=1, retry_seconds=0.02)
+    engine.start()
+    held.wait_for(lambda: 1 in held.running)
+    engine.drain(0)
+
+
+def test_a_slot_outlives_what_breaks_in_it(recorder, held, tools, make_engine):
+    """An error that nobody foresaw costs one build, not the slot."""
+
+    class Breaking:
+        def run(self, work, stop):
+            if work.lease.build_id == 1:
+                raise RuntimeError("unforeseen")
+            held.run(work, stop)
+
+    put(recorder, tools, 1, 2)
+    make_engine(runner=Breaking()).start()
+    held.wait_for(lambda: set(held.running) == {2})
+
+
+def test_builds_run_from_the_queue_to_their_end(tools, make_world, sandbox):
+    """Engine, runner and sandbox together: a queued build succeeds."""
+    world = make_world(sandbox)
+    world.recorder.queue.append(tools.make_work("echo done"))
+    engine = LocalEngine(world.recorder, world.runner(), OFFER, slots=2)
+    engine.start()
+    world.recorder.wait_for(lambda: world.recorder.result is not None)
+    engine.drain(15)
+    assert world.recorder.result.status is BuildStatus.SUCCEEDED

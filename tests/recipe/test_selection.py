@@ -1,0 +1,115 @@
+"""What a push asks for, and what is left out with which reason."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ciserver.model.build import Job, Task
+from ciserver.model.evaluation import Kind
+from ciserver.recipe.selection import left_out, recipe_globs, skip_reason
+
+# A busy machine is no failure; two seconds for one small text would be.
+patient = settings(deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+
+TASKS = (Task("build", "make"),)
+
+
+def job_of(**filters):
+    return Job("build", ".build.yml", "debian", "x86_64-linux", TASKS, **filters)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[skip ci] typo",
+        "typo\n\nbody [CI Skip] here",
+        "x [no ci]",
+        "x [Skip Actions]",
+        "x [actions skip]",
+        "subject\n\nbody\n\nskip-checks: true",
+        "subject\r\n\r\nSigned-off-by: J\r\nSkip-Checks: TRUE\r\n",
+    ],
+)
+def test_a_message_can_ask_for_no_builds(message):
+    """The known words count in any case and place, the trailer in the last paragraph."""
+    assert skip_reason(message, ()).startswith("the commit message says ")
+
+
+@pytest.mark.parametrize("option", ["skip-ci", "ci.skip", " skip-ci "])
+def test_a_push_option_can_ask_for_no_builds(option):
+    """The reason names the option."""
+    assert (
+        skip_reason("x", ("a=b", option)) == f"the push option {option.strip()} asks for no builds"
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "skip ci",
+        "[skip  ci]",
+        "skip-checks: true",
+        "subject\n\nskip-checks: true\n\nmore text",
+        "subject\n\nskip-checks: false",
+    ],
+)
+def test_other_messages_ask_for_nothing(message):
+    """Only the exact words skip."""
+    assert skip_reason(message, ("skip", "submit=x")) == ""
+
+
+@pytest.mark.parametrize(
+    ("globs", "ref"),
+    [
+        ((), "refs/heads/x"),
+        ((), ""),
+        (("main",), "refs/heads/main"),
+        (("refs/heads/main",), "refs/heads/main"),
+        (("a", "v*"), "refs/tags/v1"),
+        (("release/*",), "refs/heads/release/1/2"),
+        (("pull/*",), "refs/pull/3/head"),
+    ],
+)
+def test_a_ref_that_a_glob_matches_is_built(globs, ref):
+    """The full and the short name count; no globs match everything."""
+    assert left_out(job_of(refs=globs), Kind.PUSH, ref) == ""
+
+
+def test_a_ref_that_no_glob_matches_is_left_out():
+    """The reason names the filter, the ref and the globs; case matters."""
+    job = job_of(refs=("main", "v*"))
+    assert left_out(job, Kind.PUSH, "refs/heads/Main") == (
+        "when.refs: refs/heads/Main matches none of main, v*"
+    )
+    assert left_out(job, Kind.API, "") == "when.refs: no ref matches none of main, v*"
+
+
+def test_a_kind_that_is_not_asked_for_is_left_out():
+    """By default schedules and pull requests are; the reason names the filter."""
+    assert left_out(job_of(), Kind.NIGHTLY, "") == (
+        "when.kinds: nightly is none of push, tag, manual, api"
+    )
+    assert left_out(job_of(kinds=(Kind.NIGHTLY,)), Kind.NIGHTLY, "") == ""
+    assert left_out(job_of(kinds=()), Kind.PUSH, "") == "when.kinds: push is none of (nothing)"
+
+
+@patient
+@given(st.text(max_size=30), st.text("[]!*?-za/", max_size=30))
+def test_no_glob_breaks_the_choice(ref, glob):
+    """Any text may stand where a glob is due."""
+    left_out(job_of(refs=(glob,)), Kind.PUSH, ref)
+
+
+@pytest.mark.parametrize(
+    ("options", "globs"),
+    [
+        ((), ("default",)),
+        (("skip-ci", "submit="), ("default",)),
+        (("submit=.builds/a*.yml",), (".builds/a*.yml",)),
+        (("submit=a, b,,a", "submit=c"), ("a", "b", "c")),
+    ],
+)
+def test_a_push_can_name_its_recipes(options, globs):
+    """All patterns of all options, once each; without any the default holds."""
+    assert recipe_globs(options, ("default",)) == globs

@@ -1,0 +1,501 @@
+"""The pages: every template with full values, hostile names, addresses, words for states."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from ciserver.model.account import ANONYMOUS, Actor
+from ciserver.model.build import Attempt, Build, Product, Step
+from ciserver.model.delivery import Delivery
+from ciserver.model.errors import Complaint, NotFound
+from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
+from ciserver.model.event import BuildFinished
+from ciserver.model.project import Input, Jobset, Project
+from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
+from ciserver.model.view import (
+    AttemptView,
+    BuildPage,
+    BuildView,
+    EvaluationPage,
+    EvaluationView,
+    IgnoredPush,
+    JobsetSummary,
+    JobsetView,
+    LogChunk,
+    ProjectSummary,
+    QueueView,
+)
+from ciserver.web import view as words
+from ciserver.web.view import PageContext, View, more_lines, step_to_show, tail_lines
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+REVISION = "4f2c9e1ab37d5560812e9c44d0b1a7f3e6c85d92"
+HOSTILE = '<script>alert(\'x\')</script>"onload="y"&{{7*7}}'
+
+
+def before(**distance):
+    return NOW - timedelta(**distance)
+
+
+def make_jobset(name="main", project="hello"):
+    source = Input("source", "/srv/git/hello.git", local=True)
+    tools = Input("tools", "https://git.example.org/tools.git", ref="refs/tags/v1")
+    recipe = (".build.yml", ".builds/*.yml")
+    return Jobset(1, 1, project, name, True, "source", recipe, (source, tools))
+
+
+def make_evaluation(text="Teach the parser to count", **changes):
+    whole = Evaluation(
+        *(7, 1, "hello", "main", 12, EvaluationStatus.SUCCEEDED, Kind.PUSH),
+        *("refs/heads/main", REVISION, ("ci.skip=docs",), "anna", before(minutes=6)),
+        started_at=before(minutes=6),
+        finished_at=before(minutes=5, seconds=59),
+        subject=text,
+        author="Anna Lind",
+        committed_at=before(minutes=9),
+        inputs=(PinnedInput("source", "/srv/git/hello.git", "refs/heads/main", REVISION),),
+        skipped=(SkippedJob("nightly", "its recipe asks for kind nightly, this was a push"),),
+        builds_total=4,
+        builds_finished=3,
+        builds_good=2,
+    )
+    return replace(whole, **changes)
+
+
+def make_build(status=BuildStatus.FAILED, **changes):
+    whole = Build(
+        *(42, 7, 1, "hello", "main", "unit-tests", 31, "x86_64-linux", "debian/12", status),
+        *(Reason.NONE, "", 0, False, Kind.PUSH, "refs/heads/main", REVISION, "anna", "", 2),
+        queued_at=before(minutes=5),
+        started_at=None if status.is_waiting else before(minutes=4),
+        finished_at=before(minutes=2, seconds=48) if status.is_final else None,
+        subject="Teach the parser to count",
+    )
+    return replace(whole, **changes)
+
+
+def make_steps(attempt=2, *, last=StepStatus.FAILED):
+    times = (before(minutes=4), before(minutes=3, seconds=57))
+    ended = None if last is StepStatus.RUNNING else before(minutes=2, seconds=48)
+    code = None if last is StepStatus.RUNNING else 1
+    return (
+        Step(42, attempt, 0, "setup", StepStatus.SUCCEEDED, 0, *times),
+        Step(42, attempt, 1, "compile", StepStatus.SUCCEEDED, 0, times[1], before(minutes=3)),
+        Step(42, attempt, 2, "test", last, code, before(minutes=3), ended),
+        Step(42, attempt, 3, "package", StepStatus.PENDING, None, None, None),
+    )
+
+
+def make_delivery(ident, status, detail, target="anna@example.org"):
+    event = BuildFinished(
+        *(42, 2, 31, "hello", "main", "unit-tests", "x86_64-linux", "debian/12", "failed"),
+        *("exit-code", "", "", "push", "refs/heads/main", REVISION, "", "", "anna", ""),
+        *("", "", "", 72.0, "", ""),
+    )
+    sent = before(minutes=2) if status is DeliveryStatus.SENT else None
+    due = NOW + timedelta(minutes=5)
+    return Delivery(
+        *(ident, "email", target, {}, event, status, 1, due, before(minutes=3), sent, detail)
+    )
+
+
+def make_build_view(build=None, *, last=StepStatus.FAILED, **changes):
+    build = build or make_build(reason=Reason.EXIT_CODE, detail="step test ended with status 1")
+    span = (before(minutes=4), build.finished_at)
+    newest = Attempt(42, 2, "local-1", "bubblewrap", build.status, build.reason, "", *span)
+    lost = BuildStatus.ERRORED, Reason.WORKER_LOST, "no word for 90 s"
+    earlier = Attempt(42, 1, "local-2", "bubblewrap", *lost, before(minutes=5), before(minutes=4))
+    whole = BuildView(
+        build=build,
+        evaluation=make_evaluation(),
+        attempts=(
+            AttemptView(newest, make_steps(last=last)),
+            AttemptView(earlier, make_steps(1)),
+        ),
+        products=(Product(3, 42, 2, "hello.tar.gz", "out/hello.tar.gz", 48_213_004, "9f" * 32),),
+        deliveries=(
+            make_delivery("d1", DeliveryStatus.SENT, "accepted by mail.example.org"),
+            make_delivery("d2", DeliveryStatus.PENDING, "connection refused"),
+            make_delivery("d3", DeliveryStatus.BURIED, "no such mailbox"),
+        ),
+        waiting_for="",
+        may_cancel=not build.status.is_final,
+        may_rerun=build.status.is_final,
+    )
+    return replace(whole, **changes)
+
+
+def make_jobset_view(**changes):
+    evaluations = (
+        make_evaluation(),
+        make_evaluation(id=6, number=11, builds_finished=4, builds_good=4),
+        make_evaluation(id=5, number=10, status=EvaluationStatus.FAILED, builds_total=0),
+    )
+    tag = ("refs/tags/v0.9",)
+    reason = "no input of any jobset watches refs/tags/v0.9"
+    whole = JobsetView(
+        make_jobset(),
+        EvaluationPage(evaluations, 5),
+        (make_build(), make_build(BuildStatus.SUCCEEDED, id=43, job="docs")),
+        (IgnoredPush(before(hours=2), "github", tag, "anna", reason),),
+    )
+    return replace(whole, **changes)
+
+
+def make_queue_view():
+    waiting = make_build(BuildStatus.QUEUED, id=44, system="riscv64-linux")
+    return QueueView(
+        (make_build(BuildStatus.RUNNING), make_build(BuildStatus.CANCELING, id=45, job="docs")),
+        BuildPage((waiting, replace(waiting, id=46, status=BuildStatus.HELD)), 46),
+        9,
+        {44: "no worker offers system riscv64-linux"},
+        (make_evaluation(status=EvaluationStatus.RUNNING),),
+    )
+
+
+def make_log(content=b"one\ntwo\n", *, complete=True):
+    return tail_lines(LogChunk(0, content, len(content), complete))
+
+
+def make_summary(project="hello", description="Says hello"):
+    made = Project(1, project, description, True, before(days=40))
+    quiet = replace(make_jobset("nightly", project), enabled=False)
+    jobset = make_jobset(project=project)
+    return ProjectSummary(
+        made, (JobsetSummary(jobset, make_evaluation()), JobsetSummary(quiet, None))
+    )
+
+
+def make_page(**changes):
+    anna = Actor("anna", scopes=("*",))
+    return replace(PageContext(anna, "c5rf", NOW, "/build/42", "0.1"), **changes)
+
+
+def page_values():
+    """Each template with values that fill every part of it."""
+    broken = make_evaluation(
+        status=EvaluationStatus.FAILED,
+        note="The recipe could not be read.",
+        complaints=(Complaint("tasks[0]", "a task is a name and a script", ".build.yml"),),
+        builds_total=0,
+        builds_finished=0,
+    )
+    build = make_build_view()
+    step = step_to_show(build)
+    builds = (make_build(), make_build(BuildStatus.RUNNING, id=43, job="docs"))
+    fault = {"title": "Not found", "message": "There is no build 9.", "hint": "Look in the queue."}
+    return {
+        "home.html": {"projects": (make_summary(),)},
+        "project.html": {"project": make_summary()},
+        "jobset.html": {"view": make_jobset_view()},
+        "evaluation.html": {"view": EvaluationView(replace(broken, builds_total=4), builds)},
+        "build.html": {"view": build, "step": step, "log": make_log()},
+        "log.html": {"build": build.build, "step": step, "attempt": 2, "log": make_log()},
+        "queue.html": {"view": make_queue_view()},
+        "login.html": {"name": "anna", "next": "/queue", "error": "Name or password is wrong."},
+        "welcome.html": {"user": "anna", "error": "The password is too short."},
+        "error.html": {"status": 404, "incident": "a81f", **fault},
+    }
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with attributes, and text."""
+
+    void = frozenset({"meta", "link", "img", "input", "path", "circle"})
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def view():
+    return View(TEMPLATES, server_name="ci.example.org")
+
+
+def hostile(value):
+    """The same value with every free text in it replaced by an attack."""
+    keep = (BuildStatus, StepStatus, EvaluationStatus, DeliveryStatus, Reason, Kind)
+    if isinstance(value, str) and not isinstance(value, (*keep, words.Markup)):
+        return HOSTILE
+    if isinstance(value, tuple):
+        return tuple(map(hostile, value))
+    if isinstance(value, dict):
+        return {key: hostile(one) for key, one in value.items()}
+    if isinstance(value, BuildFinished):
+        return value
+    if hasattr(value, "__dataclass_fields__"):
+        names = value.__dataclass_fields__
+        return replace(value, **{name: hostile(getattr(value, name)) for name in names})
+    return value
+
+
+@pytest.mark.parametrize("template", page_values())
+def test_every_page_renders(view, template):
+    """Each template takes its values and gives well-formed HTML with a heading and a skip link."""
+    page = Page(view.render(template, make_page(notice="Done."), **page_values()[template]))
+    assert page.open == []
+    assert len(page.all("h1")) == 1
+    assert {"class": "skip", "href": "#main"} in page.all("a")
+    assert "Done." in page.text
+    assert all(one["scope"] for one in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+
+
+@pytest.mark.parametrize("template", page_values())
+def test_hostile_names_stay_text(view, template):
+    """Markup and template syntax in any name, message or address is shown, not obeyed."""
+    values = hostile(page_values()[template])
+    page = Page(view.render(template, make_page(notice=HOSTILE), **values))
+    assert HOSTILE in page.text
+    assert [set(one) for one in page.all("script")] == [{"src", "defer"}]
+    assert not [name for _, attributes in page.tags for name in attributes if name[:2] == "on"]
+
+
+@pytest.mark.parametrize("template", page_values())
+def test_pages_obey_the_content_policy(view, template):
+    """No page carries inline script or style, or anything from elsewhere."""
+    page = Page(view.render(template, make_page(), **page_values()[template]))
+    assert not page.all("style")
+    assert not [attributes for _, attributes in page.tags if "style" in attributes]
+    sources = [one["src"] for tag in ("script", "img") for one in page.all(tag)]
+    assert all(one.startswith("/static/") for one in sources)
+    assert all(one["href"].startswith("/static/") for one in page.all("link"))
+
+
+def test_every_form_that_changes_something_carries_the_token(view):
+    """Cancel, run again and sign out are POST forms with the page's token."""
+    running = make_build_view(make_build(BuildStatus.RUNNING), may_rerun=True)
+    html = view.render("build.html", make_page(), view=running, step=None, log=None)
+    forms = Page(html).all("form")
+    assert {one["action"] for one in forms} == {"/logout", "/build/42/cancel", "/build/42/rerun"}
+    assert all(one["method"] == "post" for one in forms)
+    assert html.count('name="csrf" value="c5rf"') == len(forms)
+
+
+def test_buttons_are_only_for_those_who_may(view):
+    """Someone who may neither cancel nor run again sees no such button, but where to sign in."""
+    quiet = make_build_view(may_cancel=False, may_rerun=False)
+    anybody = make_page(actor=ANONYMOUS)
+    page = Page(view.render("build.html", anybody, view=quiet, step=None, log=None))
+    assert page.all("form") == []
+    assert {"href": "/login?next=%2Fbuild%2F42"} in page.all("a")
+
+
+def test_a_waiting_build_says_why(view):
+    """The reason stands on the page of the build and in the queue."""
+    reason = "no worker offers system riscv64-linux"
+    waiting = make_build_view(make_build(BuildStatus.QUEUED), attempts=(), waiting_for=reason)
+    assert reason in view.render("build.html", make_page(), view=waiting, step=None, log=None)
+    assert reason in view.render("queue.html", make_page(), view=make_queue_view())
+
+
+def test_a_stopped_build_says_who_or_what_stopped_it(view):
+    """A canceled build names the person, a failed one the cause and the detail."""
+    build = make_build(BuildStatus.CANCELED, reason=Reason.CANCELED_BY, canceled_by="bert")
+    canceled = view.render(
+        "build.html", make_page(), view=make_build_view(build), step=None, log=None
+    )
+    failed = view.render("build.html", make_page(), view=make_build_view(), step=None, log=None)
+    assert "Canceled by bert." in canceled
+    assert "A step failed. Step test ended with status 1" in failed
+
+
+@pytest.mark.parametrize(("status", "again"), [(BuildStatus.RUNNING, True), (None, False)])
+def test_only_unfinished_pages_load_again(view, status, again):
+    """Without JavaScript a page of an unfinished build is refreshed; a final one stays."""
+    shown = make_build_view(make_build(status) if status else None, deliveries=())
+    html = view.render("build.html", make_page(), view=shown, step=None, log=None)
+    assert ('http-equiv="refresh"' in html) is again
+
+
+def test_a_running_log_is_followed_from_where_the_page_ends(view):
+    """The page carries all that static/log.js needs to ask for the next lines."""
+    build = make_build_view(make_build(BuildStatus.RUNNING), last=StepStatus.RUNNING)
+    log = make_log(b"one\n\x1b[1mtwo\nthr", complete=False)
+    step = step_to_show(build)
+    page = Page(view.render("build.html", make_page(), view=build, step=step, log=log))
+    box = next(one for one in page.all("div") if one.get("id") == "log")
+    assert box["data-follow"] == "/build/42/step/2/lines?attempt=2"
+    assert (box["data-offset"], box["data-line"], box["data-state"]) == ("12", "3", "1")
+    assert "thr" in page.text
+
+
+def test_empty_pages_say_what_to_do(view):
+    """A new server explains how to watch a repository; empty lists have a sentence."""
+    assert "ciserver watch" in view.render("home.html", make_page(), projects=())
+    nothing = make_jobset_view(evaluations=EvaluationPage((), None), results=(), ignored=())
+    page = Page(view.render("jobset.html", make_page(), view=nothing))
+    assert "No evaluation yet" in page.text
+    assert "Nothing was built yet" in page.text
+    idle = QueueView((), BuildPage((), None), 0, {}, ())
+    assert "Nothing is running" in view.render("queue.html", make_page(), view=idle)
+
+
+def test_every_state_has_a_word_a_symbol_and_a_tone():
+    """No status of the model is without a look, and no reason without a sentence."""
+    assert set(words.BUILD_LOOKS) == set(BuildStatus)
+    assert set(words.STEP_LOOKS) == set(StepStatus)
+    assert set(words.EVALUATION_LOOKS) == set(EvaluationStatus)
+    assert set(words.DELIVERY_LOOKS) == set(DeliveryStatus)
+    assert set(words.REASONS) == set(Reason)
+
+
+def test_the_log_shown_is_the_one_that_tells_most():
+    """The running or broken step first, else the last that did anything, else none."""
+    assert step_to_show(make_build_view()).name == "test"
+    good = make_build_view(last=StepStatus.SUCCEEDED)
+    assert step_to_show(good).name == "test"
+    assert step_to_show(make_build_view(attempts=())) is None
+
+
+def test_addresses_quote_what_comes_from_outside(view):
+    """A name with slashes, dots, spaces or quotes stays one part of the path."""
+    url = view.urls
+    assert url.project("a/../b c") == "/project/a%2F..%2Fb%20c"
+    assert url.jobset("p", 'x"?#') == "/jobset/p/x%22%3F%23"
+    assert url.evaluation(7) == "/eval/7"
+    assert (url.build(42), url.cancel(42), url.rerun(42)) == (
+        *("/build/42", "/build/42/cancel", "/build/42/rerun"),
+    )
+    step = Step(42, 3, 1, "a/b", StepStatus.RUNNING, None, NOW, None)
+    assert url.step(step) == "/build/42/step/1?attempt=3"
+    assert url.raw_log(step) == "/build/42/log/a%2Fb?attempt=3"
+    assert url.product(42, 9, "ä&b") == "/build/42/product/9/%C3%A4%26b"
+    assert url.sign_in("/build/42?a=b&c") == "/login?next=%2Fbuild%2F42%3Fa%3Db%26c"
+
+
+def test_static_files_are_addressed_by_content(view):
+    """The address carries the hash of what is served, the type fits, and nothing else is served."""
+    file = view.static("style.css")
+    assert view.urls.static("style.css") == f"/static/style.css?v={file.version}"
+    assert file.content == (TEMPLATES / "static" / "style.css").read_bytes()
+    assert file.media_type == "text/css"
+    assert view.static("favicon.svg").media_type == "image/svg+xml"
+    with pytest.raises(NotFound):
+        view.static("../base.html")
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (before(seconds=4), "just now"),
+        (before(seconds=42), "42 seconds ago"),
+        (before(minutes=1, seconds=59), "1 minute ago"),
+        (before(days=3), "3 days ago"),
+        (NOW + timedelta(hours=5), "in 5 hours"),
+    ],
+)
+def test_times_are_relative_with_the_exact_time_beside(view, moment, text):
+    """A time reads as a distance from now and keeps the exact moment as its title."""
+    queue = QueueView(
+        (), BuildPage((make_build(BuildStatus.QUEUED, queued_at=moment),), None), 1, {}, ()
+    )
+    html = view.render("queue.html", make_page(), view=queue)
+    exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert f'<time datetime="{moment.isoformat()}" title="{exact}">{text}</time>' in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "&lt; 1 s"), (45, "45 s"), (72, "1 min 12 s"), (3600, "1 h"), (90_061, "1 d 1 h")],
+)
+def test_durations_are_two_units_at_most(view, seconds, text):
+    """A duration is short enough to read at a glance."""
+    build = make_build(started_at=before(seconds=seconds), finished_at=NOW)
+    queue = QueueView((build,), BuildPage((), None), 0, {}, ())
+    html = view.render("queue.html", make_page(), view=queue)
+    assert f'<td class="number">{text}</td>' in html
+
+
+@pytest.mark.parametrize(
+    ("ref", "text"),
+    [
+        ("refs/heads/topic/head", "topic/head"),
+        ("refs/tags/v1", "tag v1"),
+        ("refs/pull/5/head", "pull request 5"),
+        ("refs/heads/*", "all branches"),
+        ("HEAD", "HEAD"),
+    ],
+)
+def test_refs_are_short_and_keep_their_full_name(view, ref, text):
+    """A ref is shown as people say it, with the full name as its title."""
+    queue = QueueView((make_build(ref=ref),), BuildPage((), None), 0, {}, ())
+    html = view.render("queue.html", make_page(), view=queue)
+    assert f'title="{ref}">{text}</span>' in html
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(1, "1 byte"), (999, "999 bytes"), (1_500, "1.5 kB"), (48_213_004, "48 MB"), (5e12, "5.0 TB")],
+)
+def test_sizes_are_rounded(view, size, text):
+    """A size is shown in the unit that keeps it short."""
+    product = Product(3, 42, 2, "hello", "hello", int(size), "9f" * 32)
+    shown = make_build_view(products=(product,))
+    html = view.render("build.html", make_page(), view=shown, step=None, log=None)
+    assert f'<td class="number">{text}</td>' in html
+
+
+def test_a_tail_starts_at_a_whole_line_with_its_number():
+    """The broken first line of a tail is left out and the rest keep their numbers."""
+    log = tail_lines(LogChunk(1000, b"oken\nnext\nlast", 1014, complete=True), line=50)
+    assert 'id="L50"' not in log.html
+    assert '<a href="#L51" tabindex="-1">51</a>next' in log.html
+    assert "last" in log.html
+    assert (log.offset, log.line, log.skipped, log.complete) == (1014, 53, 1005, True)
+
+
+def test_a_tail_of_too_many_lines_is_its_end():
+    """A flood of short lines is cut to the last ones, with the right numbers."""
+    count = words.PAGE_LINES + 10
+    log = tail_lines(LogChunk(0, b"\n" * count, count, complete=True))
+    assert log.html.startswith('<span class="l" id="L11">')
+    assert (log.line, log.skipped) == (count + 1, 10)
+
+
+def test_following_a_log_shows_each_line_once():
+    """Asking on with what the answer before said gives the same lines as reading it whole."""
+    content = "\x1b[32mone\ntw\u00f6\r\n\x1b[0mthree\nfour".encode()
+    html, offset, line, state = "", 0, 1, ""
+    for end in range(len(content) + 1):
+        complete = end == len(content)
+        answer = more_lines(LogChunk(offset, content[offset:end], end, complete), line, state)
+        told = json.loads(json.dumps(answer.to_json()))
+        html += told["html"]
+        offset, line, state = told["offset"], told["line"], told["state"]
+    assert told["complete"] is True
+    assert html == tail_lines(LogChunk(0, content, len(content), complete=True)).html
+
+
+def test_an_answer_holds_a_bounded_number_of_lines():
+    """A flood is told in several answers; only the last is complete."""
+    count = words.PAGE_LINES + 10
+    first = more_lines(LogChunk(0, b"\n" * count, count, complete=True), 1, "")
+    assert (first.offset, first.complete) == (words.PAGE_LINES, False)
+    rest = more_lines(LogChunk(first.offset, b"\n" * 10, count, complete=True), first.line, "")
+    assert (rest.offset, rest.line, rest.complete) == (count, count + 1, True)

@@ -1,0 +1,151 @@
+"""A finished build as a mail: headers and the three templates under `templates/email`."""
+
+import re
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from ciserver.model.delivery import Delivery
+from ciserver.model.event import BuildFinished, StepSummary
+from ciserver.model.status import BuildStatus, StepStatus
+from triggers.mailbox import header_text
+from triggers.recipients import Recipients
+from triggers.text import one_line, short_ref
+
+# Relays that know only 7 bits are still about.
+_POLICY = SMTP.clone(cte_type="7bit")
+STEPS_SHOWN = 100
+_BROKEN = {
+    BuildStatus.FAILED,
+    BuildStatus.DEPENDENCY_FAILED,
+    BuildStatus.TIMED_OUT,
+    BuildStatus.ERRORED,
+}
+_WORDS: dict[str, str] = {
+    BuildStatus.SUCCEEDED: "succeeded",
+    BuildStatus.PARTIAL: "succeeded in part",
+    BuildStatus.FAILED: "failed",
+    BuildStatus.DEPENDENCY_FAILED: "blocked by a failed job",
+    BuildStatus.TIMED_OUT: "timed out",
+    BuildStatus.CANCELED: "canceled",
+    BuildStatus.ERRORED: "hit a server fault",
+}
+_MARKS: dict[str, str] = {StepStatus.SUCCEEDED: "✓", StepStatus.FAILED: "✗", StepStatus.LOST: "✗"}
+
+
+class Letters:
+    """Writes mails from the templates in `templates`/email."""
+
+    def __init__(self, templates: Path) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(templates / "email"),
+            autoescape=select_autoescape(("html",), default=False),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def write(self, delivery: Delivery, sender: Address, to: Recipients) -> EmailMessage:
+        """The mail for a delivery: the same at each try but for the boundary between its parts."""
+        values = _values(delivery.event)
+        message = EmailMessage(policy=_POLICY)
+        _address(message, sender, to)
+        message["Subject"] = header_text(self._render("build.subject.txt", values), 200)
+        _identify(message, delivery, sender.domain)
+        _label(message, delivery.event, sender.domain)
+        message.set_content(self._render("build.txt", values))
+        message.add_alternative(self._render("build.html", values), subtype="html")
+        return message
+
+    def _render(self, name: str, values: dict[str, Any]) -> str:
+        return self._templates.get_template(name).render(values)
+
+
+def _address(message: EmailMessage, sender: Address, to: Recipients) -> None:
+    message["From"] = sender
+    if to.to:
+        message["To"] = to.to
+    if to.cc:
+        message["Cc"] = to.cc
+    if to.in_reply_to:
+        message["In-Reply-To"] = to.in_reply_to
+        message["References"] = to.in_reply_to
+
+
+def _identify(message: EmailMessage, delivery: Delivery, domain: str) -> None:
+    """Made from the delivery alone, so that a mail sent twice is seen to be one."""
+    message["Date"] = delivery.created_at
+    message["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9_-]', '-', delivery.id)}@{domain}>"
+
+
+def _label(message: EmailMessage, event: BuildFinished, domain: str) -> None:
+    """What people filter by, and what keeps holiday answers away."""
+    message["Auto-Submitted"] = "auto-generated"
+    message["List-Id"] = f"<{_dns_label(event.jobset)}.{_dns_label(event.project)}.{domain}>"
+    for name in ("project", "jobset", "job", "status"):
+        value = header_text(getattr(event, name), 200)
+        message[f"X-Ciserver-{name.title()}"] = value
+    message["X-Ciserver-Build"] = str(event.build_id)
+
+
+def _dns_label(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9-]+", "-", text)[:63].strip("-") or "none"
+
+
+def _values(event: BuildFinished) -> dict[str, Any]:
+    """What the templates may say; every foreign text is one clipped line."""
+    shown = [one for one in event.steps if not one.name.startswith("_")]
+    texts = ("project", "jobset", "job", "system", "subject", "author", "requested_by")
+    return {name: one_line(getattr(event, name), 250) for name in texts} | {
+        "word": wording(event.status, event.previous_status),
+        "is_good": event.is_good,
+        "is_broken": event.status in _BROKEN,
+        "ref": one_line(short_ref(event.ref), 250),
+        "detail": one_line(event.detail, 1000),
+        "revision": one_line(event.revision, 100)[:12],
+        "canceled_by": one_line(event.canceled_by, 100),
+        "number": event.number,
+        "duration": in_words(event.duration_seconds),
+        "finished_at": _readable(event.finished_at),
+        "url": event.url,
+        "evaluation_url": event.evaluation_url,
+        "steps": [_step(one) for one in shown[:STEPS_SHOWN]],
+        "steps_omitted": len(shown[STEPS_SHOWN:]),
+    }
+
+
+def _step(step: StepSummary) -> dict[str, str]:
+    return {
+        "name": one_line(step.name, 100),
+        "status": step.status,
+        "mark": _MARKS.get(step.status, "-"),
+        "log_url": step.log_url,
+    }
+
+
+def wording(status: str, previous_status: str) -> str:
+    """The status as a person would say it who knows the one before."""
+    if previous_status in _BROKEN and BuildStatus(status).is_good:
+        return "fixed"
+    if previous_status in _BROKEN and status in _BROKEN:
+        return "still failing"
+    return _WORDS.get(status, status)
+
+
+def in_words(seconds: float) -> str:
+    """A duration in at most two units: 12 s, 3 min 5 s, 2 h 3 min."""
+    whole = max(int(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _readable(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC" if moment else ""
