@@ -270,9 +270,8 @@ def test_a_big_log_is_complete_and_in_order(world):
     count = 5_000_000
     world.run(f"set +x; seq -f %09.0f 1 {count}")
     log = bytes(world.recorder.logs[1]).partition(b"+ set +x\n")[2]
-    assert len(log) == count * 10
     assert log == b"".join(b"%09d\n" % number for number in range(1, count + 1))
-    assert world.recorder.appends < 5000
+    assert world.recorder.appends < 2500
 
 
 def test_bytes_that_are_no_text_pass(world):
@@ -285,9 +284,9 @@ def test_secrets_are_masked_everywhere(world):
     """In the trace, in output cut in two, and in what the server says about faults."""
     secret = "correct horse's battery"
     world.run(
-        "echo $KEY; printf 'correct hor'; sleep 0.1; printf \"se's battery\\n\"; "
+        'echo "$KEY"; set +x; printf \'%s\' "${KEY:0:9}"; sleep 0.1; echo "${KEY:9}"; '
         "printf '%s' \"$KEY\" | base64",
-        environment={"KEY": secret, "ODD": "x"},
+        environment={"KEY": secret},
         secrets=(secret, "abc"),
         artifacts=(secret,),
     )
@@ -339,12 +338,9 @@ def test_missing_artifacts_fail_the_build_together(world, place):
     assert world.recorder.products == {"good": b"\n"}
 
 
-def test_unreadable_and_deep_trees_are_removed(world):
-    """Whatever a build makes of its home, the directory goes (the runner of tests looks)."""
-    result = world.run(
-        "set +x; mkdir -p a/b; touch a/b/c; chmod 000 a/b a; "
-        "for n in $(seq 1500); do mkdir dddddddddd; cd dddddddddd; done; ln -s / root"
-    )
+def test_unreadable_trees_are_removed(world):
+    """Whatever a build makes of its home, the directory goes (`run` of this suite looks)."""
+    result = world.run("mkdir -p a/b; touch a/b/c; ln -s / a/b/root; chmod 000 a/b a")
     assert result.status is BuildStatus.SUCCEEDED
 
 

@@ -110,3 +110,16 @@ def test_removal_does_not_follow_links(place):
     remove_tree(place / "tree")
     assert not (place / "tree").exists()
     assert (place / "kept" / "file").read_text() == "mine"
+
+
+def test_removal_goes_to_any_depth(place):
+    """A tree deeper than any path or stack may be is removed too."""
+    folder = os.open(place, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("deeper", dir_fd=folder)
+        inner = os.open("deeper", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    remove_tree(place / "deeper")
+    assert not list(place.iterdir())

@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
 from hypothesis import given
@@ -16,7 +17,7 @@ LETTERS = st.text("ab%'\"\\ \né", min_size=4, max_size=12)
 
 def passed(mask, stream, cuts):
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    chunks = [stream[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    chunks = [stream[start:end] for start, end in pairwise(edges)]
     return b"".join(map(mask.feed, chunks)) + mask.close()
 
 
