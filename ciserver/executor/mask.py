@@ -100,11 +100,15 @@ def _needles(secret: str) -> Iterator[bytes]:
 
 
 def _base64(plain: bytes, alignment: int) -> Iterator[bytes]:
-    """The characters that depend on the secret alone when `alignment` bytes stand before it."""
+    """The characters that depend on the secret alone when `alignment` bytes stand before it,
+    with other bytes behind it and at the end of the text.
+    """
     first = (0, 2, 3)[alignment]
     behind_last = (alignment + len(plain)) * 8 // 6
     for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
-        yield encode(bytes(alignment) + plain)[first:behind_last]
+        encoded = encode(bytes(alignment) + plain)
+        yield encoded[first:behind_last]
+        yield encoded[first:]
 
 
 def _any_of(needles: list[bytes]) -> bytes:

@@ -1,5 +1,6 @@
 """What is written into the home of a build before its tasks run: `.buildenv` and `.tasks/NAME`."""
 
+import errno
 import os
 import re
 import shlex
@@ -88,7 +89,7 @@ def _write(path: Path, text: str, mode: int, user: BuildUser | None) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(file, "wb", buffering=0) as target:
         if target.write(content) != len(content):
-            raise OSError(28, f"{path} was written in part only")
+            raise OSError(errno.ENOSPC, f"{path} was written in part only")
         os.fchmod(file, mode)
         if user:
             os.fchown(file, user.uid, user.gid)

@@ -13,7 +13,7 @@ from ciserver.executor.sandbox import Process, Sandbox
 from ciserver.executor.steplog import StepLog
 from ciserver.model.status import Reason
 
-_CHUNK = 1 << 20
+_SMALL, _LARGE = 1 << 16, 1 << 20
 _READS = 16
 _FLOOD = 4096  # a piece of this size, with the next one close behind
 _BREATH_MS = 2
@@ -45,7 +45,7 @@ class Watch:
         self._kill_at = math.inf
         self._reason = Reason.NONE
         self._flooded = False
-        self._buffer = memoryview(bytearray(_CHUNK))
+        self._buffer = memoryview(bytearray(_SMALL))
 
     def run(self) -> Reason:
         """Watch until nothing of the task is left. The reason tells which limit ended it, or
@@ -94,11 +94,12 @@ class Watch:
                 break
             size += count
             is_open = count > 0
-            if not is_open or size == _CHUNK:
+            if not is_open or size == len(self._buffer):
                 break
         if size:
+            output = bytes(self._buffer[:size])
             self._note_pace(size)
-            self._log.write(bytes(self._buffer[:size]))
+            self._log.write(output)
         return is_open
 
     def _note_pace(self, size: int) -> None:
@@ -107,10 +108,16 @@ class Watch:
         """
         before, self._last_output = self._last_output, time.monotonic()
         is_close = (self._last_output - before) * 1000 <= _BREATH_MS * 2
-        if size >= _FLOOD and is_close and not self._flooded:
-            with suppress(OSError):  # the user may have too many large pipes already
-                fcntl.fcntl(self._process.output, fcntl.F_SETPIPE_SZ, _CHUNK)
         self._flooded = size >= _FLOOD and is_close
+        if self._flooded:
+            self._widen()
+
+    def _widen(self) -> None:
+        if len(self._buffer) == _LARGE:
+            return
+        self._buffer = memoryview(bytearray(_LARGE))
+        with suppress(OSError):  # the user may have too many large pipes already
+            fcntl.fcntl(self._process.output, fcntl.F_SETPIPE_SZ, _LARGE)
 
     def _check_limits(self) -> None:
         now = time.monotonic()

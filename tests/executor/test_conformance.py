@@ -292,7 +292,7 @@ def test_secrets_are_masked_everywhere(world):
     )
     everything = b"".join(world.recorder.logs.values()).decode()
     assert "horse" not in everything
-    assert "\n***\n***\n" in everything
+    assert "+ echo '***'\n***\n+ set +x\n***\n***" in everything
     assert "Y29ycmVjdCBob3JzZ" not in everything
     assert "horse" not in world.recorder.result.detail
     assert "warning: 1 secrets are shorter than 4 characters" in world.recorder.log(0)

@@ -1,0 +1,82 @@
+"""Fixtures that every shelf may use."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.clock import StillClock
+from support.repositories import Repository
+from support.server import Server
+
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
+from ciserver.model.account import Actor
+from ciserver.wiring import make_parts
+
+RECIPE = "image: host\ntasks:\n  - build: echo built\n"
+ADMIN = Actor("root", is_admin=True, scopes=("*",))
+
+
+@pytest.fixture
+def clock():
+    return StillClock()
+
+
+@pytest.fixture
+def admin():
+    return ADMIN
+
+
+@pytest.fixture
+def parts(tmp_path, clock):
+    """A whole server without anything that runs: services, store and application."""
+    made = make_parts(Settings(), DataDirectory(tmp_path / "data"), clock=clock)
+    yield made
+    made.store.database.close()
+
+
+@pytest.fixture
+def store(parts):
+    return parts.store
+
+
+@pytest.fixture
+def services(parts):
+    return parts.services
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path / "repositories")
+
+
+@pytest.fixture
+def watched(services, repository, admin):
+    """The repository is watched as project `project`, with a recipe on its main branch."""
+    repository.commit({".build.yml": RECIPE}, "Add a recipe")
+    repository.push()
+    return services.projects.watch(admin, "project", str(repository.bare), local=True)
+
+
+@pytest.fixture
+def place():
+    """A directory that builds of another user may pass through, unlike tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="ciserver-test-") as made:
+        Path(made).chmod(0o711)
+        yield Path(made)
+
+
+@pytest.fixture
+def make_server(place):
+    """Starts real servers; what still runs at the end is stopped."""
+    servers = []
+
+    def make(name="server-data", **options):
+        server = Server(place / name, **options)
+        servers.append(server)
+        return server
+
+    yield make
+    for server in servers:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
