@@ -22,21 +22,15 @@ class RunningServer:
 class DataDirectory:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.mirrors = self.root / "mirrors"
-        self.work = self.root / "work"
         self.configuration = self.root / "ciserver.toml"
         self._address = self.root / "server.json"
         self._lock: IO[str] | None = None
 
-    def make(self, *, shared: bool) -> None:
-        """Make the directory. With `shared`, builds that run as another user may pass through it
-        to their own work directory; they can list and read nothing else.
-        """
+    def make(self) -> None:
+        """Make the directory, for this user alone."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.root.chmod(0o711 if shared else 0o700)
-            self.work.mkdir(exist_ok=True)
-            self.work.chmod(0o711 if shared else 0o700)
+            self.root.chmod(0o700)
         except OSError as error:
             raise BadConfiguration(
                 f"the data directory {self.root} cannot be made: {error.strerror}",

@@ -42,6 +42,7 @@ from triggers.email import Smtp
 from triggers.outgoing import Outgoing
 
 WORKER = "local"
+_CACHE = Path("/var/cache/ciserver")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def make_parts(
     """Open the store (bringing its schema up to date) and build the services over it."""
     clock = clock or SystemClock()
     user = build_user(settings)
-    data.make(shared=user is not None)
+    data.make()
     store = Store(data.root)
     store.database.migrate()
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
@@ -75,7 +76,7 @@ def make_parts(
     token = secrets.token_urlsafe(32)
     addresses = make_addresses(settings, data)
     mirrors = Mirrors(
-        data.mirrors,
+        scratch_root(settings, data) / "mirrors",
         addresses,
         timeout_seconds=settings.git.timeout_seconds,
         group_id=user.gid if user else None,
@@ -119,7 +120,7 @@ def make_parts(
         server_name=settings.server.name,
         base_url=settings.server.base_url,
     )
-    reporter = LocalReporter(store, clock, builds, logs, links, token_prefix=attempt_prefix(data))
+    reporter = LocalReporter(store, clock, builds, logs, links)
     return Parts(
         settings,
         data,
@@ -192,7 +193,7 @@ def choose_sandbox(
         settings.builds.sandbox,
         user=build_user(settings),
         readable=settings.builds.readable,
-        hidden=(data.root, *hidden),
+        hidden=(data.root, scratch_root(settings, data), *hidden),
     )
 
 
@@ -218,13 +219,25 @@ def build_user(settings: Settings) -> BuildUser | None:
     return find_build_user(settings.builds.user) if os.geteuid() == 0 else None
 
 
-def attempt_prefix(data: DataDirectory) -> str:
-    """What the tokens of this data directory's attempts begin with; their processes carry it."""
-    return hashlib.sha256(bytes(data.root)).hexdigest()[:16] + "-"
+def scratch_root(settings: Settings, data: DataDirectory) -> Path:
+    """Where mirrors and work trees lie, which can be made again: in the data directory. A server
+    that runs as root keeps them in /var/cache: its builds are another user's, who must get there
+    and must not get into the data directory.
+    """
+    if build_user(settings) is None:
+        return data.root
+    name = hashlib.sha256(bytes(data.root)).hexdigest()[:16]
+    for directory in (_CACHE, _CACHE / name):
+        directory.mkdir(mode=0o711, exist_ok=True)
+        directory.chmod(0o711)
+    return _CACHE / name
 
 
 def work_root(settings: Settings, data: DataDirectory) -> Path:
-    return settings.builds.work_directory or data.work
+    """The directory of work trees, which builds pass through and cannot list."""
+    root = settings.builds.work_directory or scratch_root(settings, data) / "work"
+    root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    return root
 
 
 def native_system() -> str:

@@ -1,5 +1,6 @@
 """Fixtures that every shelf may use."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,10 +12,17 @@ from support.server import Server
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.model.account import Actor
-from ciserver.wiring import make_parts
+from ciserver.wiring import make_parts, scratch_root
 
 RECIPE = "image: host\ntasks:\n  - build: echo built\n"
 ADMIN = Actor("root", is_admin=True, scopes=("*",))
+
+
+def forget_scratch(data):
+    """What a server that runs as root keeps outside of its data directory."""
+    scratch = scratch_root(Settings(), DataDirectory(data))
+    if scratch != data.resolve():
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @pytest.fixture
@@ -33,6 +41,7 @@ def parts(tmp_path, clock):
     made = make_parts(Settings(), DataDirectory(tmp_path / "data"), clock=clock)
     yield made
     made.store.database.close()
+    forget_scratch(tmp_path / "data")
 
 
 @pytest.fixture
@@ -80,3 +89,4 @@ def make_server(place):
     for server in servers:
         if server.process is not None and server.process.poll() is None:
             server.stop()
+        forget_scratch(server.data)

@@ -179,7 +179,7 @@ def add_token(*, client: Client, user_name: str, scopes: str, expires: str | Non
 @place_options
 def migrate(*, data: DataDirectory, settings: Settings) -> None:  # noqa: ARG001
     """Bring the database's schema up to date (`serve` does it too)."""
-    data.make(shared=False)
+    data.make()
     data.hold()
     database = Store(data.root).database
     applied = database.migrate()

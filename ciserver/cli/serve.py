@@ -17,7 +17,6 @@ from ciserver import __version__
 from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
-from ciserver.executor.processes import kill_leftovers
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.executor.workdir import sweep
 from ciserver.model.errors import BadConfiguration
@@ -26,7 +25,6 @@ from ciserver.web.bodies import HOOK_LIMIT
 from ciserver.wiring import (
     WORKER,
     Parts,
-    attempt_prefix,
     choose_sandbox,
     make_engine,
     make_parts,
@@ -49,7 +47,7 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     start_logging(settings)
     host, port = _host_and_port(settings.server.listen)
     _allow_descriptors()
-    data.make(shared=False)
+    data.make()
     data.hold()
     http = _bind(settings, host, port)
     url = f"http://{_bracket(host)}:{http.effective_port}"
@@ -151,9 +149,7 @@ def _allow_descriptors() -> None:
 
 def _recover(parts: Parts) -> None:
     """Bring what a killed server left behind back to a state in which it goes on."""
-    root = work_root(parts.settings, parts.data)
-    kill_leftovers(attempt_prefix(parts.data))
-    sweep(root)
+    sweep(work_root(parts.settings, parts.data))
     parts.store.files.remove_spool()
     builds = parts.services.builds.recover(WORKER)
     evaluations = parts.services.evaluations.recover()

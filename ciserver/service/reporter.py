@@ -18,9 +18,7 @@ LEASE_SECONDS = 30
 
 
 class LocalReporter:
-    """Implements model.ports.Reporter. Tokens begin with a prefix by which processes that this
-    server left behind are known.
-    """
+    """Implements model.ports.Reporter."""
 
     def __init__(
         self,
@@ -29,21 +27,18 @@ class LocalReporter:
         builds: Builds,
         logs: Logs,
         links: Links,
-        *,
-        token_prefix: str = "",
     ) -> None:
         self._store = store
         self._clock = clock
         self._builds = builds
         self._logs = logs
         self._links = links
-        self._token_prefix = token_prefix
 
     def claim(self, offer: Offer) -> Work | None:
         now = self._clock.now()
         with self._store.transaction():
             claimed = self._store.queue.claim(
-                offer, self._token(), now, now + timedelta(seconds=LEASE_SECONDS)
+                offer, secrets.token_hex(16), now, now + timedelta(seconds=LEASE_SECONDS)
             )
             if claimed is None:
                 return None
@@ -69,9 +64,6 @@ class LocalReporter:
                 if one
             ),
         )
-
-    def _token(self) -> str:
-        return self._token_prefix + secrets.token_hex(16)
 
     def renew(self, lease: Lease) -> bool:
         until = self._clock.now() + timedelta(seconds=LEASE_SECONDS)

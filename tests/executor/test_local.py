@@ -128,13 +128,13 @@ def test_drain_gives_back_what_does_not_finish(recorder, held, tools, make_engin
 def test_a_paused_engine_claims_nothing_until_it_goes_on(recorder, held, tools, make_engine):
     """Rings are remembered while it is paused."""
     engine = make_engine()
-    engine.paused = True
+    engine.pause("the disk is full")
     engine.start()
     put(recorder, tools, 1)
     engine.ring()
     assert engine.is_idle
     assert len(recorder.queue) == 1
-    engine.paused = False
+    engine.resume()
     held.wait_for(lambda: 1 in held.running)
 
 
