@@ -3,48 +3,70 @@
 import re
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import click
 
-from ciserver.cli.options import Client, client_options, json_output, place_options
+from ciserver.cli.client import Client
+from ciserver.cli.options import client_options, json_output
 from ciserver.cli.output import print_json, print_table
-from ciserver.config import Settings
-from ciserver.datadir import DataDirectory
 from ciserver.git import hook as git_hook
 from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.project import DEFAULT_WATCH
 from ciserver.shipped import shipped
-from ciserver.store.store import Store
 
 _REPOSITORY = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.command()
-@click.argument("repository", type=_REPOSITORY)
+@click.argument("repository")
 @click.option("--name", help="The project's name; default: the repository's.")
 @click.option("--ref", "refs", multiple=True, metavar="GLOB", help="Which refs; repeatable.")
+@click.option("--username", default="", help="To read a private repository by https.")
+@click.option("--password-stdin", is_flag=True, help="The password or token, on standard input.")
+@click.option("--ssh-key", type=click.File(), help="A private key, to read it by ssh.")
 @client_options
-def watch(*, client: Client, repository: Path, name: str | None, refs: tuple[str, ...]) -> None:
-    """Build every push to a bare repository on this machine: makes a project and its jobset
-    `main`, and installs the post-receive hook.
+def watch(
+    *,
+    client: Client,
+    repository: str,
+    name: str | None,
+    refs: tuple[str, ...],
+    username: str,
+    password_stdin: bool,
+    ssh_key: TextIO | None,
+) -> None:
+    """Build every push to a repository: makes a project and its jobset `main`.
+
+    A bare repository on this machine gets the post-receive hook. For one elsewhere (an https or
+    ssh address) the address and the secret for the forge's webhook are printed.
     """
-    path = repository.resolve()
+    path = Path(repository).resolve() if Path(repository).is_dir() else None
     made = client.post(
         "/projects",
         {
-            "name": name or _name_of(path),
-            "uri": str(path),
+            "name": name or _name_of(repository if path is None else str(path)),
+            "uri": repository if path is None else str(path),
             "refs": list(refs or DEFAULT_WATCH),
-            "local": True,
+            "local": path is not None,
+            "username": username,
+            "password": sys.stdin.readline().rstrip("\n") if password_stdin else "",
+            "ssh_key": ssh_key.read() if ssh_key else "",
         },
     )
-    _install(path, made["hook_url"], made["hook_secret"])
-    click.echo(f"watching {path} as project {made['project']}: {made['url']}")
+    if path is not None:
+        _install(path, made["hook_url"], made["hook_secret"])
+    click.echo(f"watching {path or repository} as project {made['project']}: {made['url']}")
+    if path is None:
+        doors = made["hook_url"].replace("/generic/", "/{github,gitea,gitlab}/")
+        click.echo(f"webhook address: {doors}")
+        click.echo(f"webhook secret: {made['hook_secret']}")
 
 
-def _name_of(repository: Path) -> str:
-    name = repository.parent.name if repository.name == ".git" else repository.name
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name.removesuffix(".git")) or "project"
+def _name_of(repository: str) -> str:
+    parts = [part for part in re.split(r"[/:]", repository) if part not in {"", ".git"}]
+    last = parts[-1].removesuffix(".git") if parts else ""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", last).lstrip("._-") or "project"
 
 
 def _install(repository: Path, url: str, secret: str) -> None:
@@ -63,7 +85,8 @@ def hook() -> None:
 @client_options
 def install(*, client: Client, repository: Path, project: str | None) -> None:
     """Install the hook again, with a new secret."""
-    path, name = repository.resolve(), project or _name_of(repository.resolve())
+    path = repository.resolve()
+    name = project or _name_of(str(path))
     secret = client.post(f"/projects/{name}/hook-secrets")["secret"]
     _install(path, f"{client.url}/hooks/generic/{name}", secret)
     click.echo(f"the hook is installed in {path}")
@@ -173,16 +196,3 @@ def add_token(*, client: Client, user_name: str, scopes: str, expires: str | Non
     names = [one.strip() for one in scopes.split(",") if one.strip()]
     body = {"scopes": names, "expires_in_days": int(days)}
     click.echo(client.post(f"/users/{user_name}/tokens", body)["token"])
-
-
-@click.command()
-@place_options
-def migrate(*, data: DataDirectory, settings: Settings) -> None:  # noqa: ARG001
-    """Bring the database's schema up to date (`serve` does it too)."""
-    data.make()
-    data.hold()
-    database = Store(data.root).database
-    applied = database.migrate()
-    for name in applied:
-        click.echo(f"applied {name}")
-    click.echo(f"{database.path} is up to date")

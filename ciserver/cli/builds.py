@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from ciserver.cli.options import Client, client_options, json_output
+from ciserver.cli.client import Client
+from ciserver.cli.options import client_options, json_output
 from ciserver.cli.output import print_json, print_table, result_code, write_bytes
 from ciserver.model.errors import NotFound
 

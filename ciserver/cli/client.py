@@ -4,15 +4,14 @@ Both speak the same API, so a command does not know the difference.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 import urllib3
 
-from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.model.errors import (
     Busy,
@@ -25,6 +24,9 @@ from ciserver.model.errors import (
     NotSignedIn,
     RemoteFailure,
 )
+
+if TYPE_CHECKING:
+    from ciserver.config import Settings
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
 _REFUSALS: dict[int, type[CiError]] = {
@@ -91,10 +93,10 @@ class HttpTransport:
 class InProcess:
     """The application itself, called without a network."""
 
-    def __init__(self, app: Any, token: str) -> None:
+    def __init__(self, app: Any, token: str, listen: str) -> None:
         from falcon.testing import TestClient  # noqa: PLC0415  only where no server runs
 
-        self._client = TestClient(app, headers={"Authorization": f"Bearer {token}"})
+        self._client = TestClient(app, headers={"Authorization": f"Bearer {token}", "Host": listen})
 
     def send(self, method: str, path: str, body: bytes | None) -> Answer:
         route, _, query = path.partition("?")
@@ -103,17 +105,21 @@ class InProcess:
 
 
 @contextmanager
-def connect(settings: Settings, data: DataDirectory) -> Iterator[Client]:
+def connect(data: DataDirectory, load: Callable[[], "Settings"]) -> Iterator[Client]:
     """A client of the server that runs over this data directory, or of its parts when none does."""
     server = data.running_server()
     if server is not None:
         yield Client(HttpTransport(server.url, server.token), server.url)
         return
+    from ciserver.cli.journal import start_logging  # noqa: PLC0415
     from ciserver.wiring import make_parts  # noqa: PLC0415  slow, and not needed with a server
 
+    start_logging("warning")
+    settings = load()
+    listen = settings.server.listen
     parts = make_parts(settings, data)
     try:
-        yield Client(InProcess(parts.app, parts.local_token), f"http://{settings.server.listen}")
+        yield Client(InProcess(parts.app, parts.local_token, listen), f"http://{listen}")
     finally:
         parts.store.database.close()
 

@@ -107,7 +107,19 @@ def _jobs_of(tree: Path, wanted: str | None) -> list[Job]:
     if not jobs:
         what = f"no job {wanted} in" if wanted else "no recipe in"
         raise NotFound(f"there is {what} {tree}", hint=f"looked for {', '.join(DEFAULT_RECIPE)}")
-    return [with_pushed_source(one, str(tree), "HEAD", _WORKING_TREE) for one in jobs]
+    uri = _address_of(tree)
+    return [with_pushed_source(one, uri, "HEAD", _WORKING_TREE) for one in jobs]
+
+
+def _address_of(tree: Path) -> str:
+    """Where the tree was cloned from, so that its directory has the name it has on the server."""
+    said = subprocess.run(
+        ["git", "-C", str(tree), "remote", "get-url", "origin"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return said.stdout.strip() or str(tree)
 
 
 class WorkingTree:

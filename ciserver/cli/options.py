@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ciserver.cli.client import Client, connect
-from ciserver.config import Settings, load
+from ciserver.cli.client import connect
 from ciserver.datadir import DataDirectory
+
+if TYPE_CHECKING:
+    from ciserver.config import Settings
 
 DEFAULT_DATA = Path("ciserver-data")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,8 +41,7 @@ def place_options(command: Command) -> Command:
     @wraps(command)
     def with_place(*, data: Path, config: Path | None, **rest: Any) -> Any:
         directory = DataDirectory(data)
-        settings = load(config or _configuration_of(directory))
-        return command(data=directory, settings=settings, **rest)
+        return command(data=directory, settings=_load(directory, config), **rest)
 
     return _data(_config(with_place))  # type: ignore[return-value]
 
@@ -48,17 +49,17 @@ def place_options(command: Command) -> Command:
 def client_options(command: Command) -> Command:
     """--data and --config, handed on as `client`."""
 
-    @place_options
     @wraps(command)
-    def with_client(*, data: DataDirectory, settings: Settings, **rest: Any) -> Any:
-        with connect(settings, data) as client:
+    def with_client(*, data: Path, config: Path | None, **rest: Any) -> Any:
+        directory = DataDirectory(data)
+        with connect(directory, lambda: _load(directory, config)) as client:
             return command(client=client, **rest)
 
-    return with_client  # type: ignore[return-value]
+    return _data(_config(with_client))  # type: ignore[return-value]
 
 
-def _configuration_of(data: DataDirectory) -> Path | None:
-    return data.configuration if data.configuration.is_file() else None
+def _load(data: DataDirectory, config: Path | None) -> "Settings":
+    from ciserver.config import load  # noqa: PLC0415  slow, and not needed with a server
 
-
-__all__ = ["Client", "client_options", "json_output", "place_options"]
+    present = data.configuration if data.configuration.is_file() else None
+    return load(config or present)

@@ -1,7 +1,6 @@
 """`ciserver serve`: the one process that does everything."""
 
 import dataclasses
-import logging
 import resource
 import signal
 import sys
@@ -14,6 +13,7 @@ import structlog
 from waitress.server import create_server
 
 from ciserver import __version__
+from ciserver.cli.journal import start_logging
 from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
@@ -44,7 +44,7 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     if listen:
         server = dataclasses.replace(settings.server, listen=listen)
         settings = dataclasses.replace(settings, server=server)
-    start_logging(settings)
+    start_logging(settings.log.level, as_json=settings.log.format == "json")
     host, port = _host_and_port(settings.server.listen)
     _allow_descriptors()
     data.make()
@@ -74,29 +74,6 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
         http.close()
         engine.drain(settings.builds.drain_seconds)
         ticker.stop()
-
-
-def start_logging(settings: Settings) -> None:
-    """The server's log goes to standard error, as lines for people or as JSON."""
-    level = getattr(logging, settings.log.level.upper())
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if settings.log.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)
 
 
 def _host_and_port(listen: str) -> tuple[str, int]:

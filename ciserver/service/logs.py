@@ -1,8 +1,9 @@
 """Logs are read while they are written: by range, or by waiting for what comes next."""
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -13,6 +14,7 @@ from ciserver.model.view import LogChunk
 from ciserver.store.store import Store
 
 CHUNK_LIMIT = 1024 * 1024
+_LOOK_SECONDS = 1.0  # how often a waiting reader is looked after
 
 
 class Logs:
@@ -31,9 +33,17 @@ class Logs:
                 event.set()
 
     def read(
-        self, build_id: int, attempt: int, step: int, *, offset: int, wait_seconds: float = 0
+        self,
+        build_id: int,
+        attempt: int,
+        step: int,
+        *,
+        offset: int,
+        wait_seconds: float = 0,
+        has_left: Callable[[], bool] = bool,
     ) -> LogChunk:
-        """At most 1 MiB of a step's log from `offset`. With nothing there yet, wait for it.
+        """At most 1 MiB of a step's log from `offset`. With nothing there yet, wait for it, but
+        not for a reader who `has_left`.
         Raises NotFound, and Busy when too many readers wait already.
         """
         chunk = self._read(build_id, attempt, step, offset)
@@ -44,7 +54,10 @@ class Logs:
             chunk = self._read(build_id, attempt, step, offset)
             if chunk.content or chunk.complete:
                 return chunk
-            changed.wait(wait_seconds)
+            end = time.monotonic() + wait_seconds
+            while (left := end - time.monotonic()) > 0 and not has_left():
+                if changed.wait(min(left, _LOOK_SECONDS)):
+                    break
         return self._read(build_id, attempt, step, offset)
 
     def open(self, build_id: int, step: Step) -> IO[bytes] | None:

@@ -84,6 +84,7 @@ class LocalReporter:
         self._logs.announce(lease.build_id)
 
     def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
+        self._store.queue.check(lease)
         self._store.files.write_log(lease.build_id, lease.attempt, step, offset, chunk)
         self._logs.announce(lease.build_id)
 

@@ -96,7 +96,16 @@ class Builds:
         return tuple(_build(row) for row in rows)
 
     def list_waiting(self, *, before: int | None, limit: int) -> BuildPage:
-        return self._page(_select().where(t.Build.status << _WAITING), before, limit)
+        # One status at a time is read in order from the index; all at once would sort the queue.
+        pages = [
+            self._page(_select().where(t.Build.status == status), before, limit)
+            for status in _WAITING
+        ]
+        newest = sorted(
+            (one for page in pages for one in page.builds), key=lambda one: one.id, reverse=True
+        )
+        more = len(newest) > limit or any(page.next for page in pages)
+        return BuildPage(tuple(newest[:limit]), newest[limit - 1].id if more else None)
 
     def count_waiting(self) -> int:
         return int(

@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 class Database:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.path = path
         self._writer = threading.RLock()
         self._peewee: Any = peewee.SqliteDatabase(
@@ -35,7 +35,7 @@ class Database:
                 "wal_autocheckpoint": 2_000,
                 "journal_size_limit": 16 * 1024 * 1024,
             },
-            timeout=_BUSY_SECONDS,
+            timeout=busy_seconds,
             lock_type="immediate",
         )
 
@@ -93,6 +93,10 @@ class Database:
     def explain(self, statement: str, parameters: Sequence[Any] = ()) -> str:
         """The query plan as text; for tests that hold an index to its promise."""
         return "\n".join(row[3] for row in self.sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    def connection(self) -> Any:
+        """The connection of this thread; for tests that look at what statements cost."""
+        return self._peewee.connection()
 
     def tables(self) -> dict[str, str]:
         """Every table and index with the statement that makes it."""

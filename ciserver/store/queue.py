@@ -344,7 +344,10 @@ class Queue:
                     worker_prefix,
                 ],
             )
-        rows = self._db.sql(f"SELECT id, attempt FROM builds WHERE {clause} ORDER BY id", values)
+        rows = self._db.sql(
+            f"SELECT id, attempt FROM builds INDEXED BY builds_leased WHERE {clause} ORDER BY id",
+            values,
+        )
         return [(row[0], row[1]) for row in rows.fetchall()]
 
     def _end_attempt(

@@ -275,7 +275,7 @@ class Build(Table):
     class Meta:
         table_name = "builds"
         indexes = (
-            (("jobset", "job", "id"), False),
+            (("jobset", "id"), False),
             (("jobset", "job", "system", "ref", "id"), False),
             (("status", "id"), False),
         )

@@ -12,10 +12,11 @@ from ciserver.model.links import Links
 from ciserver.model.project import DEFAULT_WATCH, Credential
 from ciserver.service.services import Services
 from ciserver.web import show
-from ciserver.web.bodies import json_body, number, number_query
+from ciserver.web.bodies import has_left, json_body, number, number_query
 
 WAIT_LIMIT = 20
 _PAGE_LIMIT = 500
+_LONGEST_LIFE_DAYS = 36_500
 
 
 class Api:
@@ -47,13 +48,12 @@ class Api:
                 "ssh_key": "",
             },
         )
-        refs = tuple(one for one in body["refs"] if isinstance(one, str))
         given = {key: body[key] for key in ("username", "password", "ssh_key") if body[key]}
         watched = self._services.projects.watch(
             req.context.actor,
             body["name"],
             body["uri"],
-            refs=refs,
+            refs=tuple(body["refs"]),
             credential=Credential(**given) if given else None,
             local=body["local"],
         )
@@ -132,6 +132,7 @@ class Api:
             found.number,
             offset=number_query(req, "offset") or 0,
             wait_seconds=min(number_query(req, "wait") or 0, WAIT_LIMIT),
+            has_left=has_left(req),
         )
         resp.content_type = "application/octet-stream"
         resp.data = chunk.content
@@ -182,10 +183,10 @@ class Api:
 
     def on_post_tokens(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         body = json_body(req, {"scopes": list, "expires_in_days": 0})
-        if not all(isinstance(one, str) for one in body["scopes"]) or body["expires_in_days"] < 0:
+        if not 0 <= body["expires_in_days"] <= _LONGEST_LIFE_DAYS:
+            fault = f"must be 0 (never) to {_LONGEST_LIFE_DAYS}"
             raise Invalid(
-                "the token cannot be made",
-                complaints=[Complaint("scopes", "must be a list of strings")],
+                "the token cannot be made", complaints=[Complaint("expires_in_days", fault)]
             )
         life = timedelta(days=body["expires_in_days"])
         expires_at = req.context.now + life if life else None

@@ -10,7 +10,7 @@ from ciserver.web.api import Api, Health
 from ciserver.web.failures import Failures
 from ciserver.web.hooks import HookDoor
 from ciserver.web.log_pages import LogPages
-from ciserver.web.middleware import AccessLog, Authentication, BrowserRules
+from ciserver.web.middleware import AccessLog, Authentication, BrowserRules, HeadAsGet
 from ciserver.web.pages import Pages, no_such_page
 from ciserver.web.sign_in import SignIn
 from ciserver.web.view import View
@@ -22,9 +22,10 @@ def create_app(services: Services, templates: Path, *, server_name: str, base_ur
     """A WSGI application over these services. `base_url` empty: the Host of each request."""
     view = View(templates, server_name=server_name)
     around: list[Any] = [
+        HeadAsGet(),
         AccessLog(),
         Authentication(services.access, services.clock),
-        BrowserRules(),
+        BrowserRules(base_url),
     ]
     app: App = falcon.App(middleware=around)
     Failures(view).register(app)

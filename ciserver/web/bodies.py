@@ -1,7 +1,8 @@
-"""Reads request bodies: bounded, strictly parsed, with every fault named."""
+"""Reads what a request brings: bounded, strictly parsed, with every fault named."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import falcon
@@ -10,6 +11,8 @@ from ciserver.model.errors import Complaint, Invalid, TooLarge
 
 HOOK_LIMIT = 25 * 1024 * 1024
 LIMIT = 1024 * 1024
+_WORDS = {str: "text", list: "a list of texts", bool: "true or false", int: "a whole number"}
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def raw_body(req: falcon.Request, limit: int = LIMIT) -> bytes:
@@ -24,15 +27,10 @@ def raw_body(req: falcon.Request, limit: int = LIMIT) -> bytes:
 
 def json_body(req: falcon.Request, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The body as an object with these fields and no others; `fields` gives each its default,
-    whose type is the type the value must have (a class: the field is required).
+    whose type is the type the value must have (a class: the field is required). A list holds text.
     Raises Invalid naming every fault.
     """
-    try:
-        body = json.loads(raw_body(req) or b"{}")
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise Invalid("the body must be a JSON object")
+    body = _object(raw_body(req) or b"{}")
     complaints = [
         Complaint(name, f"unknown field; known are {', '.join(fields)}")
         for name in body.keys() - fields.keys()
@@ -42,12 +40,38 @@ def json_body(req: falcon.Request, fields: Mapping[str, Any]) -> dict[str, Any]:
         required = isinstance(default, type)
         wanted = default if required else type(default)
         value = body.get(name, None if required else default)
-        if not isinstance(value, wanted):
-            complaints.append(Complaint(name, f"must be a {wanted.__name__}"))
+        if not _is_a(wanted, value):
+            complaints.append(Complaint(name, f"must be {_WORDS[wanted]}"))
         values[name] = value
     if complaints:
         raise Invalid("the request cannot be used", complaints=complaints)
     return values
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Invalid("the body must be a JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return values
+
+
+def _is_a(wanted: type, value: Any) -> bool:
+    if wanted is str:
+        # A lone surrogate can be written in JSON, but neither stored nor sent.
+        return isinstance(value, str) and not _SURROGATE.search(value)
+    if wanted is list:
+        return isinstance(value, list) and all(_is_a(str, one) for one in value)
+    return type(value) is wanted  # to Python true is a number
 
 
 def form_body(req: falcon.Request) -> dict[str, str]:
@@ -67,6 +91,12 @@ def number(text: str, name: str = "id") -> int:
 def number_query(req: falcon.Request, name: str) -> int | None:
     text = req.get_param(name)
     return number(text, name) if text else None
+
+
+def has_left(req: falcon.Request) -> Callable[[], bool]:
+    """Tells whether the client has hung up meanwhile, where the HTTP server can tell."""
+    found: Callable[[], bool] = req.env.get("waitress.client_disconnected", bool)
+    return found
 
 
 def _too_large(limit: int) -> TooLarge:

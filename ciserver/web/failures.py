@@ -9,6 +9,7 @@ import structlog
 from ciserver import __version__
 from ciserver.model.account import ANONYMOUS
 from ciserver.model.errors import CiError, Invalid, Kind, RemoteFailure
+from ciserver.web.middleware import shown_path
 from ciserver.web.view import PageContext, View
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ class Failures:
 
     def crashed(self, req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
         incident = secrets.token_hex(4)
-        log.error("request-crashed", incident=incident, path=req.path, exc_info=error)
+        log.error("request-crashed", incident=incident, path=shown_path(req), exc_info=error)
         message = f"the server failed; its log has the details under incident {incident}"
         body = {"code": "internal", "message": message, "hint": ""}
         self._answer(req, resp, 500, body, incident=incident)

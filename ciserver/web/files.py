@@ -1,11 +1,20 @@
 """Logs and products as files: whole, by range, and harmless to a browser."""
 
-from typing import IO
+import re
+from typing import IO, NamedTuple
 from urllib.parse import quote
 
 import falcon
 
 _HARMLESS = "default-src 'none'; sandbox"
+_RANGE = re.compile(r"bytes=(?:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{0,18})|-(?P<tail>[0-9]{1,18}))")
+
+
+class Span(NamedTuple):
+    """A stretch of a file; without a length there is nothing in it."""
+
+    start: int
+    length: int
 
 
 def serve_file(
@@ -21,31 +30,43 @@ def serve_file(
             file.close()
             resp.status = falcon.HTTP_304
             return
-    span = _span(req, size)
+    span = span_of(req, size)
     if span is None:
-        resp.set_stream(file, size)
-        return
-    start, length = span
-    if not length:
+        span = Span(0, size)
+    elif not span.length:
         file.close()
         resp.status = falcon.HTTP_416
         resp.set_header("Content-Range", f"bytes */{size}")
         return
-    file.seek(start)
-    resp.status = falcon.HTTP_206
-    resp.set_header("Content-Range", f"bytes {start}-{start + length - 1}/{size}")
-    resp.set_stream(file, length)
+    else:
+        resp.status = falcon.HTTP_206
+        last = span.start + span.length - 1
+        resp.set_header("Content-Range", f"bytes {span.start}-{last}/{size}")
+    file.seek(span.start)
+    resp.set_stream(file, span.length)
 
 
-def _span(req: falcon.Request, size: int) -> tuple[int, int] | None:
-    """Start and length of the one range asked for, (_, 0) when it holds nothing, None for all."""
-    if req.range is None or req.range_unit != "bytes":
+def first_byte(req: falcon.Request) -> int | None:
+    """Where the range that was asked for begins; None for everything and for a tail."""
+    asked = _RANGE.fullmatch(req.get_header("Range") or "")
+    return int(asked["first"]) if asked and asked["first"] else None
+
+
+def span_of(req: falcon.Request, size: int) -> Span | None:
+    """The one range asked for; None for everything. What is not one range of bytes is ignored, as
+    the standard allows: the whole file is always a right answer.
+    """
+    asked = _RANGE.fullmatch(req.get_header("Range") or "")
+    if asked is None:
         return None
-    first, last = req.range
-    if first < 0:
-        first, last = max(0, size + first), size - 1
-    last = size - 1 if last < 0 else min(last, size - 1)
-    return first, max(0, last - first + 1)
+    if asked["tail"]:
+        start, end = max(0, size - int(asked["tail"])), size
+    else:
+        start = int(asked["first"])
+        end = min(size, int(asked["last"]) + 1) if asked["last"] else size
+        if asked["last"] and int(asked["last"]) < start:
+            return None
+    return Span(start, max(0, end - start))
 
 
 def as_download(resp: falcon.Response, name: str) -> None:

@@ -1,12 +1,14 @@
 """Logs and products: the page of a log, what follows it live, and the raw files."""
 
+import io
+
 import falcon
 
 from ciserver.model.build import Step
 from ciserver.service.services import Services
-from ciserver.web.bodies import number, number_query
+from ciserver.web.bodies import has_left, number, number_query
 from ciserver.web.failures import page_context
-from ciserver.web.files import as_download, serve_file
+from ciserver.web.files import as_download, first_byte, serve_file
 from ciserver.web.view import View, more_lines, tail_lines
 
 WHOLE_LOG = 5 * 1024 * 1024
@@ -45,6 +47,7 @@ class LogPages:
             found.number,
             offset=number_query(req, "offset") or 0,
             wait_seconds=min(number_query(req, "wait") or 0, WAIT_LIMIT),
+            has_left=has_left(req),
         )
         line = number_query(req, "line") or 1
         resp.media = more_lines(chunk, line, req.get_param("state", default="")).to_json()
@@ -56,23 +59,19 @@ class LogPages:
         end of an unfinished log answers when there is more.
         """
         found = self._step(req, build_id, name)
-        wait = min(number_query(req, "wait") or 0, WAIT_LIMIT)
-        if wait and req.range is not None and req.range[0] >= 0:
+        wait, first = min(number_query(req, "wait") or 0, WAIT_LIMIT), first_byte(req)
+        if wait and first is not None:
             self._services.logs.read(
                 found.build_id,
                 found.attempt,
                 found.number,
-                offset=req.range[0],
+                offset=first,
                 wait_seconds=wait,
+                has_left=has_left(req),
             )
         resp.content_type = "text/plain; charset=utf-8"
-        file = self._services.logs.open(found.build_id, found)
-        if file is None:
-            resp.text = ""
-            return
-        serve_file(req, resp, file, file.seek(0, 2))
-        if not file.closed and resp.status == falcon.HTTP_200:
-            file.seek(0)
+        file = self._services.logs.open(found.build_id, found) or io.BytesIO()
+        serve_file(req, resp, file, file.seek(0, io.SEEK_END))
 
     def on_get_product(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, product_id: str, name: str

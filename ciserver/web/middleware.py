@@ -4,7 +4,6 @@ import base64
 import binascii
 import hmac
 import time
-from urllib.parse import urlsplit
 
 import falcon
 import structlog
@@ -28,7 +27,9 @@ class Authentication:
     """Puts `actor`, `csrf` and `now` into the request's context.
 
     A token comes by header only (Bearer, token, or Basic as user name or password); a person has a
-    session cookie. A wrong token is an error, not a stranger; a session that has ended is.
+    session cookie, which is for pages and not for the API: a foreign page could send it there
+    without knowing what the forms know. A wrong token is an error, not a stranger; a session that
+    has ended is.
     """
 
     def __init__(self, access: Access, clock: Clock) -> None:
@@ -45,7 +46,7 @@ class Authentication:
             req.context.actor = self._access.actor_of_token(token)
             return
         session = req.get_cookie_values(SESSION_COOKIE)
-        if session:
+        if session and not req.path.startswith("/ci/"):
             self._recognize(req, session[0])
 
     def _recognize(self, req: falcon.Request, session: str) -> None:
@@ -58,13 +59,20 @@ class Authentication:
 
 
 class BrowserRules:
-    """Headers that keep browsers safe, and no state-changing request from a foreign page."""
+    """Headers that keep browsers safe, and no state-changing request from a foreign page.
+
+    Our own pages are known by the Host of the request or, behind a proxy that changes it, by
+    `base_url`.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._host = _host(base_url)
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         if req.method in _SAFE or req.path.startswith("/hooks/"):
             return
         origin = req.get_header("Origin")
-        if origin is not None and urlsplit(origin).netloc != req.netloc:
+        if origin is not None and (not _host(origin) or _host(origin) not in self._own(req)):
             raise Forbidden("this request comes from a page of another site")
         if req.get_header("Sec-Fetch-Site") in {"cross-site", "same-site"}:
             raise Forbidden("this request comes from a page of another site")
@@ -80,6 +88,28 @@ class BrowserRules:
             resp.set_header("Cache-Control", "no-store")
 
 
+    def _own(self, req: falcon.Request) -> tuple[str, str]:
+        return req.netloc, self._host
+
+
+class HeadAsGet:
+    """Whatever answers GET answers HEAD: the same headers, without the body."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        req.context.is_head = req.method == "HEAD"
+        if req.context.is_head:
+            req.method = "GET"
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        if req.context.is_head:
+            req.method = "HEAD"
+            if resp.stream is not None:
+                resp.stream.close()  # nobody reads it, so nobody else would
+                resp.stream = None
+
+
 class AccessLog:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         req.context.began = time.monotonic()
@@ -91,7 +121,7 @@ class AccessLog:
         log.debug(
             "request",
             method=req.method,
-            path=req.path,
+            path=shown_path(req),
             status=resp.status_code,
             milliseconds=round(took * 1000, 1),
         )
@@ -102,6 +132,15 @@ def check_csrf(req: falcon.Request, given: str) -> None:
     expected = req.context.csrf
     if req.context.session and not hmac.compare_digest(given.encode(), expected.encode()):
         raise Forbidden("the form is too old", hint="load the page again and repeat")
+
+
+def shown_path(req: falcon.Request) -> str:
+    """The path as logs may have it: a sign-in link is a secret until it was used."""
+    return "/welcome/..." if req.path.startswith("/welcome/") else req.path
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
 
 
 def _token(authorization: str) -> str:

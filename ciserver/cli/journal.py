@@ -1,0 +1,30 @@
+"""The program's own log: lines for people or JSON, always on standard error."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def start_logging(level: str, *, as_json: bool = False) -> None:
+    threshold = getattr(logging, level.upper())
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries speak through the standard module; their chatter below a warning helps nobody.
+    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr)
