@@ -24,6 +24,7 @@ from ciserver.store.store import Store
 log = structlog.get_logger()
 
 RECIPE_LIMIT = 256 * 1024
+_MAINTAIN_EVERY = 25
 _LEASE = timedelta(minutes=15)
 _RETRY_AFTER = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=60))
 
@@ -101,6 +102,16 @@ class Evaluations:
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
             return
         self._create_builds(jobset, evaluation, pinned, jobs)
+        if evaluation.number % _MAINTAIN_EVERY == 0:
+            self._maintain(pinned.mirror)
+
+    @staticmethod
+    def _maintain(mirror: Mirror) -> None:
+        """Keep a mirror quick. The evaluation is done: a failure here is not its failure."""
+        try:
+            mirror.maintain()
+        except CiError as error:
+            log.warning("mirror-not-maintained", mirror=mirror.address, why=error.message)
 
     def _pin(self, jobset: Jobset, evaluation: Evaluation) -> _Pinned:
         source = jobset.source
