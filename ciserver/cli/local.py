@@ -21,7 +21,17 @@ from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
-from ciserver.model.build import SETUP, BuildResult, Job, Lease, Offer, Source, StepResult, Work
+from ciserver.model.build import (
+    SETUP,
+    BuildResult,
+    Job,
+    Lease,
+    Loss,
+    Offer,
+    Source,
+    StepResult,
+    Work,
+)
 from ciserver.model.errors import Busy, Complaint, Invalid, NotFound
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.links import Links
@@ -221,8 +231,8 @@ class ConsoleReporter:
         seconds = took / timedelta(seconds=1)
         self._say(f"== {self.work.job.name} {result.status.value} in {seconds:.1f} s{detail}")
 
-    def give_back(self, lease: Lease, detail: str) -> None:
-        self.finish(lease, BuildResult(BuildStatus.ERRORED, Reason.WORKER_LOST, detail), ())
+    def give_back(self, lease: Lease, loss: Loss) -> None:
+        self.finish(lease, BuildResult(BuildStatus.ERRORED, loss.reason, loss.detail), ())
 
     @staticmethod
     def _say(line: str) -> None:

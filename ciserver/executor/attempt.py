@@ -18,7 +18,7 @@ from ciserver.executor.sources import SourceProvider, put_source
 from ciserver.executor.steplog import StepLog
 from ciserver.executor.supervise import Watch
 from ciserver.executor.workdir import WorkDirectory, work_directory
-from ciserver.model.build import BuildResult, Source, StepResult, Task, Work
+from ciserver.model.build import BuildResult, Loss, Source, StepResult, Task, Work
 from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
 from ciserver.model.ports import Clock, Reporter
 from ciserver.model.status import BuildStatus, Reason, StepStatus
@@ -28,6 +28,10 @@ _SIGNAL = 128  # a shell adds the number of the signal that ended a program
 
 class GiveBack(Exception):
     """The job could not be judged here: somebody else, or a later try, may do better."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.detail)
+        self.loss = loss
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ class AttemptRun:
             binds = put_source(self._tools.sources, self._tools.sandbox, self._work, source, home)
         except CiError as error:
             if isinstance(error, RemoteFailure) and error.temporary:
-                raise GiveBack(self._mask.text(error.message)) from error
+                detail = self._mask.text(error.message)
+                raise GiveBack(Loss(detail, Reason.SOURCE_UNAVAILABLE)) from error
             self._log.say(*filter(None, (error.message, error.hint)))
             return self._fail(Reason.SOURCE_UNAVAILABLE, error.message)
         self._log.say(f"source: {source.directory} is in place")
@@ -240,7 +245,7 @@ class AttemptRun:
             case StopReason.LOST:
                 raise LeaseLost(f"build {self._work.lease.build_id} is no longer ours")
             case StopReason.DRAINING:
-                raise GiveBack("the worker was shut down")
+                raise GiveBack(Loss("the worker was shut down", counts=False))
         self._log.say("the build was canceled")
         return BuildResult(BuildStatus.CANCELED, Reason.CANCELED_BY, "the build was canceled")
 

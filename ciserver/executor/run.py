@@ -9,9 +9,10 @@ from ciserver.executor.lease import LeaseKeeper, Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.sandbox import Sandbox, SandboxFailed
 from ciserver.executor.sources import SourceProvider
-from ciserver.model.build import Lease, Work
+from ciserver.model.build import Lease, Loss, Work
 from ciserver.model.errors import LeaseLost
 from ciserver.model.ports import Clock, Reporter
+from ciserver.model.status import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -44,20 +45,24 @@ class Runner:
                 AttemptRun(work, stop, self._tools).run()
         except LeaseLost:
             _say_lost(work.lease)
-        except (GiveBack, SandboxFailed) as reason:
-            self._give_back(work.lease, str(reason))
+        except GiveBack as error:
+            self._give_back(work.lease, error.loss)
+        except SandboxFailed as error:
+            self._give_back(work.lease, Loss(str(error), Reason.SANDBOX_BROKEN))
         except Exception as error:
             log.exception("attempt-broke", build=work.lease.build_id, attempt=work.lease.attempt)
-            self._give_back(work.lease, f"the worker failed: {type(error).__name__}")
+            self._give_back(work.lease, Loss(f"the worker failed: {type(error).__name__}"))
 
     def close(self) -> None:
         """End the thread that renews leases; for when no build runs any more."""
         self._keeper.close()
 
-    def _give_back(self, lease: Lease, detail: str) -> None:
-        log.warning("attempt-given-back", build=lease.build_id, attempt=lease.attempt, why=detail)
+    def _give_back(self, lease: Lease, loss: Loss) -> None:
+        log.warning(
+            "attempt-given-back", build=lease.build_id, attempt=lease.attempt, why=loss.detail
+        )
         try:
-            self._reporter.give_back(lease, detail)
+            self._reporter.give_back(lease, loss)
         except LeaseLost:
             _say_lost(lease)
         except Exception:

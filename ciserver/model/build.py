@@ -170,6 +170,17 @@ class StepResult:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """Why an attempt ended before its job could be judged. One that `counts` uses up a retry;
+    a worker that was shut down in good order does not.
+    """
+
+    detail: str
+    reason: Reason = Reason.WORKER_LOST
+    counts: bool = True
+
+
+@dataclass(frozen=True)
 class BuildResult:
     """How an attempt ended, in the executor's words."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, ClassVar, Protocol
 
-from ciserver.model.build import BuildResult, Lease, Offer, StepResult, Work
+from ciserver.model.build import BuildResult, Lease, Loss, Offer, StepResult, Work
 from ciserver.model.delivery import Delivery
 
 
@@ -64,8 +64,8 @@ class Reporter(Protocol):
     def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
         """The attempt ended. `steps` are the ends not yet told. Nothing may follow."""
 
-    def give_back(self, lease: Lease, detail: str) -> None:
-        """Infrastructure failed before the job could be judged: queue it again or, when it was
+    def give_back(self, lease: Lease, loss: Loss) -> None:
+        """The attempt ended before the job could be judged: queue the build again or, when it was
         tried often enough, end it as errored.
         """
 

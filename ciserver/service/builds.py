@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from ciserver.model.account import Actor
-from ciserver.model.build import Build, BuildResult, Lease, StepResult, TriggerSpec
+from ciserver.model.build import Build, BuildResult, Lease, Loss, StepResult, TriggerSpec
 from ciserver.model.errors import BuildAlreadyFinished, BuildNotFinished, Conflict
 from ciserver.model.event import BuildFinished, StepSummary, stamp
 from ciserver.model.links import Links
@@ -173,41 +173,43 @@ class Builds:
     def rescue_lost(self) -> int:
         """Queue the builds whose lease ran out again, or end those that were lost too often."""
         lost = self._store.queue.list_lost(self._clock.now())
-        return sum(self._rescue(*one, "the worker stopped answering") for one in lost)
+        loss = Loss("the worker stopped answering")
+        return sum(self._rescue(*one, loss) for one in lost)
 
     def recover(self, worker_prefix: str) -> int:
         """At start: what this server's own workers held when it was killed is lost at once."""
         lost = self._store.queue.list_lost(self._clock.now(), worker_prefix)
-        return sum(self._rescue(*one, "the server was stopped while it ran") for one in lost)
+        loss = Loss("the server was stopped while it ran")
+        return sum(self._rescue(*one, loss) for one in lost)
 
-    def give_back(self, lease: Lease, detail: str) -> None:
-        """Infrastructure failed under an attempt: as if its worker were lost. Raises LeaseLost."""
+    def give_back(self, lease: Lease, loss: Loss) -> None:
+        """An attempt ended before its job could be judged. Raises LeaseLost."""
         with self._store.transaction():
             self._store.queue.check(lease)
-            self._lose(self._store.builds.get(lease.build_id), detail)
+            self._lose(self._store.builds.get(lease.build_id), loss)
         self._ring()
 
-    def _rescue(self, build_id: int, attempt: int, detail: str) -> int:
+    def _rescue(self, build_id: int, attempt: int, loss: Loss) -> int:
         with self._store.transaction():
             build = self._store.builds.get(build_id)
             if build.status.is_final or build.status.is_waiting or build.attempt != attempt:
                 return 0
-            self._lose(build, detail)
-        log.warning("attempt-lost", build=build_id, attempt=attempt, why=detail)
+            self._lose(build, loss)
+        log.warning("attempt-lost", build=build_id, attempt=attempt, why=loss.detail)
         self._ring()
         return 1
 
-    def _lose(self, build: Build, detail: str) -> None:
+    def _lose(self, build: Build, loss: Loss) -> None:
         if build.status is BuildStatus.CANCELING:
-            result = BuildResult(BuildStatus.CANCELED, Reason.CANCELED_BY, detail)
-        elif self._store.builds.lost_attempts(build.id) >= self._retries:
+            result = BuildResult(BuildStatus.CANCELED, Reason.CANCELED_BY, loss.detail)
+        elif loss.counts and self._store.builds.lost_attempts(build.id) >= self._retries:
             result = BuildResult(
                 BuildStatus.ERRORED,
-                Reason.WORKER_LOST,
-                f"{detail}; this was attempt {build.attempt}, and it is not tried again",
+                loss.reason,
+                f"{loss.detail}; this was attempt {build.attempt}, and it is not tried again",
             )
         else:
-            self._store.queue.requeue(build.id, build.attempt, detail, self._clock.now())
+            self._store.queue.requeue(build.id, build.attempt, loss, self._clock.now())
             return
         self._end(build.id, build.attempt, result)
 

@@ -4,7 +4,7 @@ import secrets
 from datetime import timedelta
 from typing import IO
 
-from ciserver.model.build import BuildResult, Lease, Offer, StepResult, Work
+from ciserver.model.build import BuildResult, Lease, Loss, Offer, StepResult, Work
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock
@@ -100,8 +100,8 @@ class LocalReporter:
         self._builds.finish(lease, result, steps)
         self._logs.announce(lease.build_id)
 
-    def give_back(self, lease: Lease, detail: str) -> None:
-        self._builds.give_back(lease, detail)
+    def give_back(self, lease: Lease, loss: Loss) -> None:
+        self._builds.give_back(lease, loss)
         self._logs.announce(lease.build_id)
 
 

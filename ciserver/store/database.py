@@ -20,11 +20,18 @@ _BUSY_SECONDS = 10
 Row = Mapping[str, Any]
 
 
+class _Sqlite(peewee.SqliteDatabase):
+    def rollback(self) -> None:
+        # SQLite has rolled back by itself when its disk was full, and a second time is an error.
+        if self.connection().in_transaction:
+            super().rollback()
+
+
 class Database:
     def __init__(self, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.path = path
         self._writer = threading.RLock()
-        self._peewee: Any = peewee.SqliteDatabase(
+        self._peewee: Any = _Sqlite(
             str(path),
             pragmas={
                 "journal_mode": "wal",
@@ -116,7 +123,8 @@ class Database:
 
 def _busy(error: peewee.OperationalError) -> Busy | None:
     """The refusal for a state of the database that passes; None for other errors."""
-    said = str(error)
+    # Leaving an inner transaction that SQLite has already ended fails in place of the cause.
+    said = f"{error}; {error.__context__ and error.__context__.__context__}"
     if "locked" in said:
         return Busy("the database is held by another process", hint="try again in a moment")
     if "full" in said or "disk I/O" in said or "readonly" in said:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ciserver.model.build import SETUP, Job, Lease, Offer, StepResult
+from ciserver.model.build import SETUP, Job, Lease, Loss, Offer, StepResult
 from ciserver.model.errors import LeaseLost
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.status import BuildStatus, Reason, StepStatus
@@ -274,11 +274,11 @@ class Queue:
         if started is not None:
             self._charge(jobset_id, max(0.0, (at - started) / 1e6 - _CLAIM_SECONDS), now)
 
-    def requeue(self, build_id: int, attempt: int, detail: str, now: datetime) -> None:
+    def requeue(self, build_id: int, attempt: int, loss: Loss, now: datetime) -> None:
         """The attempt was lost: the build waits again."""
         at = to_microseconds(now)
-        self._end_attempt(build_id, attempt, BuildStatus.ERRORED, Reason.WORKER_LOST, detail, at)
-        self._queue_again(build_id, "lost_attempts = lost_attempts + 1")
+        self._end_attempt(build_id, attempt, BuildStatus.ERRORED, loss.reason, loss.detail, at)
+        self._queue_again(build_id, f"lost_attempts = lost_attempts + {int(loss.counts)}")
 
     def rerun(self, build_id: int, requested_by: str, now: datetime) -> None:
         """A finished build waits again for a new attempt with the same pinned inputs."""

@@ -22,8 +22,8 @@ def create_app(services: Services, templates: Path, *, server_name: str, base_ur
     """A WSGI application over these services. `base_url` empty: the Host of each request."""
     view = View(templates, server_name=server_name)
     around: list[Any] = [
-        HeadAsGet(),
         AccessLog(),
+        HeadAsGet(),
         Authentication(services.access, services.clock),
         BrowserRules(base_url),
     ]

@@ -1,6 +1,7 @@
 """Refusals become answers: the kind picks the status, the door picks the body."""
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import falcon
@@ -95,10 +96,15 @@ class Failures:
             resp.media = {"error": body}
             return
         message = f"{body['message']}: {details}" if details else body["message"]
+        page = page_context(req)
+        if req.method != "GET":
+            page = replace(
+                page, path="/"
+            )  # whoever signs in now cannot come back to a form's target
         resp.content_type = falcon.MEDIA_HTML
         resp.text = self._view.render(
             "error.html",
-            page_context(req),
+            page,
             status=status,
             title=TITLES.get(status, "Refused"),
             message=message,

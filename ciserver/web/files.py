@@ -7,7 +7,9 @@ from urllib.parse import quote
 import falcon
 
 _HARMLESS = "default-src 'none'; sandbox"
-_RANGE = re.compile(r"bytes=(?:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{0,18})|-(?P<tail>[0-9]{1,18}))")
+_RANGE = re.compile(
+    r"bytes=(?:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{0,18})|-(?P<tail>[0-9]{1,18}))"
+)
 
 
 class Span(NamedTuple):

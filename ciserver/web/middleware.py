@@ -72,7 +72,7 @@ class BrowserRules:
         if req.method in _SAFE or req.path.startswith("/hooks/"):
             return
         origin = req.get_header("Origin")
-        if origin is not None and (not _host(origin) or _host(origin) not in self._own(req)):
+        if origin is not None and _host(origin) not in {req.netloc, self._host} - {""}:
             raise Forbidden("this request comes from a page of another site")
         if req.get_header("Sec-Fetch-Site") in {"cross-site", "same-site"}:
             raise Forbidden("this request comes from a page of another site")
@@ -86,10 +86,6 @@ class BrowserRules:
             resp.set_header("Content-Security-Policy", _PAGE_POLICY)
         if resp.get_header("Cache-Control") is None:
             resp.set_header("Cache-Control", "no-store")
-
-
-    def _own(self, req: falcon.Request) -> tuple[str, str]:
-        return req.netloc, self._host
 
 
 class HeadAsGet:

@@ -73,9 +73,9 @@ class Recorder:
             assert self.result is None
             self.result, self.steps = result, steps
 
-    def give_back(self, lease, detail):
+    def give_back(self, lease, loss):
         with self._told():
-            self.given_back.append(detail)
+            self.given_back.append(loss.detail)
 
     def log(self, step):
         return self.logs[step].decode(errors="replace")
