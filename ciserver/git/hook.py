@@ -35,8 +35,7 @@ def install(repository: Path, *, script: Path, url: str, secret: str) -> Path:
     """
     git_dir = _check(repository, script, url, secret)
     hook = _hook_in(git_dir)
-    _refuse_other_hooks(git_dir, hook)
-    _require_owner(git_dir)
+    check(git_dir)
     with _writing_to(git_dir):
         _write_home(git_dir, url, secret)
         _advertise_push_options(git_dir)
@@ -45,6 +44,13 @@ def install(repository: Path, *, script: Path, url: str, secret: str) -> Path:
         # Last, so that a hook is never there without its configuration.
         _write(hook, _runnable(script.read_bytes()), git_dir, 0o755)
     return hook
+
+
+def check(repository: Path) -> None:
+    """Raise what `install` would say against this repository: Invalid, Conflict, Forbidden."""
+    git_dir = _git_dir_of(repository)
+    _refuse_other_hooks(git_dir, _hook_in(git_dir))
+    _require_owner(git_dir)
 
 
 def remove(repository: Path) -> None:

@@ -1,7 +1,7 @@
 """Local mirrors of the repositories that inputs name: pinning a ref, reading what is pinned."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs
 from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs
 from ciserver.git.program import Failed, Program
-from ciserver.git.refs import commit_at
+from ciserver.git.refs import commit_at, default_branch
 from ciserver.git.remote import Remote, remote_for
 from ciserver.model.errors import CiError, Invalid, RemoteFailure
 from ciserver.model.project import Credential
@@ -149,10 +149,18 @@ class Mirror:
 
     def commit(self, revision: str) -> Commit:
         """What a pinned commit says of itself. Raises NotFound."""
-        found = self.find(self.repository(), revision)
-        message = found.raw_message.decode(_encoding(found), "replace")
-        subject = message.strip().partition("\n")[0].strip()
-        return Commit(str(found.id), subject, message, _author(found), _moment(found.commit_time))
+        return _described(self.find(self.repository(), revision))
+
+    def default_branch(self) -> str:
+        """The full name of the remote's default branch, as the last fetch found it."""
+        return default_branch(self.repository())
+
+    def history(self, revision: str) -> Iterator[Commit]:
+        """The commit and those it grew from, by first parent, newest first. Raises NotFound."""
+        found: pygit2.Commit | None = self.find(self.repository(), revision)
+        while found is not None:
+            yield _described(found)
+            found = found.parents[0] if found.parents else None
 
     def list_files(self, revision: str, globs: Sequence[str]) -> tuple[str, ...]:
         """Paths of the files that match, in the order of the globs, then by name.
@@ -201,6 +209,12 @@ class Mirror:
         if found is None:
             raise missing_revision(self.address, revision, "")
         return found
+
+
+def _described(commit: pygit2.Commit) -> Commit:
+    message = commit.raw_message.decode(_encoding(commit), "replace")
+    subject = message.strip().partition("\n")[0].strip()
+    return Commit(str(commit.id), subject, message, _author(commit), _moment(commit.commit_time))
 
 
 def _check_name(name: str) -> None:

@@ -9,7 +9,7 @@ from pygit2.remotes import RemoteHead, TransferProgress
 
 from ciserver.git.address import host_of, is_ref_name
 from ciserver.git.failure import no_answer, remote_failure
-from ciserver.git.refs import choose, clear_the_way, target
+from ciserver.git.refs import choose, clear_the_way, note_default, target
 from ciserver.model.errors import RemoteFailure
 from ciserver.model.project import Credential
 
@@ -36,7 +36,9 @@ class LibraryFetch:
         remote = mirror.remotes.create_anonymous(self._address)
         remote.connect(callbacks=self._callbacks)
         heads = remote.list_heads(connect=False)
-        full = _chosen(name, heads)
+        default = next((head.symref_target for head in heads if head.name == "HEAD"), None)
+        note_default(mirror, default or "")
+        full = _chosen(name, heads, default or "")
         if full is None:
             return None
         tags = _new_tags(mirror, heads)
@@ -48,10 +50,9 @@ class LibraryFetch:
         return target(mirror, full)
 
 
-def _chosen(name: str, heads: list[RemoteHead]) -> str | None:
+def _chosen(name: str, heads: list[RemoteHead], default: str) -> str | None:
     refs = {head.name: str(head.oid) for head in heads if head.name}
-    default = next((head.symref_target for head in heads if head.name == "HEAD"), None)
-    return choose(name, refs, default or "")
+    return choose(name, refs, default)
 
 
 def _new_tags(mirror: Repository, heads: list[RemoteHead]) -> list[str]:

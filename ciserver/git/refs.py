@@ -60,3 +60,15 @@ def commit_at(repository: Repository, oid: Oid | str) -> Commit | None:
     while isinstance(found, Tag):
         found = repository.get(found.target)
     return found if isinstance(found, Commit) else None
+
+
+def note_default(mirror: Repository, full: str) -> None:
+    """Remember the other side's default branch as the mirror's own."""
+    if full and default_branch(mirror) != full and is_ref_name(full):
+        mirror.set_head(full)
+
+
+def default_branch(mirror: Repository) -> str:
+    """The full name of the default branch, as the last fetch found it."""
+    name = mirror.lookup_reference("HEAD").raw_target
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else ""

@@ -14,7 +14,15 @@ from ciserver.git.failure import remote_failure, says_absent
 from ciserver.git.network import LibraryFetch
 from ciserver.git.pack import copy_missing
 from ciserver.git.program import Program
-from ciserver.git.refs import candidates, choose, clear_the_way, commit_at, set_target, target
+from ciserver.git.refs import (
+    candidates,
+    choose,
+    clear_the_way,
+    commit_at,
+    note_default,
+    set_target,
+    target,
+)
 from ciserver.model.errors import RemoteFailure
 from ciserver.model.project import Credential
 
@@ -57,6 +65,7 @@ class ProgramRemote:
     def fetch_ref(self, mirror: Repository, name: str) -> Oid | None:
         folder = Path(mirror.path)
         refs, head = self._program.list_refs(folder, self._address, self._credential)
+        note_default(mirror, head)
         full = choose(name, refs, head)
         return self.fetch_full_ref(mirror, full) if full else None
 
@@ -110,7 +119,9 @@ class LocalRemote:
         if name == "HEAD" and isinstance(head.raw_target, Oid):
             self.fetch_revision(mirror, str(head.raw_target))
             return head.raw_target
-        found = _first(source, candidates(name, _symbolic_target(head)))
+        default = _symbolic_target(head)
+        note_default(mirror, default)
+        found = _first(source, candidates(name, default))
         return self._bring(source, mirror, found) if found else None
 
     def fetch_revision(self, mirror: Repository, revision: str) -> None:
