@@ -152,7 +152,7 @@ def _with_secret_files(settings: Settings) -> Settings:
         return settings
     try:
         password = path.read_text(encoding="utf-8").rstrip("\n")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise BadConfiguration(
             f"smtp.password_file cannot be read: {error}", hint="check its path and its mode"
         ) from error

@@ -39,14 +39,16 @@ class DataDirectory:
 
     def hold(self) -> None:
         """Be the one server of this directory until the process ends. Raises Conflict."""
-        self._lock = (self.root / "server.lock").open("a")
+        lock = (self.root / "server.lock").open("a")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            lock.close()
             raise Conflict(
                 f"another server already uses {self.root}",
                 hint="stop it, or choose another directory with --data",
             ) from error
+        self._lock = lock
 
     def announce(self, url: str, token: str) -> None:
         """Say where this server is reached, to whoever may read the directory."""
@@ -70,6 +72,8 @@ class DataDirectory:
             return None
         except BlockingIOError:
             return self._read_address()
+        except PermissionError as error:
+            raise _not_ours(self.root) from error
         return None
 
     def _read_address(self) -> RunningServer | None:
@@ -80,7 +84,11 @@ class DataDirectory:
                 f"the server of {self.root} is starting or stopping", hint="try again in a moment"
             ) from None
         except PermissionError as error:
-            raise Conflict(
-                f"{self._address} may not be read by this user",
-                hint="run the command as the user that runs the server",
-            ) from error
+            raise _not_ours(self._address) from error
+
+
+def _not_ours(path: Path) -> Conflict:
+    return Conflict(
+        f"{path} may not be read by this user",
+        hint="run the command as the user that runs the server",
+    )

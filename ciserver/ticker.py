@@ -15,6 +15,7 @@ log = structlog.get_logger()
 _AFTER_CRASH_SECONDS = 5.0
 SWEEP_SECONDS = 10
 RECONCILE_SECONDS = 60
+LOOK_SECONDS = 20
 
 
 class Bell:
@@ -89,6 +90,7 @@ class Ticker:
         *,
         evaluations: Bell,
         deliveries: Bell,
+        schedules: Bell,
         ring_engine: Callable[[], None],
         guard_disk: Callable[[], None],
         loops: int = 2,
@@ -116,15 +118,20 @@ class Ticker:
             for index in range(loops)
         ]
         self._scheduler = BackgroundScheduler(timezone="UTC")
+        schedules.on_ring(self._await_schedule)
 
     def start(self) -> None:
+        self._guard_disk()
         for loop in self._loops:
             loop.start()
         self._every(SWEEP_SECONDS, self._services.builds.rescue_lost)
         self._every(SWEEP_SECONDS, self._guard_disk)
         self._every(RECONCILE_SECONDS, self._reconcile)
         self._every(3600, self._services.access.forget_expired)
+        # Beside the exact moment, so that a clock that was set is noticed.
+        self._every(LOOK_SECONDS, self._fire_schedules)
         self._scheduler.start()
+        self._fire_schedules()
 
     def stop(self, timeout_seconds: float = 5) -> None:
         if self._scheduler.running:
@@ -138,6 +145,23 @@ class Ticker:
         self._scheduler.add_job(
             job, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None
         )
+
+    def _fire_schedules(self) -> None:
+        self._services.schedules.fire_due()
+        self._await_schedule()
+
+    def _await_schedule(self) -> None:
+        """One job for all schedules, at the moment when the next is due."""
+        due = self._services.schedules.next_due()
+        if due is not None:
+            self._scheduler.add_job(
+                self._fire_schedules,
+                "date",
+                run_date=due,
+                id="schedules",
+                replace_existing=True,
+                misfire_grace_time=None,
+            )
 
     def _reconcile(self) -> None:
         """Ring again for whatever waits: a lost ring costs a minute, never a build."""

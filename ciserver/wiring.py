@@ -16,6 +16,7 @@ from ciserver.executor.limits import Limits
 from ciserver.executor.local import LocalEngine
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
+from ciserver.executor.workdir import remove_tree
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
@@ -31,6 +32,7 @@ from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
 from ciserver.service.reporter import LocalReporter
+from ciserver.service.schedules import Schedules
 from ciserver.service.services import Services
 from ciserver.service.sources import MirrorSources
 from ciserver.shipped import shipped
@@ -43,6 +45,7 @@ from triggers.outgoing import Outgoing
 
 WORKER = "local"
 _CACHE = Path("/var/cache/ciserver")
+_OWNER = "data-directory"
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Parts:
     evaluations_bell: Bell
     deliveries_bell: Bell
     engine_bell: Bell
+    schedules_bell: Bell
     local_token: str
 
 
@@ -72,7 +76,7 @@ def make_parts(
     store = Store(data.root)
     store.database.migrate()
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
-    evaluations_bell, deliveries_bell, engine_bell = Bell(), Bell(), Bell()
+    evaluations_bell, deliveries_bell, engine_bell, schedules_bell = Bell(), Bell(), Bell(), Bell()
     token = secrets.token_urlsafe(32)
     addresses = make_addresses(settings, data)
     mirrors = Mirrors(
@@ -96,7 +100,12 @@ def make_parts(
         projects=Projects(store, clock, addresses),
         pushes=Pushes(store, clock, evaluations_bell.ring),
         evaluations=Evaluations(
-            store, clock, mirrors, system=native_system(), ring_engine=engine_bell.ring
+            store,
+            clock,
+            mirrors,
+            system=native_system(),
+            ring_engine=engine_bell.ring,
+            wake_schedules=schedules_bell.ring,
         ),
         builds=builds,
         deliveries=Deliveries(
@@ -113,6 +122,7 @@ def make_parts(
         ),
         logs=logs,
         queries=Queries(store),
+        schedules=Schedules(store, clock, ring=evaluations_bell.ring, wake=schedules_bell.ring),
     )
     app = create_app(
         services,
@@ -132,6 +142,7 @@ def make_parts(
         evaluations_bell,
         deliveries_bell,
         engine_bell,
+        schedules_bell,
         token,
     )
 
@@ -156,33 +167,38 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
 
 
 def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
+    disks = (parts.data.root, work_root(parts.settings, parts.data))
     return Ticker(
         parts.services,
         evaluations=parts.evaluations_bell,
         deliveries=parts.deliveries_bell,
+        schedules=parts.schedules_bell,
         ring_engine=engine.ring,
-        guard_disk=DiskGuard(parts.data.root, engine).check,
+        guard_disk=DiskGuard(disks, engine).check,
     )
 
 
 class DiskGuard:
-    """Stops new builds while the disk of the data directory is nearly full."""
+    """Stops new builds while the disk of the data directory or of the work trees is nearly full."""
 
     MINIMUM_BYTES = 100 * 1024 * 1024
 
-    def __init__(self, path: Path, engine: LocalEngine | IdleEngine) -> None:
-        self._path = path
+    def __init__(self, paths: tuple[Path, ...], engine: LocalEngine | IdleEngine) -> None:
+        self._paths = paths
         self._engine = engine
-        self._full = False
+        self._full: Path | None = None
 
     def check(self) -> None:
-        usage = os.statvfs(self._path)
-        full = usage.f_bavail * usage.f_frsize < self.MINIMUM_BYTES
-        if full and not self._full:
-            self._engine.pause(f"the disk of {self._path} is nearly full; make room there")
+        full = next((path for path in self._paths if self._is_nearly_full(path)), None)
+        if full and full != self._full:
+            self._engine.pause(f"the disk of {full} is nearly full; make room there")
         if self._full and not full:
             self._engine.resume()
         self._full = full
+
+    def _is_nearly_full(self, path: Path) -> bool:
+        usage = os.statvfs(path)
+        return usage.f_bavail * usage.f_frsize < self.MINIMUM_BYTES
 
 
 def choose_sandbox(
@@ -226,17 +242,28 @@ def scratch_root(settings: Settings, data: DataDirectory) -> Path:
     """
     if build_user(settings) is None:
         return data.root
-    name = hashlib.sha256(bytes(data.root)).hexdigest()[:16]
-    for directory in (_CACHE, _CACHE / name):
-        directory.mkdir(mode=0o711, exist_ok=True)
-        directory.chmod(0o711)
-    return _CACHE / name
+    directory = _CACHE / hashlib.sha256(bytes(data.root)).hexdigest()[:16]
+    if not directory.exists():
+        for one in (_CACHE, directory):
+            one.mkdir(exist_ok=True)
+            one.chmod(0o711)
+        (directory / _OWNER).write_bytes(bytes(data.root))
+    return directory
+
+
+def forget_abandoned_scratch() -> None:
+    """Remove what belonged to data directories that are gone."""
+    for owner in _CACHE.glob(f"*/{_OWNER}"):
+        if not Path(os.fsdecode(owner.read_bytes())).exists():
+            remove_tree(owner.parent)
 
 
 def work_root(settings: Settings, data: DataDirectory) -> Path:
     """The directory of work trees, which builds pass through and cannot list."""
     root = settings.builds.work_directory or scratch_root(settings, data) / "work"
-    root.mkdir(mode=0o711, parents=True, exist_ok=True)
+    if not root.exists():
+        root.mkdir(parents=True)
+        root.chmod(0o711)
     return root
 
 

@@ -42,6 +42,8 @@ def watch(
     ssh address) the address and the secret for the forge's webhook are printed.
     """
     path = Path(repository).resolve() if Path(repository).is_dir() else None
+    if path is not None:
+        git_hook.check(path)  # before anything is made that would be left behind
     made = client.post(
         "/projects",
         {
@@ -87,6 +89,7 @@ def install(*, client: Client, repository: Path, project: str | None) -> None:
     """Install the hook again, with a new secret."""
     path = repository.resolve()
     name = project or _name_of(str(path))
+    git_hook.check(path)
     secret = client.post(f"/projects/{name}/hook-secrets")["secret"]
     _install(path, f"{client.url}/hooks/generic/{name}", secret)
     click.echo(f"the hook is installed in {path}")
@@ -119,6 +122,11 @@ def secret() -> None:
 def add_secret(*, client: Client, project: str, value_stdin: bool) -> None:
     """Add a secret and print it, alone. Give it to the forge's webhook."""
     body = {"value": sys.stdin.readline().rstrip("\n")} if value_stdin else {}
+    if value_stdin and not body["value"]:
+        raise Invalid(
+            "the hook secret cannot be used",
+            complaints=[Complaint("--value-stdin", "standard input is empty")],
+        )
     click.echo(client.post(f"/projects/{project}/hook-secrets", body)["secret"])
 
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "rerun": "builds:rerun",
     "run": "local:run",
     "lint": "local:lint",
+    "schedule": "schedules:schedule",
     "delivery": "builds:delivery",
     "hook": "admin:hook",
     "user": "admin:user",

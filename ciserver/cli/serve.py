@@ -26,6 +26,7 @@ from ciserver.wiring import (
     WORKER,
     Parts,
     choose_sandbox,
+    forget_abandoned_scratch,
     make_engine,
     make_parts,
     make_ticker,
@@ -49,6 +50,7 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     _allow_descriptors()
     data.make()
     data.hold()
+    forget_abandoned_scratch()
     http = _bind(settings, host, port)
     url = f"http://{_bracket(host)}:{http.effective_port}"
     parts = make_parts(settings, data, base_url=url)
@@ -62,8 +64,8 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     link = parts.services.access.make_first_administrator()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    ticker.start()  # first, so that a full disk is known before anything is claimed
     engine.start()
-    ticker.start()
     data.announce(url, parts.local_token)
     _greet(settings, url, sandbox, link)
     try:

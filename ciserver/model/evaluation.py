@@ -16,6 +16,7 @@ class Kind(StrEnum):
     PULL_REQUEST = "pull_request"
     NIGHTLY = "nightly"
     PGO = "pgo"
+    PERIODIC = "periodic"
     MANUAL = "manual"
     API = "api"
 
@@ -50,6 +51,7 @@ class Evaluation:
     options: tuple[str, ...]
     requested_by: str
     requested_at: datetime
+    schedule_id: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     subject: str = ""

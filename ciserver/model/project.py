@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from ciserver.model.schedule import PgoStrategy
+
 DEFAULT_WATCH = ("refs/heads/*", "refs/tags/*")
 DEFAULT_RECIPE = (".build.yml", ".build.yaml", ".builds/*.yml", ".builds/*.yaml")
 
@@ -56,6 +58,7 @@ class Jobset:
     recipe_input: str
     recipe_path: tuple[str, ...]
     inputs: tuple[Input, ...]
+    pgo_strategy: PgoStrategy = PgoStrategy.PERIODIC
 
     @property
     def source(self) -> Input:

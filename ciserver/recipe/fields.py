@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Tag
 from ciserver.model.build import SETUP
 from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind
+from ciserver.model.schedule import ScheduleKind
 from ciserver.recipe.checks import (
     MANY,
     NO_NUL,
@@ -117,6 +118,11 @@ Word = Annotated[
     Line, matches(r"(?!-)\S*", "must be one word without spaces, and not begin with '-'")
 ]
 Words = Annotated[tuple[Word, ...], must_be("a list of strings", list)]
+ScheduleWord = Annotated[Literal["nightly", "pgo", "periodic"], must_be_one_of(tuple(ScheduleKind))]
+DayParts = Annotated[
+    tuple[Annotated[int, must_be("a whole number", int)], ...],
+    must_be("a list of whole numbers", list),
+]
 Minutes = Annotated[
     int | float,
     must_be("a number of minutes", int, float),

@@ -8,9 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.schedule import faults
 from ciserver.recipe.checks import shown
 from ciserver.recipe.complaints import Location, field_name
+from ciserver.recipe.schema import ScheduleEntry
 from ciserver.recipe.sources import parse_source
 
 
@@ -21,6 +25,19 @@ def joint_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
     yield from _repeated("the file name", _artifact_names(_entries(keys, "artifacts", str)))
     yield from _repeated("the directory", _directories(_entries(keys, "sources", str)))
     yield from _mails_to_nobody(_entries(keys, "triggers", dict))
+    yield from _impossible_times(_entries(keys, "schedules", dict))
+
+
+def _impossible_times(schedules: list[tuple[Location, Any]]) -> Iterator[Complaint]:
+    for place, written in schedules:
+        try:
+            timing = ScheduleEntry.model_validate(written).timing
+        except ValidationError:
+            continue
+        for fault in faults(timing):
+            # An interval is written in minutes and kept in seconds.
+            field = fault.field.replace("every_seconds", "every")
+            yield Complaint(".".join(filter(None, (field_name(place), field))), fault.message)
 
 
 def _entries(keys: dict[str, Any], key: str, kind: type) -> list[tuple[Location, Any]]:

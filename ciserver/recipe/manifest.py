@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from ciserver.model.build import EnvironmentValue, Job, Task, TriggerSpec
 from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.evaluation import Kind
+from ciserver.model.schedule import ScheduleKind, ScheduleSpec
 from ciserver.recipe.checks import kind_of, shown
 from ciserver.recipe.complaints import at_most, complaints_of
 from ciserver.recipe.joint_rules import joint_faults
-from ciserver.recipe.schema import EmailTrigger, Manifest, WebhookTrigger
+from ciserver.recipe.schema import EmailTrigger, Manifest, ScheduleEntry, WebhookTrigger
 from ciserver.recipe.sources import parse_source
 from ciserver.recipe.yaml_text import load
 
@@ -32,10 +33,13 @@ _NOT_ACTED_ON = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of a recipe file: a job, or the complaints that say why not."""
+    """What came of a recipe file: a job and the schedules it wants, or the complaints that say why
+    not.
+    """
 
     job: Job | None
     complaints: tuple[Complaint, ...] = ()
+    schedules: tuple[ScheduleSpec, ...] = ()
 
 
 def read_manifest(file: str, text: bytes | str, *, default_system: str) -> Reading:
@@ -45,7 +49,8 @@ def read_manifest(file: str, text: bytes | str, *, default_system: str) -> Readi
         manifest = _validated(file, raw)
     except Invalid as error:
         return Reading(None, at_most(replace(one, file=file) for one in error.complaints))
-    return Reading(_job(file, manifest, default_system))
+    schedules = tuple(_schedule(file, one) for one in manifest.schedules)
+    return Reading(_job(file, manifest, default_system), schedules=schedules)
 
 
 def job_name(file: str) -> str:
@@ -142,6 +147,12 @@ def _trigger(one: EmailTrigger | WebhookTrigger) -> TriggerSpec:
     if one.in_reply_to:
         options["in_reply_to"] = one.in_reply_to
     return TriggerSpec(one.action, one.condition, options)
+
+
+def _schedule(file: str, one: ScheduleEntry) -> ScheduleSpec:
+    kind = ScheduleKind(one.kind)
+    changed = kind.only_if_changed if one.only_if_changed is None else one.only_if_changed
+    return ScheduleSpec(kind, one.timing, changed, one.last_good, file)
 
 
 def _seconds(minutes: float | None) -> int:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from ciserver.model.build import Job
+from ciserver.model.schedule import Timing
 from ciserver.recipe.checks import (
     NOT_EMPTY,
     Line,
@@ -19,12 +20,14 @@ from ciserver.recipe.fields import (
     AddressLines,
     Artifacts,
     Condition,
+    DayParts,
     Environment,
     Globs,
     Kinds,
     Machine,
     Minutes,
     Priority,
+    ScheduleWord,
     Sources,
     Tasks,
     WebAddress,
@@ -95,6 +98,27 @@ class When(_Keys):
     refs: Annotated[Globs, NOT_EMPTY] = ()
 
 
+class ScheduleEntry(_Keys):
+    kind: ScheduleWord = "nightly"
+    cron: Line = ""
+    hours: DayParts = ()
+    minutes: DayParts = (0,)
+    every: Minutes | None = None
+    zone: Line = "UTC"
+    only_if_changed: Switch | None = None
+    last_good: Switch = False
+
+    @property
+    def timing(self) -> Timing:
+        return Timing(
+            cron=self.cron,
+            hours=self.hours,
+            minutes=self.minutes,
+            every_seconds=int(self.every * 60) if self.every else 0,
+            zone=self.zone,
+        )
+
+
 class GitSubmitter(_Keys):
     enabled: Switch = True
     allow_refs: Globs = Field(default=(), alias="allow-refs")
@@ -138,12 +162,17 @@ class Manifest(_Keys):
     priority: Priority = 0
     when: Annotated[When, must_be("a map with kinds and refs", dict)] = When()
     network: Switch = True
+    schedules: Annotated[
+        tuple[Annotated[ScheduleEntry, must_be("a map", dict)], ...],
+        must_be("a list of maps", list),
+    ] = ()
 
 
 # Where extra keys can stand, by the keys that lead there.
 MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Manifest,
     ("when",): When,
+    ("schedules",): ScheduleEntry,
     ("submitter",): Submitter,
     ("submitter", "git.sr.ht"): GitSubmitter,
     ("submitter", "hub.sr.ht"): HubSubmitter,

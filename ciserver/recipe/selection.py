@@ -7,7 +7,9 @@ from fnmatch import fnmatchcase
 from ciserver.model.build import Job
 from ciserver.model.evaluation import Kind
 
-_SKIP_WORDS = re.compile(r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]", re.IGNORECASE)
+_SKIP_WORDS = re.compile(
+    r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]|\bDONTBUILD\b", re.IGNORECASE
+)
 _SKIP_TRAILER = re.compile(r"^skip-checks:[ \t]*true[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _SKIP_OPTIONS = ("skip-ci", "ci.skip")
 _SUBMIT = "submit="

@@ -6,6 +6,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -40,10 +41,13 @@ class Access:
         self._clock = clock
         self._local_token = local_token
         self._hasher = PasswordHasher()
-        # Verified for unknown users, so that they cost the same time as known ones.
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
         self._failures: dict[str, list[datetime]] = {}
         self._verifying = threading.BoundedSemaphore(_VERIFIED_AT_ONCE)
+
+    @cached_property
+    def _nobody(self) -> str:
+        """Verified for unknown users, so that they cost the same time as known ones."""
+        return self._hasher.hash(secrets.token_hex(16))
 
     # -- proofs -----------------------------------------------------------------------------------
 

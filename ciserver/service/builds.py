@@ -53,7 +53,7 @@ class Builds:
         """
         with self._store.transaction():
             status = self._store.queue.check(lease)
-            if not status.may_become(result.status):
+            if not (result.status.is_final and status.may_become(result.status)):
                 raise Conflict(f"build {lease.build_id} is {status}, not {result.status}")
             self._store.queue.end_steps(lease, steps, self._clock.now())
             self._end(lease.build_id, lease.attempt, result)

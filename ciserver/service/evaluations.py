@@ -11,19 +11,23 @@ import structlog
 from ciserver.git.mirror import Commit, Mirror, Mirrors
 from ciserver.model.build import Job, Source
 from ciserver.model.errors import CiError, Complaint, Invalid, RemoteFailure
-from ciserver.model.evaluation import Evaluation, PinnedInput, SkippedJob
+from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
+from ciserver.model.schedule import PgoStrategy, ScheduleSpec
 from ciserver.model.status import EvaluationStatus
 from ciserver.recipe.manifest import read_manifest
 from ciserver.recipe.selection import left_out, recipe_globs, skip_reason
 from ciserver.recipe.sources import with_pushed_source
 from ciserver.recipe.text import job_to_json
+from ciserver.service.choice import Choice, choose_revision
+from ciserver.service.declarations import declare_schedules
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
 
 RECIPE_LIMIT = 256 * 1024
+_BY_PUSH = {Kind.PUSH, Kind.TAG, Kind.PULL_REQUEST}
 _MAINTAIN_EVERY = 25
 _LEASE = timedelta(minutes=15)
 _RETRY_AFTER = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=60))
@@ -47,12 +51,14 @@ class Evaluations:
         *,
         system: str,
         ring_engine: Callable[[], None],
+        wake_schedules: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._mirrors = mirrors
         self._system = system
         self._ring_engine = ring_engine
+        self._wake_schedules = wake_schedules
 
     def evaluate_next(self) -> bool:
         """Take one requested evaluation to its end. False when none waits."""
@@ -87,15 +93,19 @@ class Evaluations:
 
     def _evaluate(self, evaluation: Evaluation) -> None:
         jobset = self._store.projects.get_jobset(evaluation.jobset_id)
-        pinned = self._pin(jobset, evaluation)
-        reason = skip_reason(pinned.commit.message, evaluation.options)
+        pinned, reason = self._pin(jobset, evaluation)
+        # From here on it is of what was pinned: a tag's commit, the default branch by its name.
+        evaluation = replace(evaluation, ref=pinned.input.ref, revision=pinned.input.revision)
+        if evaluation.kind in _BY_PUSH:
+            reason = skip_reason(pinned.commit.message, evaluation.options)
         if reason:
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=reason)
             return
-        jobs, complaints = self._read_recipe(jobset, evaluation, pinned)
+        jobs, schedules, complaints = self._read_recipe(jobset, evaluation, pinned)
         if complaints:
             self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=tuple(complaints))
             return
+        self._declare(jobset, evaluation, pinned, schedules)
         if not jobs:
             globs = recipe_globs(evaluation.options, jobset.recipe_path)
             note = f"there is no recipe at this revision (looked for {', '.join(globs)})"
@@ -113,36 +123,76 @@ class Evaluations:
         except CiError as error:
             log.warning("mirror-not-maintained", mirror=mirror.address, why=error.message)
 
-    def _pin(self, jobset: Jobset, evaluation: Evaluation) -> _Pinned:
+    def _pin(self, jobset: Jobset, evaluation: Evaluation) -> tuple[_Pinned, str]:
+        """The recipe's input at its revision; with the reason if a schedule finds nothing new."""
         source = jobset.source
         credential, local = self._store.projects.credential(jobset.id, source.uri)
         mirror = self._mirrors.open(source.uri, credential, local=local)
-        revision = mirror.pin(evaluation.ref or source.ref, evaluation.revision)
-        pinned = PinnedInput(source.name, source.uri, evaluation.ref or source.ref, revision)
-        return _Pinned(mirror, pinned, mirror.commit(revision))
+        ref = evaluation.ref or source.ref
+        revision = mirror.pin(ref, evaluation.revision)
+        choice = self._choose(evaluation, mirror, revision)
+        if ref == "HEAD":
+            ref = mirror.default_branch() or ref
+        pinned = PinnedInput(source.name, source.uri, ref, choice.revision or revision)
+        return _Pinned(mirror, pinned, mirror.commit(pinned.revision)), choice.reason
+
+    def _choose(self, evaluation: Evaluation, mirror: Mirror, head: str) -> Choice:
+        schedule = (
+            self._store.schedules.find(evaluation.schedule_id) if evaluation.schedule_id else None
+        )
+        if schedule is None or evaluation.revision:
+            return Choice(head)
+        store, jobset_id = self._store.evaluations, evaluation.jobset_id
+        return choose_revision(
+            mirror,
+            head,
+            schedule,
+            self._clock.now(),
+            was_built=lambda revision: store.was_built(jobset_id, evaluation.kind, revision),
+            was_good=lambda revision: store.was_good(jobset_id, revision),
+        )
 
     def _read_recipe(
         self, jobset: Jobset, evaluation: Evaluation, pinned: _Pinned
-    ) -> tuple[list[Job], list[Complaint]]:
+    ) -> tuple[list[Job], tuple[ScheduleSpec, ...], list[Complaint]]:
         globs = recipe_globs(evaluation.options, jobset.recipe_path)
         jobs: dict[str, Job] = {}
+        schedules: list[ScheduleSpec] = []
         complaints: list[Complaint] = []
         for file in pinned.mirror.list_files(pinned.input.revision, globs):
             text = pinned.mirror.read(pinned.input.revision, file, limit=RECIPE_LIMIT)
             reading = read_manifest(file, text, default_system=self._system)
             complaints += reading.complaints
+            schedules += reading.schedules
             if reading.job is None:
                 continue
             twin = jobs.setdefault(reading.job.name, reading.job)
             if twin is not reading.job:
                 fault = f"the job {twin.name} is already made by {twin.file}"
                 complaints.append(Complaint("", fault, file))
-        return list(jobs.values()), complaints
+        return list(jobs.values()), tuple(schedules), complaints
+
+    def _declare(
+        self,
+        jobset: Jobset,
+        evaluation: Evaluation,
+        pinned: _Pinned,
+        schedules: tuple[ScheduleSpec, ...],
+    ) -> None:
+        """What the default branch declares is in force from its push on."""
+        is_default = evaluation.ref == pinned.mirror.default_branch()
+        is_whole = recipe_globs(evaluation.options, jobset.recipe_path) == jobset.recipe_path
+        if evaluation.kind is not Kind.PUSH or not is_default or not is_whole:
+            return
+        with self._store.transaction():
+            changed = declare_schedules(self._store, jobset, schedules, self._clock.now())
+        if changed:
+            self._wake_schedules()
 
     def _create_builds(
         self, jobset: Jobset, evaluation: Evaluation, pinned: _Pinned, jobs: list[Job]
     ) -> None:
-        wanted, skipped = _select(jobs, evaluation)
+        wanted, skipped = _select(jobs, evaluation, jobset.pgo_strategy)
         ready, complaints = [], []
         for job in wanted:
             whole = with_pushed_source(
@@ -207,6 +257,7 @@ class Evaluations:
                 complaints=complaints,
                 skipped=skipped,
                 inputs=(pinned.input,),
+                ref=pinned.input.ref,
                 revision=pinned.input.revision,
                 subject=pinned.commit.subject[:500],
                 author=pinned.commit.author[:200],
@@ -229,11 +280,17 @@ class Evaluations:
             )
 
 
-def _select(jobs: list[Job], evaluation: Evaluation) -> tuple[list[Job], list[SkippedJob]]:
+def _select(
+    jobs: list[Job], evaluation: Evaluation, strategy: PgoStrategy
+) -> tuple[list[Job], list[SkippedJob]]:
+    """The jobs to build. Where every push is a PGO build, PGO jobs are jobs of a push."""
+    kinds = [evaluation.kind]
+    if strategy is PgoStrategy.PER_PUSH and evaluation.kind is Kind.PUSH:
+        kinds.append(Kind.PGO)
     wanted, skipped = [], []
     for job in jobs:
-        reason = left_out(job, evaluation.kind, evaluation.ref)
-        if reason:
+        reason = left_out(job, kinds[0], evaluation.ref)
+        if reason and all(left_out(job, kind, evaluation.ref) for kind in kinds):
             skipped.append(SkippedJob(job.name, reason))
         else:
             wanted.append(job)

@@ -29,7 +29,7 @@ class Logs:
     def announce(self, build_id: int) -> None:
         """Something of this build's logs or steps is new."""
         with self._lock:
-            for event in self._waiting.pop(build_id, ()):
+            for event in self._waiting.get(build_id, ()):
                 event.set()
 
     def read(
@@ -49,16 +49,16 @@ class Logs:
         chunk = self._read(build_id, attempt, step, offset)
         if chunk.content or chunk.complete or not wait_seconds:
             return chunk
+        end = time.monotonic() + wait_seconds
         with self._follower(build_id) as changed:
-            # Looked at again after enlisting: what came in between would ring for nobody.
-            chunk = self._read(build_id, attempt, step, offset)
-            if chunk.content or chunk.complete:
-                return chunk
-            end = time.monotonic() + wait_seconds
-            while (left := end - time.monotonic()) > 0 and not has_left():
-                if changed.wait(min(left, _LOOK_SECONDS)):
-                    break
-        return self._read(build_id, attempt, step, offset)
+            while True:
+                changed.clear()
+                # Looked at after enlisting: what came in between would ring for nobody.
+                chunk = self._read(build_id, attempt, step, offset)
+                left = end - time.monotonic()
+                if chunk.content or chunk.complete or left <= 0 or has_left():
+                    return chunk
+                changed.wait(min(left, _LOOK_SECONDS))
 
     def open(self, build_id: int, step: Step) -> IO[bytes] | None:
         """The whole log as a file; None when nothing was written yet."""

@@ -11,6 +11,7 @@ from ciserver.service.logs import Logs
 from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
+from ciserver.service.schedules import Schedules
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Services:
     deliveries: Deliveries
     logs: Logs
     queries: Queries
+    schedules: Schedules
 
     def run_on(self, engine: Engine) -> None:
         self.builds.run_on(engine)

@@ -13,7 +13,7 @@ from typing import Any
 import peewee
 from playhouse.migrations import Runner
 
-from ciserver.model.errors import Busy
+from ciserver.model.errors import Busy, CiError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 
 
 class _Sqlite(peewee.SqliteDatabase):
-    def rollback(self) -> None:
+    def rollback(self: Any) -> None:
         # SQLite has rolled back by itself when its disk was full, and a second time is an error.
         if self.connection().in_transaction:
             super().rollback()
@@ -47,9 +47,17 @@ class Database:
         )
 
     def migrate(self) -> list[str]:
-        """Bring the schema up to date; returns the names of the migrations that were applied."""
-        with self._writer, self._peewee.connection_context():
-            applied: list[str] = Runner(self._peewee, str(MIGRATIONS)).up()
+        """Bring the schema up to date; returns the names of the migrations that were applied.
+        Raises CiError for a file that is no database.
+        """
+        try:
+            with self._writer, self._peewee.connection_context():
+                applied: list[str] = Runner(self._peewee, str(MIGRATIONS)).up()
+        except peewee.DatabaseError as error:
+            raise CiError(
+                f"the database {self.path} cannot be used: {error}",
+                hint="move the file away, or bring back a backup of it",
+            ) from error
         return applied
 
     def pending_migrations(self) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import peewee
+
 from ciserver.model.errors import Complaint, NotFound
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
 from ciserver.model.status import EvaluationStatus
@@ -13,7 +15,8 @@ from ciserver.model.view import EvaluationPage
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 
-_OPEN = t.Evaluation.status << ["requested", "running"]
+# In the statement's text, not as parameters: only so SQLite sees that the partial index answers it.
+_OPEN = t.Evaluation.status << [peewee.SQL("'requested'"), peewee.SQL("'running'")]
 
 
 class Evaluations:
@@ -31,8 +34,11 @@ class Evaluations:
         requested_by: str,
         push_id: int | None,
         now: datetime,
+        schedule_id: int | None = None,
     ) -> int:
-        """A new evaluation in state requested, or the one that already waits for the same thing."""
+        """A new evaluation in state requested, or the one that already waits for the same thing.
+        A firing of a schedule always gets its own.
+        """
         waiting = self._db.scalar(
             t.Evaluation.select(t.Evaluation.id).where(
                 t.Evaluation.status == "requested",
@@ -44,12 +50,13 @@ class Evaluations:
                 t.Evaluation.options == json.dumps(options),
             )
         )
-        if waiting is not None:
+        if waiting is not None and schedule_id is None:
             return int(waiting)
         return self._db.insert(
             t.Evaluation.insert(
                 jobset=jobset_id,
                 push=push_id,
+                schedule=schedule_id,
                 number=self._next_number(jobset_id),
                 status=EvaluationStatus.REQUESTED,
                 kind=kind,
@@ -136,6 +143,26 @@ class Evaluations:
         if rows:
             self._db.insert(t.PinnedInput.insert_many(rows).as_rowcount())
 
+    def was_built(self, jobset_id: int, kind: Kind, revision: str) -> bool:
+        """Whether builds of this kind were made of the revision."""
+        mine = t.Evaluation
+        return self._exists(
+            (mine.jobset == jobset_id) & (mine.revision == revision), mine.kind == kind
+        )
+
+    def was_good(self, jobset_id: int, revision: str) -> bool:
+        """Whether a push of the revision was built and every build of it succeeded."""
+        mine = t.Evaluation
+        return self._exists(
+            (mine.jobset == jobset_id) & (mine.revision == revision),
+            (mine.kind == Kind.PUSH) & (mine.builds_good == mine.builds_total),
+        )
+
+    def _exists(self, revision: Any, condition: Any) -> bool:
+        mine = t.Evaluation
+        query = mine.select(mine.id).where(revision, condition, mine.builds_total > 0)
+        return self._db.scalar(query.limit(1)) is not None
+
     def count_builds(
         self, evaluation_id: int, *, total: int = 0, finished: int = 0, good: int = 0
     ) -> None:
@@ -208,6 +235,7 @@ def _evaluation(row: Mapping[str, Any], inputs: tuple[PinnedInput, ...] = ()) ->
         ref=row["ref"],
         revision=row["revision"],
         options=tuple(json.loads(row["options"])),
+        schedule_id=row["schedule"],
         requested_by=row["requested_by"],
         requested_at=row["requested_at"],
         started_at=row["started_at"],

@@ -48,7 +48,8 @@ class Files:
         except FileNotFoundError:
             return b""
         try:
-            return os.pread(handle, limit, offset)
+            # The system refuses an offset so far out that the end would not fit in a number.
+            return os.pread(handle, limit, min(offset, os.fstat(handle).st_size))
         finally:
             os.close(handle)
 

@@ -89,10 +89,15 @@ class Outbox:
         status: DeliveryStatus,
         due_at: datetime | None = None,
     ) -> None:
-        """Write down one try and what it means for the delivery."""
+        """Write down one try and what it means for the delivery. Tries are numbered here: when a
+        person sent it again meanwhile, two are under way.
+        """
+        made = peewee.fn.COUNT(t.DeliveryTry.number)
+        mine = t.DeliveryTry.delivery == tried.delivery_id
+        number = 1 + int(self._db.scalar(t.DeliveryTry.select(made).where(mine)))
         changes: dict[str, Any] = {
             "status": status,
-            "tries": tried.number,
+            "tries": number,
             "detail": tried.detail,
             "claimed_until": None,
         }
@@ -104,7 +109,7 @@ class Outbox:
         self._db.insert(
             t.DeliveryTry.insert(
                 delivery=tried.delivery_id,
-                number=tried.number,
+                number=number,
                 at=tried.at,
                 ok=tried.ok,
                 detail=tried.detail,

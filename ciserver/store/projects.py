@@ -9,6 +9,7 @@ import peewee
 
 from ciserver.model.errors import AlreadyExists, NotFound
 from ciserver.model.project import Credential, Input, Jobset, Project
+from ciserver.model.schedule import PgoStrategy
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.seal import Seal
@@ -82,6 +83,9 @@ class Projects:
             )
         except peewee.IntegrityError as error:
             raise AlreadyExists(f"the project already has a jobset {name}") from error
+
+    def set_pgo_strategy(self, jobset_id: int, strategy: PgoStrategy) -> None:
+        self._db.change(t.Jobset.update(pgo_strategy=strategy).where(t.Jobset.id == jobset_id))
 
     def add_input(
         self, jobset_id: int, one: Input, *, repository_key: str, credential: Credential | None
@@ -197,6 +201,7 @@ def _jobset(row: Mapping[str, Any], inputs: tuple[Input, ...]) -> Jobset:
         project=row["project_name"],
         name=row["name"],
         enabled=bool(row["enabled"]),
+        pgo_strategy=PgoStrategy(row["pgo_strategy"]),
         recipe_input=row["recipe_input"],
         recipe_path=tuple(json.loads(row["recipe_path"])),
         inputs=inputs,

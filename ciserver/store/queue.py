@@ -25,6 +25,7 @@ _CLAIM_SECONDS = 10.0
 _HALF_LIFE_SECONDS = 24 * 3600.0
 
 _CLAIMABLE = "status = 'queued' AND waiting = ''"
+_HELD = "id = ? AND attempt = ? AND token = ? AND token != ''"  # nobody holds the empty token
 _BUMPED = """
 SELECT b.id, b.lane_id, b.priority FROM builds b INDEXED BY builds_bumped
 JOIN lanes l ON l.id = b.lane_id
@@ -193,7 +194,8 @@ class Queue:
         (rank,) = self._db.sql(
             "SELECT share_rank FROM jobsets WHERE id = ?", (jobset_id,)
         ).fetchone()
-        rank = math.log2(2.0 ** (rank - age) + seconds) + age
+        # A clock that was set back by years must not overflow.
+        rank = math.log2(2.0 ** min(rank - age, 1000.0) + seconds) + age
         self._db.sql("UPDATE jobsets SET share_rank = ? WHERE id = ?", (rank, jobset_id))
 
     # -- held -------------------------------------------------------------------------------------
@@ -201,8 +203,7 @@ class Queue:
     def renew(self, lease: Lease, until: datetime) -> BuildStatus:
         """Keep the lease; answers the build's status. Raises LeaseLost."""
         row = self._db.sql(
-            "UPDATE builds SET lease_until = ? WHERE id = ? AND attempt = ? AND token = ?"
-            " RETURNING status",
+            f"UPDATE builds SET lease_until = ? WHERE {_HELD} RETURNING status",
             (to_microseconds(until), lease.build_id, lease.attempt, lease.token),
         ).fetchone()
         if row is None:
@@ -212,7 +213,7 @@ class Queue:
     def check(self, lease: Lease) -> BuildStatus:
         """The status of a build whose lease still holds. Raises LeaseLost."""
         row = self._db.sql(
-            "SELECT status FROM builds WHERE id = ? AND attempt = ? AND token = ?",
+            f"SELECT status FROM builds WHERE {_HELD}",
             (lease.build_id, lease.attempt, lease.token),
         ).fetchone()
         if row is None:

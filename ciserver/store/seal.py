@@ -15,7 +15,13 @@ class Seal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._keys = MultiFernet([Fernet(line) for line in _read_or_make(path).split()])
+        try:
+            self._keys = MultiFernet([Fernet(line) for line in _read_or_make(path).split()])
+        except ValueError as error:
+            raise BadConfiguration(
+                f"the key file {path} holds no usable key: {error}",
+                hint="restore the key file that belongs to this database",
+            ) from error
 
     def close(self, secret: str) -> bytes:
         return self._keys.encrypt(secret.encode())

@@ -11,6 +11,7 @@ from ciserver.store.outbox import Outbox
 from ciserver.store.projects import Projects
 from ciserver.store.pushes import Pushes
 from ciserver.store.queue import Queue
+from ciserver.store.schedules import Schedules
 from ciserver.store.seal import Seal
 
 
@@ -24,6 +25,7 @@ class Store:
         self.evaluations = Evaluations(self.database)
         self.queue = Queue(self.database)
         self.builds = Builds(self.database)
+        self.schedules = Schedules(self.database)
         self.outbox = Outbox(self.database)
 
         self.transaction = self.database.transaction

@@ -12,6 +12,7 @@ from ciserver.web.hooks import HookDoor
 from ciserver.web.log_pages import LogPages
 from ciserver.web.middleware import AccessLog, Authentication, BrowserRules, HeadAsGet
 from ciserver.web.pages import Pages, no_such_page
+from ciserver.web.schedules import ScheduleApi
 from ciserver.web.sign_in import SignIn
 from ciserver.web.view import View
 
@@ -42,6 +43,9 @@ def _add_pages(app: App, services: Services, view: View, *, secure: bool) -> Non
     app.add_route("/", pages, suffix="home")
     app.add_route("/project/{project}", pages, suffix="project")
     app.add_route("/jobset/{project}/{jobset}", pages, suffix="jobset")
+    app.add_route("/jobset/{project}/{jobset}/schedules", pages, suffix="schedule")
+    app.add_route("/schedule/{schedule_id}", pages, suffix="schedule")
+    app.add_route("/schedule/{schedule_id}/{change}", pages, suffix="change_schedule")
     app.add_route("/eval/{evaluation_id}", pages, suffix="evaluation")
     app.add_route("/build/{build_id}", pages, suffix="build")
     app.add_route("/build/{build_id}/cancel", pages, suffix="cancel")
@@ -75,6 +79,16 @@ def _add_api(app: App, services: Services, base_url: str) -> None:
     app.add_route("/ci/v1/users", api, suffix="users")
     app.add_route("/ci/v1/users/{name}/links", api, suffix="link")
     app.add_route("/ci/v1/users/{name}/tokens", api, suffix="tokens")
+    schedules = ScheduleApi(services, base_url)
+    app.add_route("/ci/v1/schedules", schedules, suffix="schedules")
+    app.add_route("/ci/v1/schedules/{schedule_id}", schedules, suffix="schedule")
+    app.add_route("/ci/v1/schedules/{schedule_id}/fire", schedules, suffix="fire")
+    app.add_route("/ci/v1/schedules/{schedule_id}/remove", schedules, suffix="remove")
+    app.add_route("/ci/v1/schedules/{schedule_id}/pause", schedules, suffix="pause")
+    app.add_route("/ci/v1/schedules/{schedule_id}/resume", schedules, suffix="resume")
+    app.add_route(
+        "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy", schedules, suffix="pgo_strategy"
+    )
     app.add_route("/healthz", health, suffix="alive")
     app.add_route("/readyz", health, suffix="ready")
     app.add_route("/version", health, suffix="version")

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from types import NoneType
 from typing import Any
 
 import falcon
@@ -11,7 +12,14 @@ from ciserver.model.errors import Complaint, Invalid, TooLarge
 
 HOOK_LIMIT = 25 * 1024 * 1024
 LIMIT = 1024 * 1024
-_WORDS = {str: "text", list: "a list of texts", bool: "true or false", int: "a whole number"}
+_WORDS = {
+    str: "text",
+    list: "a list of texts",
+    bool: "true or false",
+    int: "a whole number",
+    tuple: "a list of whole numbers",
+    NoneType: "true or false",
+}
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -27,7 +35,8 @@ def raw_body(req: falcon.Request, limit: int = LIMIT) -> bytes:
 
 def json_body(req: falcon.Request, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The body as an object with these fields and no others; `fields` gives each its default,
-    whose type is the type the value must have (a class: the field is required). A list holds text.
+    whose type is the type the value must have (a class: the field is required). A list holds text,
+    a tuple stands for a list of numbers, None for a boolean that may be left out.
     Raises Invalid naming every fault.
     """
     body = _object(raw_body(req) or b"{}")
@@ -71,6 +80,10 @@ def _is_a(wanted: type, value: Any) -> bool:
         return isinstance(value, str) and not _SURROGATE.search(value)
     if wanted is list:
         return isinstance(value, list) and all(_is_a(str, one) for one in value)
+    if wanted is tuple:
+        return isinstance(value, list | tuple) and all(_is_a(int, one) for one in value)
+    if wanted is NoneType:
+        return value is None or isinstance(value, bool)
     return type(value) is wanted  # to Python true is a number
 
 

@@ -1,7 +1,8 @@
 """Logs and products as files: whole, by range, and harmless to a browser."""
 
+import io
 import re
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import quote
 
 import falcon
@@ -19,6 +20,37 @@ class Span(NamedTuple):
     length: int
 
 
+class _Stretch(io.RawIOBase):
+    """A span of a file as a file of its own: it ends where the span ends, though the file grows."""
+
+    def __init__(self, file: IO[bytes], span: Span) -> None:
+        self._file = file
+        self._span = span
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + (0, self._at, self._span.length)[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        self._file.seek(self._span.start + self._at)
+        content = self._file.read(max(0, min(len(view), self._span.length - self._at)))
+        view[: len(content)] = content
+        self._at += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 def serve_file(
     req: falcon.Request, resp: falcon.Response, file: IO[bytes], size: int, *, etag: str = ""
 ) -> None:
@@ -31,6 +63,7 @@ def serve_file(
         if any(one in {etag, "*"} for one in req.if_none_match or ()):
             file.close()
             resp.status = falcon.HTTP_304
+            resp.delete_header("Content-Type")  # of what is not sent
             return
     span = span_of(req, size)
     if span is None:
@@ -44,8 +77,7 @@ def serve_file(
         resp.status = falcon.HTTP_206
         last = span.start + span.length - 1
         resp.set_header("Content-Range", f"bytes {span.start}-{last}/{size}")
-    file.seek(span.start)
-    resp.set_stream(file, span.length)
+    resp.set_stream(_Stretch(file, span), span.length)
 
 
 def first_byte(req: falcon.Request) -> int | None:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 import time
+from typing import Any
 
 import falcon
 import structlog
@@ -101,8 +102,9 @@ class HeadAsGet:
     ) -> None:
         if req.context.is_head:
             req.method = "HEAD"
-            if resp.stream is not None:
-                resp.stream.close()  # nobody reads it, so nobody else would
+            stream: Any = resp.stream
+            if stream is not None:
+                stream.close()  # nobody reads it, so nobody else would
                 resp.stream = None
 
 

@@ -1,10 +1,15 @@
 """Pages for people: each reads one view and renders one template."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import falcon
 
-from ciserver.model.errors import NotFound
+from ciserver.model.errors import Invalid, NotFound
+from ciserver.model.schedule import ScheduleKind, Timing
+from ciserver.service.access import Access
+from ciserver.service.declarations import BY_PEOPLE
 from ciserver.service.services import Services
 from ciserver.web.bodies import form_body, number, number_query
 from ciserver.web.failures import page_context
@@ -37,10 +42,77 @@ class Pages:
     def on_get_jobset(
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:
-        found = self._queries.jobset(
-            req.context.actor, project, jobset, before=number_query(req, "before")
+        self._show_jobset(req, resp, project, jobset)
+
+    def on_post_schedule(
+        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
+    ) -> None:
+        """Add a schedule to the jobset; a refused one comes back with what is wrong."""
+        form = form_body(req)
+        check_csrf(req, form.get("csrf", ""))
+        timing = Timing(cron=form.get("cron", ""), zone=form.get("zone", ""))
+        try:
+            kind = ScheduleKind(form.get("kind", ""))
+            made = self._services.schedules.add(
+                req.context.actor, project, jobset, kind, timing, declared_by="page"
+            )
+        except (Invalid, ValueError) as error:
+            faults = error.complaints if isinstance(error, Invalid) else ("unknown kind",)
+            resp.status = falcon.HTTP_400
+            self._show_jobset(req, resp, project, jobset, form, "; ".join(map(str, faults)))
+            return
+        raise falcon.HTTPSeeOther(self._view.urls.schedule(made.id))
+
+    def _show_jobset(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        project: str,
+        jobset: str,
+        written: Mapping[str, str] = MappingProxyType({}),
+        error: str = "",
+    ) -> None:
+        actor = req.context.actor
+        found = self._queries.jobset(actor, project, jobset, before=number_query(req, "before"))
+        self._show(
+            req,
+            resp,
+            "jobset.html",
+            view=found,
+            schedules=self._services.schedules.list_of_jobset(actor, found.jobset),
+            may_change=Access.may(actor, "projects:write"),
+            written=written,
+            error=error,
         )
-        self._show(req, resp, "jobset.html", view=found)
+
+    def on_get_schedule(self, req: falcon.Request, resp: falcon.Response, schedule_id: str) -> None:
+        found = self._services.schedules.show(req.context.actor, number(schedule_id))
+        self._show(
+            req,
+            resp,
+            "schedule.html",
+            view=found,
+            may_change=Access.may(req.context.actor, "projects:write"),
+            by_people=found.schedule.declared_by in BY_PEOPLE,
+        )
+
+    def on_post_change_schedule(
+        self, req: falcon.Request, resp: falcon.Response, schedule_id: str, change: str
+    ) -> None:
+        """Fire, pause, resume or remove."""
+        check_csrf(req, form_body(req).get("csrf", ""))
+        actor, one = req.context.actor, number(schedule_id)
+        schedules, urls = self._services.schedules, self._view.urls
+        if change == "fire":
+            raise falcon.HTTPSeeOther(urls.evaluation(schedules.fire(actor, one)))
+        if change in {"pause", "resume"}:
+            schedules.pause(actor, one, paused=change == "pause")
+            raise falcon.HTTPSeeOther(urls.schedule(one))
+        if change != "remove":
+            raise NotFound(f"a schedule cannot be asked to {change}")
+        jobset = schedules.show(actor, one).schedule
+        schedules.remove(actor, one)
+        raise falcon.HTTPSeeOther(urls.jobset(jobset.project, jobset.jobset))
 
     def on_get_evaluation(
         self, req: falcon.Request, resp: falcon.Response, evaluation_id: str

@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 import falcon
 
-from ciserver.model.errors import CiError
+from ciserver.model.errors import CiError, Invalid
 from ciserver.service.access import SESSION_LIFE
 from ciserver.service.services import Services
 from ciserver.web.bodies import form_body
@@ -109,4 +109,7 @@ def _go(resp: falcon.Response, path: str) -> None:
 
 
 def _words(error: CiError | None) -> str:
-    return f"{error.message}" + (f": {error.hint}" if error.hint else "") if error else ""
+    if error is None:
+        return ""
+    faults = [one.message for one in error.complaints] if isinstance(error, Invalid) else []
+    return ": ".join(filter(None, (error.message, "; ".join(faults), error.hint)))

@@ -165,6 +165,9 @@ class Urls:
     def evaluation(self, evaluation_id: int) -> str:
         return _path("eval", evaluation_id)
 
+    def schedule(self, schedule_id: int) -> str:
+        return _path("schedule", schedule_id)
+
     def build(self, build_id: int) -> str:
         return _path("build", build_id)
 

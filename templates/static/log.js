@@ -46,17 +46,22 @@ async function refresh() {
   if (!answer || !answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   document.title = fresh.title;
-  main.dataset.refresh = fresh.getElementById("main").dataset.refresh;
-  for (const part of fresh.querySelectorAll("#main > [id]")) replace(part);
+  const parts = Array.from(fresh.querySelectorAll("#main > [id]"));
+  // Looking goes on while a part waits for the keyboard to leave it, even at the end of a build.
+  if (!parts.map(replace).includes("held")) {
+    main.dataset.refresh = fresh.getElementById("main").dataset.refresh;
+  }
 }
 
 function replace(part) {
   const old = document.getElementById(part.id);
-  if (!old || old.innerHTML === part.innerHTML || old.contains(document.activeElement)) return;
+  if (!old || old.innerHTML === part.innerHTML) return "same";
+  if (old.contains(document.activeElement)) return "held";
   const box = old.querySelector("#log");
-  if (box && (box.dataset.follow || isReading(box))) return;
+  if (box && (box.dataset.follow || isReading(box))) return "read";
   old.replaceWith(part);
   start();
+  return "new";
 }
 
 function start() {

@@ -94,6 +94,7 @@ class Jobset(Table):
     recipe_input = p.TextField()
     recipe_path = p.TextField()  # JSON list of globs
     evaluations_made = p.IntegerField(default=0)
+    pgo_strategy = p.TextField(default="periodic")
     # Logarithm of the build seconds used, aged so that stored values stay comparable.
     share_rank = p.DoubleField(default=0)
 
@@ -138,10 +139,40 @@ class Push(Table):
         )
 
 
+class Schedule(Table):
+    """A removed one stays for the history of its firings."""
+
+    id = p.AutoField()
+    jobset = p.ForeignKeyField(Jobset)
+    kind = p.TextField()
+    timing = p.TextField()  # JSON
+    ref = p.TextField()
+    only_if_changed = p.BooleanField()
+    last_good = p.BooleanField()
+    paused = p.BooleanField(default=False)
+    removed = p.BooleanField(default=False)
+    declared_by = p.TextField()
+    created_at = MomentField()
+    next_due_at = MomentField(null=True)
+
+    class Meta:
+        table_name = "schedules"
+
+
+Schedule.add_index(
+    Schedule.index(
+        Schedule.next_due_at,
+        name="schedules_due",
+        where=p.SQL("paused = 0 AND removed = 0 AND next_due_at IS NOT NULL"),
+    )
+)
+
+
 class Evaluation(Table):
     id = p.AutoField()
     jobset = within(Jobset)
     push = within(Push, null=True)
+    schedule = within(Schedule, null=True)
     number = p.IntegerField()
     status = p.TextField()
     kind = p.TextField()
@@ -176,6 +207,26 @@ Evaluation.add_index(
         where=p.SQL("status IN ('requested', 'running')"),
     )
 )
+
+
+Evaluation.add_index(
+    Evaluation.index(Evaluation.jobset, Evaluation.revision, name="evaluations_of_revision")
+)
+
+
+class Firing(Table):
+    """A due moment of a schedule, once: whoever inserts the row has fired it."""
+
+    schedule = within(Schedule)
+    due_at = MomentField()
+    fired_at = MomentField()
+    missed = p.IntegerField(default=0)
+    evaluation = within(Evaluation, null=True)
+    outcome = p.TextField(default="")
+
+    class Meta:
+        table_name = "firings"
+        primary_key = p.CompositeKey("schedule", "due_at")
 
 
 class PinnedInput(Table):
@@ -398,7 +449,9 @@ ALL: tuple[Any, ...] = (
     Jobset,
     Input,
     Push,
+    Schedule,
     Evaluation,
+    Firing,
     PinnedInput,
     JobText,
     JobCounter,

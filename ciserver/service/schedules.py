@@ -1,0 +1,277 @@
+"""Schedules: made, shown, and fired exactly once for each due moment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from ciserver.git.address import check_ref
+from ciserver.model.account import Actor
+from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.evaluation import Evaluation, Kind
+from ciserver.model.ports import Clock
+from ciserver.model.project import Jobset
+from ciserver.model.schedule import (
+    Firing,
+    PgoStrategy,
+    Schedule,
+    ScheduleKind,
+    Timing,
+    count_due,
+    faults,
+    latest_due,
+    next_due,
+)
+from ciserver.service.access import Access
+from ciserver.service.declarations import BY_PEOPLE
+from ciserver.store.store import Store
+
+log = structlog.get_logger()
+
+# So many are fired in one transaction: enough to be quick, few enough to let others write.
+_BATCH = 100
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class FiringView:
+    firing: Firing
+    evaluation: Evaluation | None
+
+    @property
+    def result(self) -> str:
+        """What came of it, in words."""
+        if self.evaluation is None:
+            return self.firing.outcome
+        one = self.evaluation
+        if one.note:
+            return one.note
+        if one.builds_total:
+            return f"{one.builds_good} of {one.builds_total} builds good"
+        return one.status.value
+
+
+@dataclass(frozen=True)
+class ScheduleView:
+    """A schedule with its newest firings and what is wrong with it, if anything."""
+
+    schedule: Schedule
+    firings: tuple[FiringView, ...]
+    warnings: tuple[str, ...]
+
+
+class Schedules:
+    """`ring` wakes the evaluators; `wake` tells whoever sleeps until the next due moment that it
+    has changed.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, *, ring: Callable[[], None], wake: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ring = ring
+        self._wake = wake
+
+    # -- made -------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        actor: Actor,
+        project: str,
+        jobset: str,
+        kind: ScheduleKind,
+        timing: Timing,
+        *,
+        ref: str = "HEAD",
+        only_if_changed: bool | None = None,
+        last_good: bool = False,
+        declared_by: str = "command",
+    ) -> Schedule:
+        """Make a schedule. Raises Invalid with every fault, NotFound."""
+        Access.require(actor, "projects:write")
+        found = self._store.projects.find_jobset(project, jobset)
+        complaints = [*faults(timing), *_ref_faults(ref)]
+        if complaints:
+            raise Invalid("the schedule cannot be made", complaints=complaints)
+        now = self._clock.now()
+        with self._store.transaction():
+            schedule_id = self._store.schedules.add(
+                found.id,
+                kind,
+                timing,
+                ref=ref,
+                only_if_changed=kind.only_if_changed
+                if only_if_changed is None
+                else only_if_changed,
+                last_good=last_good,
+                declared_by=declared_by,
+                now=now,
+                next_due_at=next_due(timing, now),
+            )
+        self._wake()
+        return self._store.schedules.get(schedule_id)
+
+    def remove(self, actor: Actor, schedule_id: int) -> None:
+        """Raises NotFound, and Invalid for one that its recipe declares."""
+        Access.require(actor, "projects:write")
+        schedule = self._store.schedules.get(schedule_id)
+        if schedule.declared_by not in BY_PEOPLE:
+            raise Invalid(
+                f"schedule {schedule_id} is declared in {schedule.declared_by}",
+                hint="take it out of the recipe of the default branch, or pause it",
+            )
+        with self._store.transaction():
+            self._store.schedules.remove(schedule_id)
+        self._wake()
+
+    def pause(self, actor: Actor, schedule_id: int, *, paused: bool) -> Schedule:
+        """Fire no more, or go on with the next due moment. Raises NotFound."""
+        Access.require(actor, "projects:write")
+        schedule = self._store.schedules.get(schedule_id)
+        due = None if paused else next_due(schedule.timing, self._clock.now())
+        with self._store.transaction():
+            self._store.schedules.pause(schedule_id, paused=paused, next_due_at=due)
+        self._wake()
+        return self._store.schedules.get(schedule_id)
+
+    def set_pgo_strategy(
+        self, actor: Actor, project: str, jobset: str, strategy: PgoStrategy
+    ) -> Jobset:
+        """How the jobset makes its PGO builds. Raises NotFound."""
+        Access.require(actor, "projects:write")
+        found = self._store.projects.find_jobset(project, jobset)
+        with self._store.transaction():
+            self._store.projects.set_pgo_strategy(found.id, strategy)
+        return self._store.projects.find_jobset(project, jobset)
+
+    # -- fired ------------------------------------------------------------------------------------
+
+    def fire(self, actor: Actor, schedule_id: int) -> int:
+        """Fire now, whatever the clock says and whether or not something changed; answers the
+        evaluation. Raises NotFound.
+        """
+        Access.require(actor, "builds:write")
+        schedule = self._store.schedules.get(schedule_id)
+        now = self._clock.now()
+        with self._store.transaction():
+            evaluation_id = self._request(schedule, now, actor.name, chooses=False)
+            self._store.schedules.add_firing(
+                Firing(schedule.id, now, now, missed=0, evaluation_id=evaluation_id, outcome="")
+            )
+        self._ring()
+        return evaluation_id
+
+    def fire_due(self) -> int:
+        """Fire what is due. Moments that were missed together are fired once. Answers how many
+        schedules moved on; safe to call as often as one likes, from several servers.
+        """
+        now, fired = self._clock.now(), 0
+        while due := self._store.schedules.list_due(now, _BATCH):
+            with self._store.transaction():
+                moved = sum(self._fire_one(one, now) for one in due)
+            fired += moved
+            self._ring()
+            if not moved:
+                break
+        return fired
+
+    def next_due(self) -> datetime | None:
+        """When the next schedule is due."""
+        return self._store.schedules.next_due()
+
+    def _fire_one(self, schedule: Schedule, now: datetime) -> bool:
+        first = schedule.next_due_at
+        if first is None or not self._store.schedules.move_on(
+            schedule, next_due(schedule.timing, now)
+        ):
+            return False
+        # The row is unique, so of two servers one writes it; the newest moment stands for the rest.
+        due_at = latest_due(schedule.timing, first - _INSTANT, now) or first
+        missed = count_due(schedule.timing, first - _INSTANT, due_at) - 1
+        outcome = self._obstacle(schedule)
+        evaluation_id = None if outcome else self._request(schedule, now, "", chooses=True)
+        firing = Firing(schedule.id, due_at, now, max(0, missed), evaluation_id, outcome)
+        self._store.schedules.add_firing(firing)
+        log.info("schedule-fired", schedule=schedule.id, evaluation=evaluation_id, outcome=outcome)
+        return True
+
+    def _obstacle(self, schedule: Schedule) -> str:
+        """Why a due schedule requests nothing; empty when nothing is in the way."""
+        obstacle = self._idle_reason(schedule)
+        if obstacle:
+            return obstacle
+        under_way = self._store.schedules.find_under_way(schedule.id)
+        return f"the firing before it still runs (evaluation {under_way})" if under_way else ""
+
+    def _idle_reason(self, schedule: Schedule) -> str:
+        jobset = self._store.projects.get_jobset(schedule.jobset_id)
+        project = self._store.projects.get(jobset.project)
+        if not project.enabled:
+            return f"project {project.name} is disabled"
+        if not jobset.enabled:
+            return f"jobset {jobset.project}:{jobset.name} is disabled"
+        strategy = jobset.pgo_strategy
+        if schedule.kind is ScheduleKind.PGO and strategy is not PgoStrategy.PERIODIC:
+            return f"the PGO strategy of {jobset.project}:{jobset.name} is {strategy}"
+        return ""
+
+    def _request(self, schedule: Schedule, now: datetime, by: str, *, chooses: bool) -> int:
+        return self._store.evaluations.request(
+            schedule.jobset_id,
+            kind=Kind(schedule.kind.value),
+            ref=schedule.ref,
+            revision="",
+            options=(),
+            requested_by=by or f"schedule {schedule.id}",
+            push_id=None,
+            now=now,
+            schedule_id=schedule.id if chooses else None,
+        )
+
+    # -- shown ------------------------------------------------------------------------------------
+
+    def list_all(self, actor: Actor) -> tuple[ScheduleView, ...]:
+        return tuple(self._view(one, 1) for one in self._store.schedules.list_all())
+
+    def list_of_jobset(self, actor: Actor, jobset: Jobset) -> tuple[ScheduleView, ...]:
+        return tuple(self._view(one, 1) for one in self._store.schedules.list_of_jobset(jobset.id))
+
+    def show(self, actor: Actor, schedule_id: int) -> ScheduleView:
+        """One schedule with its history. Raises NotFound."""
+        return self._view(self._store.schedules.get(schedule_id), 50)
+
+    def _view(self, schedule: Schedule, firings: int) -> ScheduleView:
+        shown = tuple(
+            FiringView(
+                one,
+                self._store.evaluations.get(one.evaluation_id) if one.evaluation_id else None,
+            )
+            for one in self._store.schedules.list_firings(schedule.id, firings)
+        )
+        return ScheduleView(schedule, shown, tuple(self._warnings(schedule, shown)))
+
+    def _warnings(self, schedule: Schedule, firings: tuple[FiringView, ...]) -> list[str]:
+        warnings = []
+        if not schedule.paused and schedule.next_due_at is None:
+            warnings.append("it is never due")
+        idle = self._idle_reason(schedule)
+        if idle:
+            warnings.append(idle)
+        newest = firings[0].evaluation if firings else None
+        if newest and newest.skipped and not newest.builds_total:
+            warnings.append(
+                f"no job of the recipe is built for kind {schedule.kind} (evaluation {newest.id})"
+            )
+        return warnings
+
+
+def _ref_faults(ref: str) -> list[Complaint]:
+    if ref == "HEAD":
+        return []
+    try:
+        check_ref(ref)
+    except Invalid as error:
+        return [Complaint("ref", error.message)]
+    return []

@@ -1,0 +1,219 @@
+"""Schedules, and the memory of every due moment that was fired."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from ciserver.model.errors import NotFound
+from ciserver.model.schedule import Firing, Schedule, ScheduleKind, Timing
+from ciserver.store import tables as t
+from ciserver.store.database import Database
+from ciserver.store.fields import from_microseconds, to_microseconds
+
+_ACTIVE = (t.Schedule.paused == 0) & (t.Schedule.removed == 0)
+
+
+class Schedules:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(
+        self,
+        jobset_id: int,
+        kind: ScheduleKind,
+        timing: Timing,
+        *,
+        ref: str,
+        only_if_changed: bool,
+        last_good: bool,
+        declared_by: str,
+        now: datetime,
+        next_due_at: datetime | None,
+    ) -> int:
+        return self._db.insert(
+            t.Schedule.insert(
+                jobset=jobset_id,
+                kind=kind,
+                timing=_timing_to_json(timing),
+                ref=ref,
+                only_if_changed=only_if_changed,
+                last_good=last_good,
+                declared_by=declared_by,
+                created_at=now,
+                next_due_at=next_due_at,
+            )
+        )
+
+    def find(self, schedule_id: int) -> Schedule | None:
+        """Also one that was removed meanwhile."""
+        row = self._db.row(_select().where(t.Schedule.id == schedule_id))
+        return _schedule(row) if row else None
+
+    def get(self, schedule_id: int) -> Schedule:
+        row = self._db.row(_select().where(t.Schedule.id == schedule_id, t.Schedule.removed == 0))
+        if row is None:
+            raise NotFound(
+                f"there is no schedule {schedule_id}", hint="see: ciserver schedule list"
+            )
+        return _schedule(row)
+
+    def list_all(self) -> tuple[Schedule, ...]:
+        rows = self._db.rows(_select().where(t.Schedule.removed == 0).order_by(t.Schedule.id))
+        return tuple(_schedule(row) for row in rows)
+
+    def list_of_jobset(self, jobset_id: int) -> tuple[Schedule, ...]:
+        rows = self._db.rows(
+            _select()
+            .where(t.Schedule.jobset == jobset_id, t.Schedule.removed == 0)
+            .order_by(t.Schedule.id)
+        )
+        return tuple(_schedule(row) for row in rows)
+
+    def list_due(self, now: datetime, limit: int) -> tuple[Schedule, ...]:
+        """Those that are due, longest first."""
+        rows = self._db.rows(
+            _select()
+            .where(_ACTIVE, t.Schedule.next_due_at <= now)
+            .order_by(t.Schedule.next_due_at)
+            .limit(limit)
+        )
+        return tuple(_schedule(row) for row in rows)
+
+    def next_due(self) -> datetime | None:
+        """When the next schedule is due."""
+        due = self._db.sql(
+            "SELECT MIN(next_due_at) FROM schedules"
+            " WHERE paused = 0 AND removed = 0 AND next_due_at IS NOT NULL"
+        ).fetchone()[0]
+        return None if due is None else from_microseconds(due)
+
+    def move_on(self, schedule: Schedule, next_due_at: datetime | None) -> bool:
+        """Set the next due moment; False when somebody else has moved it since it was read."""
+        expected = None if schedule.next_due_at is None else to_microseconds(schedule.next_due_at)
+        return bool(
+            self._db.sql(
+                "UPDATE schedules SET next_due_at = ? WHERE id = ? AND next_due_at IS ?",
+                (
+                    None if next_due_at is None else to_microseconds(next_due_at),
+                    schedule.id,
+                    expected,
+                ),
+            ).rowcount
+        )
+
+    def pause(self, schedule_id: int, *, paused: bool, next_due_at: datetime | None) -> None:
+        self._db.change(
+            t.Schedule.update(paused=paused, next_due_at=next_due_at).where(
+                t.Schedule.id == schedule_id
+            )
+        )
+
+    def remove(self, schedule_id: int) -> None:
+        """Out of every list; its firings stay."""
+        self._db.change(
+            t.Schedule.update(removed=True, next_due_at=None).where(t.Schedule.id == schedule_id)
+        )
+
+    def add_firing(self, firing: Firing) -> bool:
+        """Write down a firing; False when this due moment was fired already."""
+        return bool(
+            self._db.insert(
+                t.Firing.insert(
+                    schedule=firing.schedule_id,
+                    due_at=firing.due_at,
+                    fired_at=firing.fired_at,
+                    missed=firing.missed,
+                    evaluation=firing.evaluation_id,
+                    outcome=firing.outcome,
+                )
+                .on_conflict_ignore()
+                .as_rowcount()
+            )
+        )
+
+    def find_under_way(self, schedule_id: int) -> int | None:
+        """The evaluation of the newest firing that has one, while it or a build of it is open."""
+        newest = self._db.scalar(
+            t.Firing.select(t.Firing.evaluation)
+            .where(t.Firing.schedule == schedule_id, t.Firing.evaluation.is_null(is_null=False))
+            .order_by(t.Firing.due_at.desc())
+            .limit(1)
+        )
+        if newest is None:
+            return None
+        mine = t.Evaluation
+        open_one = mine.select(mine.id).where(
+            mine.id == newest,
+            (mine.status << ["requested", "running"]) | (mine.builds_finished < mine.builds_total),
+        )
+        found = self._db.scalar(open_one)
+        return None if found is None else int(found)
+
+    def list_firings(self, schedule_id: int, limit: int) -> tuple[Firing, ...]:
+        """The newest firings of a schedule."""
+        rows = self._db.rows(
+            t.Firing.select()
+            .where(t.Firing.schedule == schedule_id)
+            .order_by(t.Firing.due_at.desc())
+            .limit(limit)
+        )
+        return tuple(_firing(row) for row in rows)
+
+
+def _select() -> Any:
+    return (
+        t.Schedule.select(
+            t.Schedule,
+            t.Jobset.name.alias("jobset_name"),
+            t.Project.name.alias("project_name"),
+        )
+        .join(t.Jobset)
+        .join(t.Project)
+    )
+
+
+def _timing_to_json(timing: Timing) -> str:
+    values = asdict(timing)
+    if timing.anchor is not None:
+        values["anchor"] = to_microseconds(timing.anchor)
+    return json.dumps(values)
+
+
+def _timing(text: str) -> Timing:
+    values = json.loads(text)
+    for name in ("hours", "minutes"):
+        values[name] = tuple(values[name])
+    if values["anchor"] is not None:
+        values["anchor"] = from_microseconds(values["anchor"])
+    return Timing(**values)
+
+
+def _schedule(row: Mapping[str, Any]) -> Schedule:
+    return Schedule(
+        id=row["id"],
+        jobset_id=row["jobset"],
+        project=row["project_name"],
+        jobset=row["jobset_name"],
+        kind=ScheduleKind(row["kind"]),
+        timing=_timing(row["timing"]),
+        ref=row["ref"],
+        only_if_changed=bool(row["only_if_changed"]),
+        last_good=bool(row["last_good"]),
+        paused=bool(row["paused"]),
+        declared_by=row["declared_by"],
+        created_at=row["created_at"],
+        next_due_at=row["next_due_at"],
+    )
+
+
+def _firing(row: Mapping[str, Any]) -> Firing:
+    return Firing(
+        schedule_id=row["schedule"],
+        due_at=row["due_at"],
+        fired_at=row["fired_at"],
+        missed=row["missed"],
+        evaluation_id=row["evaluation"],
+        outcome=row["outcome"],
+    )

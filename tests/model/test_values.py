@@ -1,0 +1,67 @@
+"""Small rules of the dictionary: scopes, watched refs, ref changes, complaints."""
+
+import pytest
+
+from ciserver.model.account import ANONYMOUS, SYSTEM, Actor
+from ciserver.model.errors import Complaint
+from ciserver.model.project import Input
+from ciserver.model.push import ZERO, RefChange
+
+
+@pytest.mark.parametrize(
+    ("scopes", "asked", "has"),
+    [
+        (("builds:read",), "builds:read", True),
+        (("builds:read",), "builds:write", False),
+        (("builds:write",), "builds:read", True),
+        (("builds:write",), "jobs:read", False),
+        (("*",), "users:write", True),
+        ((), "builds:read", False),
+    ],
+)
+def test_scopes(scopes, asked, has):
+    """To write includes to read, and nothing of another subject."""
+    assert Actor("ada", scopes=scopes).has_scope(asked) is has
+
+
+def test_nobody_has_nothing_and_the_server_everything():
+    """The two actors without an account stand at the two ends."""
+    assert not ANONYMOUS.has_scope("builds:read")
+    assert SYSTEM.has_scope("users:write")
+
+
+@pytest.mark.parametrize(
+    ("watch", "ref", "watched"),
+    [
+        (("refs/heads/*",), "refs/heads/main", True),
+        (("refs/heads/*",), "refs/heads/feature/x", True),
+        (("refs/heads/*",), "refs/tags/v1", False),
+        (("refs/heads/main",), "refs/heads/Main", False),
+        ((), "refs/heads/main", False),
+    ],
+)
+def test_watched_refs(watch, ref, watched):
+    """Globs are of full names, and case counts."""
+    assert Input("source", "https://example.org/x", watch=watch).watches(ref) is watched
+
+
+def test_ref_changes():
+    """All-zero ids of either hash mean created and deleted."""
+    assert RefChange("refs/heads/x", "1" * 40, ZERO).is_deletion
+    assert RefChange("refs/heads/x", "0" * 64, "1" * 64).is_creation
+    assert not RefChange("refs/heads/x", "1" * 40, "2" * 40).is_deletion
+    assert RefChange("refs/tags/v1", ZERO, "1" * 40).is_tag
+
+
+@pytest.mark.parametrize(
+    ("complaint", "said"),
+    [
+        (Complaint("tasks[0]", "is empty", ".build.yml"), ".build.yml: tasks[0]: is empty"),
+        (Complaint("", "is no map", ".build.yml"), ".build.yml: is no map"),
+        (Complaint("name", "is required"), "name: is required"),
+        (Complaint("", "it crashed"), "it crashed"),
+    ],
+)
+def test_complaints_say_where(complaint, said):
+    """As much of the place as is known stands before the fault."""
+    assert str(complaint) == said

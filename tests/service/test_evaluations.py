@@ -1,0 +1,378 @@
+"""Evaluations of real repositories: what is pinned, what is built, and why not."""
+
+import shutil
+
+import pytest
+from support.factories import ADMIN, MAIN, Factory, make_push
+from support.repositories import Repository, git
+from support.server import free_port
+
+from ciserver.config import Git, Settings
+from ciserver.datadir import DataDirectory
+from ciserver.model.evaluation import Kind, PinnedInput
+from ciserver.model.push import RefChange
+from ciserver.model.status import EvaluationStatus
+from ciserver.recipe.text import job_from_json
+from ciserver.wiring import make_parts, scratch_root
+
+GOOD = "image: host\ntasks:\n  - build: echo built\n"
+FAULTY = """\
+imag: host
+arch: 3
+packages: 3
+sources: [3]
+environment: [1]
+tasks:
+  - build: 1
+artifacts: 7
+triggers:
+  - action: pigeon
+timeout: soon
+priority: high
+"""
+
+
+@pytest.fixture
+def project(repository, services, admin):
+    """A watched repository, and no recipe yet."""
+    repository.commit({"README": "hello\n"}, "First")
+    repository.push()
+    services.projects.watch(admin, "project", str(repository.bare), local=True)
+    return repository
+
+
+@pytest.fixture
+def evaluate(project, services, make, store):
+    """Commit and push the files, and evaluate the push; answers the evaluation."""
+
+    def evaluate(files, message="Change", *, ref=MAIN, revision="", options=()):
+        pushed = project.commit(files, message)
+        project.push()
+        return run(services, make, store, revision or pushed, ref=ref, options=options)
+
+    return evaluate
+
+
+def request(services, make, revision, *, ref=MAIN, options=()):
+    push = make_push(RefChange(ref, "0" * 40, revision), pusher="ada", options=options)
+    (one,) = services.pushes.accept_push(make.received(), push).evaluations
+    return one.id
+
+
+def run(services, make, store, revision, **rest):
+    made = request(services, make, revision, **rest)
+    assert services.evaluations.evaluate_next()
+    return store.evaluations.get(made)
+
+
+def builds_of(store, evaluation):
+    return store.builds.list_of_evaluation(evaluation.id)
+
+
+def job_of(store, build):
+    return job_from_json(store.builds.job_text(build.id))
+
+
+def test_nothing_waits(services):
+    """Without a request nothing is done."""
+    assert services.evaluations.evaluate_next() is False
+
+
+def test_a_good_push(evaluate, store, project):
+    """One job is one queued build, and the evaluation knows the commit."""
+    evaluation = evaluate({".build.yml": GOOD}, "Add a recipe\n\nAt length.")
+    assert evaluation.status is EvaluationStatus.SUCCEEDED
+    assert (evaluation.subject, evaluation.author) == (
+        "Add a recipe",
+        "Ada Author <ada@example.org>",
+    )
+    assert evaluation.inputs == (
+        PinnedInput("source", str(project.bare), MAIN, evaluation.revision),
+    )
+    (build,) = builds_of(store, evaluation)
+    assert (build.job, build.status.value, build.requested_by) == ("build", "queued", "ada")
+    assert (build.revision, build.kind) == (evaluation.revision, Kind.PUSH)
+    assert (evaluation.builds_total, evaluation.builds_finished) == (1, 0)
+
+
+def test_exactly_the_pushed_revision(project, services, make, store):
+    """The branch moved on before the evaluation: the pushed commit is built all the same."""
+    pushed = project.commit({".build.yml": GOOD}, "The pushed one")
+    project.commit({".build.yml": "broken: [", "other": "x"}, "A later one")
+    project.push()
+    evaluation = run(services, make, store, pushed)
+    assert (evaluation.status, evaluation.revision) == (EvaluationStatus.SUCCEEDED, pushed)
+    (build,) = builds_of(store, evaluation)
+    assert [source.revision for source in job_of(store, build).sources] == [pushed]
+
+
+@pytest.mark.parametrize(
+    ("message", "options", "note"),
+    [
+        ("Typo [skip ci]", (), "the commit message says [skip ci]"),
+        ("Typo\n\nskip-checks: true", (), "the commit message says skip-checks: true"),
+        ("Typo", ("skip-ci",), "the push option skip-ci asks for no builds"),
+    ],
+)
+def test_skipped(evaluate, store, message, options, note):
+    """Who asks for no builds gets none, with the reason."""
+    evaluation = evaluate({".build.yml": GOOD}, message, options=options)
+    assert (evaluation.status, evaluation.note) == (EvaluationStatus.SKIPPED, note)
+    assert builds_of(store, evaluation) == ()
+
+
+def test_no_recipe(evaluate):
+    """A revision without a recipe says where one was looked for."""
+    evaluation = evaluate({"README": "more\n"})
+    assert evaluation.status is EvaluationStatus.SKIPPED
+    assert ".build.yml" in evaluation.note
+    assert ".builds/*.yml" in evaluation.note
+
+
+def test_a_broken_recipe_names_every_fault(evaluate, store):
+    """Ten faults are ten complaints, each with file and field, and nothing is built."""
+    evaluation = evaluate({".build.yml": FAULTY})
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert {one.file for one in evaluation.complaints} == {".build.yml"}
+    fields = {one.field.partition("[")[0].partition(".")[0] for one in evaluation.complaints}
+    assert fields >= {
+        "imag",
+        "image",
+        "arch",
+        "packages",
+        "sources",
+        "environment",
+        "tasks",
+        "artifacts",
+        "triggers",
+        "timeout",
+        "priority",
+    }
+    assert builds_of(store, evaluation) == ()
+
+
+def test_one_broken_recipe_stops_all(evaluate, store):
+    """Half an evaluation is none: the good jobs wait for the mended one."""
+    evaluation = evaluate({".builds/a.yml": GOOD, ".builds/b.yml": "image: 3"})
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert {one.file for one in evaluation.complaints} == {".builds/b.yml"}
+    assert builds_of(store, evaluation) == ()
+
+
+def test_several_jobs(evaluate, store):
+    """Each file of .builds is a job of its own."""
+    evaluation = evaluate({f".builds/{name}.yml": GOOD for name in ("alpine", "debian")})
+    assert [one.job for one in builds_of(store, evaluation)] == ["alpine", "debian"]
+    assert evaluation.builds_total == 2
+
+
+def test_twins(evaluate):
+    """Two files that make the same job are a fault of the second."""
+    evaluation = evaluate({".build.yml": GOOD, ".builds/build.yaml": GOOD})
+    (complaint,) = evaluation.complaints
+    assert complaint.file == ".builds/build.yaml"
+    assert "already made by .build.yml" in complaint.message
+
+
+def test_other_recipes_by_option(evaluate, store):
+    """`-o submit=` names the recipes of this push."""
+    evaluation = evaluate({".build.yml": GOOD, "ci/extra.yml": GOOD}, options=("submit=ci/*.yml",))
+    assert [one.job for one in builds_of(store, evaluation)] == ["extra"]
+
+
+def test_filters(evaluate, store):
+    """Jobs that their filters leave out are named with the filter; the others are built."""
+    evaluation = evaluate(
+        {
+            ".builds/all.yml": GOOD,
+            ".builds/release.yml": GOOD + "when:\n  kinds: [tag]\n",
+            ".builds/stable.yml": GOOD + "when:\n  refs: [stable]\n",
+        }
+    )
+    assert [one.job for one in builds_of(store, evaluation)] == ["all"]
+    assert {one.job: one.reason.partition(":")[0] for one in evaluation.skipped} == {
+        "release": "when.kinds",
+        "stable": "when.refs",
+    }
+
+
+def test_every_job_left_out(evaluate, store):
+    """With nothing left the evaluation is skipped and says so."""
+    evaluation = evaluate({".build.yml": GOOD + "when:\n  kinds: [tag]\n"})
+    assert evaluation.status is EvaluationStatus.SKIPPED
+    assert "left out" in evaluation.note
+    assert len(evaluation.skipped) == 1
+
+
+def test_a_tag(project, services, make, store):
+    """An annotated tag is built at the commit that it names."""
+    commit = project.commit({".build.yml": GOOD + "when:\n  kinds: [tag]\n"})
+    git(project.tree, "tag", "-a", "v1", "-m", "One")
+    project.push("main", "v1")
+    tag = git(project.tree, "rev-parse", "v1")
+    evaluation = run(services, make, store, tag, ref="refs/tags/v1")
+    (build,) = builds_of(store, evaluation)
+    assert (build.kind, build.ref, evaluation.revision) == (Kind.TAG, "refs/tags/v1", commit)
+
+
+def test_the_pushed_source_takes_its_place(evaluate, store, project):
+    """A source with the repository's name is read from the pushed revision, in its directory."""
+    recipe = GOOD + "sources:\n  - https://example.org/fork/project.git\n"
+    evaluation = evaluate({".build.yml": recipe})
+    (build,) = builds_of(store, evaluation)
+    (source,) = job_of(store, build).sources
+    assert (source.uri, source.directory) == (str(project.bare), "project")
+    assert source.revision == evaluation.revision
+
+
+@pytest.fixture
+def wide(tmp_path, clock):
+    """A server where recipes may name local repositories and plain http."""
+    settings = Settings(git=Git(local_roots=(tmp_path,), allow_http=True))
+    parts = make_parts(settings, DataDirectory(tmp_path / "wide"), clock=clock)
+    yield parts
+    parts.store.database.close()
+
+
+def wide_push(wide, clock, tmp_path, recipe):
+    made = Repository(tmp_path / "wide-repositories", "main-one")
+    revision = made.commit({".build.yml": recipe})
+    made.push()
+    wide.services.projects.watch(ADMIN, "project", str(made.bare), local=True)
+    return run(wide.services, Factory(wide, clock), wide.store, revision)
+
+
+def test_an_extra_source_is_pinned(wide, clock, tmp_path):
+    """A second repository is built at the revision that its ref has now."""
+    other = Repository(tmp_path / "others", "library")
+    pinned = other.commit({"x": "1"})
+    git(other.tree, "branch", "stable")
+    other.push("stable")
+    recipe = GOOD + f"sources:\n  - {other.bare}#stable\n"
+    evaluation = wide_push(wide, clock, tmp_path, recipe)
+    (build,) = wide.store.builds.list_of_evaluation(evaluation.id)
+    own, extra = job_of(wide.store, build).sources
+    assert own.revision == evaluation.revision
+    assert (extra.directory, extra.revision) == ("library", pinned)
+
+
+def test_a_missing_ref(wide, clock, tmp_path):
+    """A ref that the other repository lacks is a fault of that source."""
+    other = Repository(tmp_path / "others", "library")
+    other.commit({"x": "1"})
+    other.push()
+    recipe = GOOD + f"sources:\n  - {other.bare}#missing\n  - {tmp_path}/nowhere.git\n"
+    evaluation = wide_push(wide, clock, tmp_path, recipe)
+    assert evaluation.status is EvaluationStatus.FAILED
+    first, second = evaluation.complaints
+    assert "missing is not in" in first.message
+    assert "not found" in second.message
+    assert [one.field for one in evaluation.complaints] == ["sources[1]", "sources[2]"]
+
+
+def test_a_revision_that_is_not_there(project, services, make, store):
+    """A forced push may take a revision away; the message says so."""
+    evaluation = run(services, make, store, "a" * 40)
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert "is not in" in str(evaluation.complaints[0])
+
+
+def test_a_removed_repository(project, services, make, store):
+    """A repository that is gone is a failure with its address, at once."""
+    made = request(services, make, "a" * 40)
+    shutil.rmtree(project.bare)
+    services.evaluations.evaluate_next()
+    evaluation = store.evaluations.get(made)
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert str(project.bare) in evaluation.complaints[0].message
+
+
+def test_a_host_that_does_not_answer_is_tried_again(wide, clock):
+    """After 2, 10 and 60 seconds; then the evaluation fails with what the host said."""
+    services, store, make = wide.services, wide.store, Factory(wide, clock)
+    uri = f"http://127.0.0.1:{free_port()}/project.git"
+    services.projects.watch(ADMIN, "project", uri)
+    made = request(services, make, "a" * 40)
+    for seconds in (2, 10, 60):
+        began = clock.now()
+        assert services.evaluations.evaluate_next()
+        assert store.evaluations.get(made).status is EvaluationStatus.RUNNING
+        assert (services.evaluations.next_due() - began).total_seconds() == seconds
+        assert not services.evaluations.evaluate_next()
+        clock.forward(seconds=seconds, microseconds=1)
+    assert services.evaluations.evaluate_next()
+    evaluation = store.evaluations.get(made)
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert uri in evaluation.complaints[0].message
+    assert services.evaluations.next_due() is None
+
+
+def test_a_crash_is_stored(parts, evaluate, services, store, project, make):
+    """A fault of ours ends the evaluation with an incident to look for; the next one runs."""
+    evaluate({".build.yml": GOOD})
+    locks = [one for one in mirrors(parts).glob("*.lock") if one.stem != "naming-key"]
+    for lock in locks:
+        lock.unlink()
+        lock.mkdir()
+    evaluation = evaluate({"more": "x"})
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert "incident" in evaluation.complaints[0].message
+    assert str(locks[0]) not in evaluation.complaints[0].message
+    for lock in locks:
+        lock.rmdir()
+    assert evaluate({"more": "y"}).status is EvaluationStatus.SUCCEEDED
+
+
+def mirrors(parts):
+    return scratch_root(parts.settings, parts.data) / "mirrors"
+
+
+def test_all_builds_or_none(evaluate, services, store):
+    """When one build cannot be written, none is, and the evaluation says that it failed."""
+    store.database.sql(
+        "CREATE TRIGGER full BEFORE INSERT ON builds WHEN NEW.job = 'second'"
+        " BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    )
+    recipes = {f".builds/{name}.yml": GOOD for name in ("first", "second")}
+    evaluation = evaluate(recipes)
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert (evaluation.builds_total, evaluation.inputs) == (0, ())
+    for table in ("builds", "ready", "job_counters", "job_texts", "lanes"):
+        assert store.database.sql(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    store.database.sql("DROP TRIGGER full")
+    assert len(builds_of(store, evaluate({"x": "1"}))) == 2
+
+
+def test_a_killed_server_evaluates_again(project, services, make, store, clock):
+    """What it had taken waits again at the next start, and is made once."""
+    made = request(services, make, project.commit({".build.yml": GOOD}))
+    project.push()
+    with store.transaction():
+        assert store.evaluations.claim(clock.now(), clock.forward(minutes=15))
+    assert not services.evaluations.evaluate_next()
+    assert services.evaluations.recover() == 1
+    assert services.evaluations.evaluate_next()
+    evaluation = store.evaluations.get(made)
+    assert evaluation.status is EvaluationStatus.SUCCEEDED
+    assert len(builds_of(store, evaluation)) == 1
+
+
+def test_an_evaluation_whose_thread_died_is_taken_again(make, store, clock):
+    """After its lease somebody else takes it; before that nobody does."""
+    evaluation = make.evaluation()
+    now, until = clock.now(), clock.forward(minutes=15)
+    assert store.evaluations.claim(now, until)[1] == 1
+    assert store.evaluations.claim(until, until) is None
+    clock.forward(seconds=1)
+    again, tries = store.evaluations.claim(clock.now(), clock.forward(minutes=15))
+    assert (again.id, tries) == (evaluation.id, 2)
+
+
+def test_the_engine_is_rung(parts, evaluate, services):
+    """New builds wake the engine once they are durable."""
+    rung = []
+    parts.engine_bell.on_ring(lambda: rung.append(True))
+    evaluate({".build.yml": "broken: ["})
+    assert rung == []
+    evaluate({".build.yml": GOOD})
+    assert rung == [True]

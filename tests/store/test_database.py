@@ -1,0 +1,232 @@
+"""The database: its schema, its transactions, and what happens when it cannot be written."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from ciserver.model.errors import Busy
+from ciserver.store import tables
+from ciserver.store.database import Database
+from ciserver.store.store import Store
+
+HOLD = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+held.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class Broken(Exception):
+    """What a transaction is broken by."""
+
+
+def break_after(work):
+    work()
+    raise Broken
+
+
+@pytest.fixture
+def database(tmp_path):
+    made = Database(tmp_path / "one.db")
+    made.migrate()
+    yield made
+    made.close()
+
+
+def add_text(database, name):
+    database.sql("INSERT INTO job_texts (sha256, text) VALUES (?, 'x')", (name,))
+
+
+def texts(database):
+    found = database.sql("SELECT sha256 FROM job_texts ORDER BY sha256").fetchall()
+    return [row[0] for row in found]
+
+
+def test_migrations_make_the_tables(database, tmp_path):
+    """A migrated database and one made from the classes have the same schema."""
+    straight = Database(tmp_path / "other.db")
+    straight.create(tables.ALL)
+    migrated = {
+        name: text for name, text in database.tables().items() if "schema_migration" not in name
+    }
+    assert migrated == straight.tables()
+    assert "builds_claimable" in migrated
+    straight.close()
+
+
+def test_migrating_again_changes_nothing(database):
+    """A second run applies nothing and nothing is pending."""
+    before = database.tables()
+    assert database.migrate() == []
+    assert database.pending_migrations() == []
+    assert database.tables() == before
+
+
+def test_pending_migrations_are_named(tmp_path):
+    """A fresh database says what it lacks."""
+    fresh = Database(tmp_path / "fresh.db")
+    assert fresh.pending_migrations() == ["0001_initial"]
+    assert fresh.migrate() == ["0001_initial"]
+    fresh.close()
+
+
+def test_a_transaction_is_all_or_nothing(database):
+    """What was written before a failure is gone, and later writes work."""
+    with pytest.raises(Broken), database.transaction():
+        break_after(lambda: add_text(database, "a"))
+    with database.transaction():
+        add_text(database, "b")
+    assert texts(database) == ["b"]
+
+
+def test_the_outermost_transaction_commits(database):
+    """A nested one that succeeded goes with the outer one that failed."""
+
+    def inner():
+        with database.transaction():
+            add_text(database, "a")
+
+    with pytest.raises(Broken), database.transaction():
+        break_after(inner)
+    assert texts(database) == []
+
+
+def test_after_commit(database):
+    """Rung once it is durable, at once without a transaction, never for what was rolled back."""
+    rung = []
+    database.after_commit(lambda: rung.append("none"))
+    with database.transaction():
+        with database.transaction():
+            database.after_commit(lambda: rung.append("committed"))
+        assert rung == ["none"]
+    with pytest.raises(Broken), database.transaction():
+        break_after(lambda: database.after_commit(lambda: rung.append("rolled back")))
+    add_text(database, "a")
+    assert rung == ["none", "committed"]
+
+
+def test_threads_write_one_after_the_other(database):
+    """Twenty threads that add to one counter lose nothing."""
+    add_text(database, "counter")
+    database.sql("UPDATE job_texts SET text = '0'")
+
+    def add():
+        for _ in range(10):
+            with database.transaction():
+                (value,) = database.sql("SELECT text FROM job_texts").fetchone()
+                database.sql("UPDATE job_texts SET text = ?", (str(int(value) + 1),))
+        database.close()
+
+    threads = [threading.Thread(target=add) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.sql("SELECT text FROM job_texts").fetchone() == ("200",)
+
+
+def test_other_errors_are_not_busy(database):
+    """A fault of ours is not called a passing one."""
+    with pytest.raises(Exception, match="no such table") as raised, database.transaction():
+        database.sql("INSERT INTO missing VALUES (1)")
+    assert not isinstance(raised.value, Busy)
+
+
+def test_a_held_database_is_busy(tmp_path):
+    """Locked by another process for longer than the timeout: Busy, and it works again after."""
+    database = Database(tmp_path / "held.db", busy_seconds=0.2)
+    database.migrate()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(database.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(Busy, match="held by another process"), database.transaction():
+            add_text(database, "refused")
+        assert texts(database) == []
+        holder.stdin.close()
+    with database.transaction():
+        add_text(database, "accepted")
+    assert texts(database) == ["accepted"]
+    database.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of two megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("depth", [1, 2], ids=["outer", "inner"])
+def test_a_full_disk_is_busy(small_disk, depth):
+    """What was committed stays, what does not fit is refused as Busy, and room mends it."""
+    store, rung = Store(small_disk), []
+    store.database.migrate()
+    with store.transaction():
+        add_text(store.database, "kept")
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    with pytest.raises(Busy, match="cannot be written"):
+        add_too_much(store, rung, depth)
+    assert texts(store.database) == ["kept"]
+    ballast.unlink()
+    with store.transaction():
+        add_text(store.database, "more")
+    assert texts(store.database) == ["kept", "more"]
+    assert rung == []
+    assert store.database.sql("PRAGMA integrity_check").fetchone() == ("ok",)
+    store.database.close()
+
+
+def fill(ballast):
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+
+
+def add_too_much(store, rung, depth):
+    with store.transaction():
+        store.after_commit(lambda: rung.append("committed"))
+        if depth > 1:
+            add_too_much(store, rung, depth - 1)
+        for number in range(1000):
+            add_text(store.database, f"{number} " * 1000)
+
+
+def test_the_database_is_durable_and_keeps_references(database):
+    """The pragmas that the promises rest on are in force."""
+    assert database.sql("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert database.sql("PRAGMA synchronous").fetchone() == (2,)
+    with pytest.raises(Exception, match="FOREIGN KEY"), database.transaction():
+        database.sql("INSERT INTO hook_secrets (project_id, sealed, created_at) VALUES (9, '', 0)")
+
+
+def test_other_processes_read_while_one_writes(database):
+    """A reader sees the last committed state and does not wait."""
+    with database.transaction():
+        add_text(database, "uncommitted")
+        other = sqlite3.connect(database.path, timeout=0)
+        assert other.execute("SELECT count(*) FROM job_texts").fetchone() == (0,)
+        other.close()

@@ -1,0 +1,249 @@
+"""The queue: which build is claimed, and that only its holder may write."""
+
+import io
+
+import pytest
+from support.factories import ADMIN, MAIL, OFFER, SYSTEM, done, make_job
+
+from ciserver.model.build import BuildResult, Lease, Loss, Offer, Task
+from ciserver.model.errors import LeaseLost
+from ciserver.model.status import BuildStatus, StepStatus
+
+GOOD = BuildResult(BuildStatus.SUCCEEDED)
+
+
+def claim_all(make, offer=OFFER):
+    """The ids of all builds, in the order in which they are claimed."""
+    return [work.lease.build_id for work in iter(lambda: make.claim(offer), None)]
+
+
+def bump(store, build_id):
+    with store.transaction():
+        store.database.sql("UPDATE builds SET bumped = 1 WHERE id = ?", (build_id,))
+
+
+def test_older_first(make):
+    """Among equals the oldest build goes first."""
+    jobset = make.jobset()
+    builds = [make.build(jobset=jobset).id for _ in range(4)]
+    assert claim_all(make) == builds
+
+
+def test_priority_before_age(make):
+    """A higher priority goes first, whatever came in before."""
+    jobset = make.jobset()
+    low, high, middle = (make.build(jobset=jobset, priority=one).id for one in (-1, 5, 0))
+    assert claim_all(make) == [high, middle, low]
+
+
+def test_bumped_before_priority(make, store):
+    """What a person put in front goes before everything."""
+    high, bumped = make.build(priority=9).id, make.build(priority=-9).id
+    bump(store, bumped)
+    assert claim_all(make) == [bumped, high]
+
+
+def test_a_bump_is_used_up(make, store, clock):
+    """A bumped build that was lost waits as an ordinary one."""
+    bumped = make.build(priority=-9).id
+    bump(store, bumped)
+    make.claim()
+    other = make.build().id
+    clock.forward(minutes=5)
+    make.services.builds.rescue_lost()
+    assert claim_all(make) == [other, bumped]
+
+
+def test_a_flood_of_one_jobset_does_not_starve_another(make):
+    """Jobsets take turns: who used least goes first."""
+    flood = make.jobset()
+    first, second, third = (make.build(jobset=flood).id for _ in range(3))
+    late = make.build().id
+    assert claim_all(make) == [first, late, second, third]
+
+
+def test_use_counts_by_time(make, clock):
+    """A jobset that built for an hour waits behind one that built for a minute."""
+    long, short = make.jobset(), make.jobset()
+    for jobset, minutes in ((long, 60), (short, 1)):
+        make.build(jobset=jobset)
+        lease = make.claim().lease
+        make.reporter.advance(lease, done(0), 1, sandbox="plain")
+        clock.forward(minutes=minutes)
+        make.reporter.finish(lease, GOOD, (done(1),))
+    first, second = make.build(jobset=long).id, make.build(jobset=short).id
+    assert claim_all(make) == [second, first]
+
+
+def test_use_is_forgotten(make, clock):
+    """After a month old use hardly counts, so a minute today weighs more than an hour then."""
+    old, new = make.jobset(), make.jobset()
+    for jobset, minutes in ((old, 60), (new, 1)):
+        make.build(jobset=jobset)
+        lease = make.claim().lease
+        make.reporter.advance(lease, done(0), 1, sandbox="plain")
+        clock.forward(minutes=minutes)
+        make.reporter.finish(lease, GOOD, (done(1),))
+        clock.forward(days=30)
+    first, second = make.build(jobset=new).id, make.build(jobset=old).id
+    assert claim_all(make) == [second, first]
+
+
+def test_a_clock_set_back_by_years_does_not_stop_the_queue(make, clock):
+    """A server that once ran with a wrong date still builds."""
+    jobset = make.jobset()
+    clock.forward(days=4000)
+    make.build(BuildStatus.SUCCEEDED, jobset=jobset)
+    clock.forward(days=-4000)
+    build = make.build(jobset=jobset).id
+    assert claim_all(make) == [build]
+
+
+@pytest.mark.parametrize(
+    ("offer", "claims"),
+    [
+        (Offer("w", (SYSTEM,)), True),
+        (Offer("w", ("riscv64-linux", SYSTEM)), True),
+        (Offer("w", ("riscv64-linux",)), False),
+        (Offer("w", (SYSTEM,), ("debian",)), True),
+        (Offer("w", (SYSTEM,), ("alpine", "debian")), True),
+        (Offer("w", (SYSTEM,), ("alpine",)), False),
+    ],
+)
+@pytest.mark.parametrize("bumped", [False, True])
+def test_offers(make, store, offer, claims, bumped):
+    """A worker gets what it can run, also when a person put something else in front."""
+    build = make.build(image="debian").id
+    if bumped:
+        bump(store, build)
+    assert claim_all(make, offer) == ([build] if claims else [])
+
+
+def test_what_is_claimed(make, store, clock):
+    """The claim says what to run; the attempt and its steps are there when it returns."""
+    build = make.build(tasks=(Task("one", "make"), Task("two", "make test")))
+    work = make.claim()
+    assert work.job == make_job(tasks=(Task("one", "make"), Task("two", "make test")))
+    after = store.builds.get(build.id)
+    assert (after.status, after.attempt) == (BuildStatus.STARTING, 1)
+    assert after.started_at == clock.now()
+    (attempt,) = store.builds.list_attempts(build.id)
+    assert (attempt.number, attempt.worker) == (1, "local-0")
+    steps = [(one.number, one.name, one.status) for one in store.builds.list_steps(build.id)]
+    assert steps == [
+        (0, "setup", StepStatus.RUNNING),
+        (1, "one", StepStatus.PENDING),
+        (2, "two", StepStatus.PENDING),
+    ]
+
+
+def test_builds_of_a_job_are_numbered(make):
+    """Each job of a jobset counts its own builds from one."""
+    jobset = make.jobset()
+    numbers = [make.build(jobset=jobset, name=name).number for name in ("a", "b", "a")]
+    assert numbers == [1, 1, 2]
+
+
+def test_a_rolled_back_lane_is_not_believed_in(make, store):
+    """An evaluation that failed half-way does not spoil the next one of its kind."""
+    jobset = make.jobset()
+    evaluation = make.evaluation(jobset)
+    with pytest.raises(LookupError), store.transaction():
+        add_and_break(store, evaluation, make.clock)
+    build = make.build(jobset=jobset, system="new-linux").id
+    assert claim_all(make, Offer("w", ("new-linux",))) == [build]
+
+
+def add_and_break(store, evaluation, clock):
+    store.queue.add_job_text("x", "{}")
+    store.queue.add(evaluation, make_job(system="new-linux"), "x", clock.now())
+    raise LookupError
+
+
+# -- fencing --------------------------------------------------------------------------------------
+
+
+WRITES = {
+    "renew": lambda reporter, lease: reporter.renew(lease),
+    "advance": lambda reporter, lease: reporter.advance(lease, done(0), 1, sandbox="plain"),
+    "append": lambda reporter, lease: reporter.append_log(lease, 1, 0, b"forged"),
+    "product": lambda reporter, lease: reporter.add_product(lease, "a.txt", io.BytesIO(b"forged")),
+    "finish": lambda reporter, lease: reporter.finish(lease, GOOD, ()),
+    "give back": lambda reporter, lease: reporter.give_back(lease, Loss("forged")),
+}
+
+
+def everything(store, build_id):
+    return (
+        store.builds.get(build_id),
+        store.builds.list_attempts(build_id),
+        store.builds.list_steps(build_id),
+        store.builds.list_products(build_id),
+        store.outbox.list_of_build(build_id),
+        [store.files.log_size(build_id, attempt, 1) for attempt in (1, 2)],
+    )
+
+
+def lose(make, clock, build):
+    """The worker is silent for too long and another one takes the build."""
+    make.claim()
+    lost = make.leases[build.id]
+    clock.forward(minutes=5)
+    make.services.builds.rescue_lost()
+    make.claim()
+    return lost
+
+
+def end(make, clock, build):
+    lease = make.claim().lease
+    make.reporter.advance(lease, done(0), 1, sandbox="plain")
+    make.reporter.finish(lease, GOOD, ())
+    return lease
+
+
+def forge(make, clock, build):
+    lease = make.claim().lease
+    return Lease(lease.build_id, lease.attempt, "0" * 32)
+
+
+def never_hold(make, clock, build):
+    return Lease(build.id, 0, "")
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("how", [lose, end, forge, never_hold])
+def test_only_the_holder_writes(make, clock, store, how, write):
+    """With an old, used, forged or empty token nothing is written, and the writer learns of it."""
+    build = make.build(triggers=(MAIL,))
+    lease = how(make, clock, build)
+    before = everything(store, build.id)
+    with pytest.raises(LeaseLost):
+        WRITES[write](make.reporter, lease)
+    assert everything(store, build.id) == before
+
+
+@pytest.mark.parametrize("write", sorted(WRITES))
+def test_the_holder_writes(make, store, write):
+    """The same writes change something when the lease holds."""
+    build = make.build(BuildStatus.RUNNING)
+    before = everything(store, build.id)
+    make.clock.forward(seconds=1)
+    WRITES[write](make.reporter, make.leases[build.id])
+    assert write == "renew" or everything(store, build.id) != before
+
+
+def test_a_renewed_lease_holds(make, clock, store):
+    """A worker that renews keeps its build for as long as it likes."""
+    build = make.build(BuildStatus.RUNNING)
+    for _ in range(10):
+        clock.forward(seconds=20)
+        assert make.reporter.renew(make.leases[build.id]) is False
+        assert make.services.builds.rescue_lost() == 0
+    assert store.builds.get(build.id).status is BuildStatus.RUNNING
+
+
+def test_a_cancellation_is_told_with_the_lease(make):
+    """The worker learns by renewing that it shall stop."""
+    build = make.build(BuildStatus.RUNNING)
+    make.services.builds.cancel(ADMIN, build.id)
+    assert make.reporter.renew(make.leases[build.id]) is True

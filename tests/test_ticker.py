@@ -1,0 +1,117 @@
+"""Loops that sleep until they are rung or something is due."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from support.clock import StillClock
+from support.factories import Factory
+from support.waiting import until
+
+from ciserver.executor.sandbox import SandboxBroken
+from ciserver.model.push import Push, RefChange
+from ciserver.ticker import Bell, Loop
+from ciserver.wiring import make_engine, make_ticker
+
+
+class Work:
+    """A step that counts, and breaks when it is told to."""
+
+    def __init__(self):
+        self.steps, self.left, self.due = 0, 0, None
+        self.failures = []
+
+    def step(self):
+        self.steps += 1
+        if self.failures:
+            raise self.failures.pop()
+        self.left -= 1
+        return self.left > 0
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+@pytest.fixture
+def bell():
+    return Bell()
+
+
+@pytest.fixture
+def loop(work, bell):
+    made = Loop("work", work.step, bell, StillClock(), lambda: work.due)
+    yield made
+    made.stop()
+    made.join(10)
+
+
+def test_it_works_off_what_is_there(loop, work):
+    """From the start, without a ring, until nothing is left."""
+    work.left = 5
+    loop.start()
+    until(lambda: work.steps == 5)
+
+
+def test_it_wakes_on_a_ring(loop, work, bell):
+    """A ring is one more look, and no ring is lost."""
+    loop.start()
+    for count in range(1, 4):
+        until(lambda count=count: work.steps == count)
+        bell.ring()
+    until(lambda: work.steps == 4)
+
+
+def test_it_wakes_when_something_is_due(loop, work):
+    """Without a ring, at the time that was named."""
+    work.due = StillClock().now() + timedelta(milliseconds=20)
+    loop.start()
+    until(lambda: work.steps >= 3)
+
+
+def test_what_is_overdue_does_not_spin(loop, work):
+    """A due time in the past is looked at again and again, with a breath between."""
+    work.due = StillClock().now() - timedelta(days=1)
+    loop.start()
+    until(lambda: work.steps >= 3)
+
+
+def test_it_survives_a_crash(loop, work, bell):
+    """A step that broke is not the last one."""
+    work.failures = [OSError("the store is away")]
+    loop.start()
+    until(lambda: work.steps == 1)
+    bell.ring()
+    until(lambda: work.steps == 2)
+
+
+def test_it_stops(work, bell):
+    """Also while it sleeps for ever."""
+    loop = Loop("stopping", work.step, bell, StillClock(), lambda: None)
+    loop.start()
+    until(lambda: work.steps == 1)
+    loop.stop()
+    loop.join(10)
+    assert "stopping" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_bell_wakes_all_listeners(bell):
+    """Several loops may share a bell."""
+    rung = []
+    for name in "ab":
+        bell.on_ring(lambda name=name: rung.append(name))
+    bell.ring()
+    assert rung == ["a", "b"]
+
+
+def test_a_push_is_evaluated_without_being_asked(parts, watched, repository, clock):
+    """The ticker joins the loops to the services: a push becomes a queued build."""
+    ticker = make_ticker(parts, make_engine(parts, SandboxBroken("no sandbox", "none is needed")))
+    ticker.start()
+    revision = repository.commit({"x": "1"})
+    repository.push()
+    push = Push((RefChange("refs/heads/main", "0" * 40, revision),))
+    parts.services.pushes.accept_push(Factory(parts, clock).received("project"), push)
+    until(lambda: parts.store.builds.count_waiting() == 1)
+    ticker.stop()
