@@ -9,13 +9,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from ciserver.model.errors import BadConfiguration, Complaint
 
+Count = Annotated[int, Field(ge=0)]
+Span = Annotated[float, Field(ge=0)]
 _STRICT = ConfigDict(extra="forbid", strict=False)
 _SECRETS = {"smtp.password": "CISERVER_SMTP_PASSWORD"}
 
@@ -27,24 +29,26 @@ class Server:
     listen: str = "127.0.0.1:8080"  # HOST:PORT
     base_url: str = ""  # how people reach this server; empty: http://LISTEN
     name: str = "ciserver"  # shown in titles and mails
-    threads: int = 128  # open requests at once
-    followers: int = 100  # live log readers at once; more are answered 503
+    threads: Annotated[int, Field(ge=4, le=1000)] = 128  # open requests at once
+    followers: Annotated[int, Field(ge=0, le=1000)] = (
+        100  # live log readers at once; more are answered 503
+    )
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Builds:
     """How builds run on this machine."""
 
-    slots: int = 0  # builds at once; 0: one a processor
+    slots: Count = 0  # builds at once; 0: one a processor
     sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"  # auto never falls back to plain
     user: str = "nobody"  # whom builds run as when the server runs as root
     readable: tuple[Path, ...] = ()  # more host directories that sandboxed builds may read
     work_directory: Path | None = None  # default: DATA/work; a tmpfs is faster
-    timeout_minutes: float = 240  # where the recipe says nothing
-    silence_minutes: float = 0  # 0: no limit
-    log_limit_mb: int = 1024  # of one build
-    retries: int = 2  # after a lost worker
-    drain_seconds: float = 60  # how long a stopping server lets builds finish
+    timeout_minutes: Span = 240  # where the recipe says nothing
+    silence_minutes: Span = 0  # 0: no limit
+    log_limit_mb: Annotated[int, Field(ge=1)] = 1024  # of one build
+    retries: Count = 2  # after a lost worker
+    drain_seconds: Span = 60  # how long a stopping server lets builds finish
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -54,7 +58,7 @@ class Git:
     local_roots: tuple[Path, ...] = ()  # repositories beneath these may be named by recipes
     allow_http: bool = False
     allow_git: bool = False  # the unencrypted git:// protocol
-    timeout_seconds: float = 600
+    timeout_seconds: Annotated[float, Field(gt=0)] = 600
     known_hosts: Path | None = None  # ssh host keys; default: the user's own file
 
 
@@ -63,7 +67,7 @@ class Smtp:
     """The mail server; without a host no mail is sent and deliveries say so."""
 
     host: str = ""
-    port: int = 25
+    port: Annotated[int, Field(ge=1, le=65535)] = 25
     username: str = ""
     password: str = field(default="", repr=False)  # or CISERVER_SMTP_PASSWORD, or password_file
     password_file: Path | None = None

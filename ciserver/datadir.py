@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -40,14 +41,12 @@ class DataDirectory:
     def hold(self) -> None:
         """Be the one server of this directory until the process ends. Raises Conflict."""
         lock = (self.root / "server.lock").open("a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not _is_locked(lock):
             lock.close()
             raise Conflict(
                 f"another server already uses {self.root}",
                 hint="stop it, or choose another directory with --data",
-            ) from error
+            )
         self._lock = lock
 
     def announce(self, url: str, token: str) -> None:
@@ -92,3 +91,15 @@ def _not_ours(path: Path) -> Conflict:
         f"{path} may not be read by this user",
         hint="run the command as the user that runs the server",
     )
+
+
+def _is_locked(lock: IO[str]) -> bool:
+    """Take the lock, past commands that hold it for an instant to see whether a server runs."""
+    for _ in range(20):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False

@@ -139,8 +139,7 @@ class Builds:
             build = self._store.builds.get(build_id)
             if build.status.is_final:
                 raise BuildAlreadyFinished(f"build {build_id} is {build.status}")
-            if build.status.is_waiting:
-                self._store.queue.cancel_waiting(build_id, actor.name, self._clock.now())
+            if self._store.queue.cancel_waiting(build_id, actor.name, self._clock.now()):
                 self._tell(build_id)
             else:
                 self._store.queue.ask_to_cancel(build_id, actor.name)

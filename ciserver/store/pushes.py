@@ -4,6 +4,8 @@ import json
 from datetime import datetime
 from typing import Any
 
+import peewee
+
 from ciserver.model.push import Push, PushOutcome, Received, RequestedEvaluation
 from ciserver.model.view import IgnoredPush
 from ciserver.store import tables as t
@@ -53,7 +55,7 @@ class Pushes:
     def list_ignored(self, project_id: int, limit: int) -> tuple[IgnoredPush, ...]:
         rows = self._db.rows(
             t.Push.select()
-            .where(t.Push.project == project_id, t.Push.ignored != "")
+            .where(t.Push.project == project_id, peewee.SQL("ignored != ''"))
             .order_by(t.Push.id.desc())
             .limit(limit)
         )

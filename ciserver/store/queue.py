@@ -300,7 +300,7 @@ class Queue:
 
     def cancel_waiting(self, build_id: int, canceled_by: str, now: datetime) -> bool:
         """Cancel a build that nobody runs. It gets an attempt that never started, so that each
-        end of a build is the end of one attempt. False when a worker was faster.
+        end of a build is the end of one attempt. False when one does.
         """
         row = self._db.sql(
             "UPDATE builds SET canceled_by = ?, attempt = attempt + 1"

@@ -139,6 +139,11 @@ class Push(Table):
         )
 
 
+Push.add_index(
+    Push.index(Push.project, Push.id, name="pushes_ignored", where=p.SQL("ignored != ''"))
+)
+
+
 class Schedule(Table):
     """A removed one stays for the history of its firings."""
 
