@@ -9,7 +9,8 @@ from ciserver.service.services import Services
 from ciserver.web.bodies import has_left, number, number_query
 from ciserver.web.failures import page_context
 from ciserver.web.files import as_download, first_byte, serve_file
-from ciserver.web.view import View, more_lines, tail_lines
+from ciserver.web.log_lines import more_lines, tail_lines
+from ciserver.web.view import View
 
 WHOLE_LOG = 5 * 1024 * 1024
 WAIT_LIMIT = 20

@@ -13,8 +13,9 @@ from ciserver.service.declarations import BY_PEOPLE
 from ciserver.service.services import Services
 from ciserver.web.bodies import form_body, number, number_query
 from ciserver.web.failures import page_context
+from ciserver.web.log_lines import tail_lines
 from ciserver.web.middleware import check_csrf
-from ciserver.web.view import View, step_to_show, tail_lines
+from ciserver.web.view import View, step_to_show
 
 INLINE_LOG = 128 * 1024
 

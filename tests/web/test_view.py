@@ -30,7 +30,8 @@ from ciserver.model.view import (
     QueueView,
 )
 from ciserver.web import view as words
-from ciserver.web.view import PageContext, View, more_lines, step_to_show, tail_lines
+from ciserver.web.log_lines import PAGE_LINES, more_lines, tail_lines
+from ciserver.web.view import PageContext, View, step_to_show
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -472,7 +473,7 @@ def test_a_tail_starts_at_a_whole_line_with_its_number():
 
 def test_a_tail_of_too_many_lines_is_its_end():
     """A flood of short lines is cut to the last ones, with the right numbers."""
-    count = words.PAGE_LINES + 10
+    count = PAGE_LINES + 10
     log = tail_lines(LogChunk(0, b"\n" * count, count, complete=True))
     assert log.html.startswith('<span class="l" id="L11">')
     assert (log.line, log.skipped) == (count + 1, 10)
@@ -494,8 +495,8 @@ def test_following_a_log_shows_each_line_once():
 
 def test_an_answer_holds_a_bounded_number_of_lines():
     """A flood is told in several answers; only the last is complete."""
-    count = words.PAGE_LINES + 10
+    count = PAGE_LINES + 10
     first = more_lines(LogChunk(0, b"\n" * count, count, complete=True), 1, "")
-    assert (first.offset, first.complete) == (words.PAGE_LINES, False)
+    assert (first.offset, first.complete) == (PAGE_LINES, False)
     rest = more_lines(LogChunk(first.offset, b"\n" * 10, count, complete=True), first.line, "")
     assert (rest.offset, rest.line, rest.complete) == (count, count + 1, True)
