@@ -138,15 +138,18 @@ def log(*, client: Client, build_id: int, step: str | None, follow: bool) -> Non
 
 def follow_build(client: Client, build_id: int, step: str | None = None) -> int:
     """Print the logs of a build as they grow; answers the exit code that says how it ended."""
-    build = _await_start(client, build_id)
-    for one in _steps(build, step):
-        for chunk in _read_log(client, build, one["number"], wait=_WAIT):
-            write_bytes(chunk)
-    while not build["is_final"]:
-        build = client.get(f"/builds/{build_id}")
-        if not build["is_final"]:
+    shown = 0
+    while True:
+        build = _await_start(client, build_id)
+        if build["attempt"] != shown:  # a lost attempt is followed by another
+            shown = build["attempt"]
+            for one in _steps(build, step):
+                for chunk in _read_log(client, build, one["number"], wait=_WAIT):
+                    write_bytes(chunk)
+        elif build["is_final"]:
+            return result_code(build["status"])
+        else:
             time.sleep(0.1)
-    return result_code(build["status"])
 
 
 def _await_start(client: Client, build_id: int) -> dict[str, Any]:
@@ -171,7 +174,7 @@ def _steps(build: dict[str, Any], name: str | None) -> list[dict[str, Any]]:
 
 def _read_log(client: Client, build: dict[str, Any], step: int, *, wait: int) -> Iterator[bytes]:
     """The chunks of one step's log, to its end when waiting. A step that never starts ends with
-    its build.
+    its attempt.
     """
     offset, path = 0, f"/builds/{build['id']}/steps/{step}/log"
     attempt = build["attempts"][0]["number"]
@@ -181,8 +184,10 @@ def _read_log(client: Client, build: dict[str, Any], step: int, *, wait: int) ->
         offset = int(answer.headers["X-Log-Next"])
         if answer.headers["X-Log-Complete"] == "true" or not (wait or answer.content):
             return
-        if not answer.content and client.get(f"/builds/{build['id']}")["is_final"]:
-            return
+        if not answer.content:
+            now = client.get(f"/builds/{build['id']}")
+            if now["is_final"] or now["attempt"] != attempt:
+                return
 
 
 @click.command()

@@ -72,6 +72,10 @@ class Timing:
             return f"at {_times_of_day(self)} {self.zone}"
         return f"every {_span(self.every_seconds)}" if self.every_seconds else "never"
 
+    def local(self, moment: datetime) -> datetime:
+        """The moment as the clocks of the zone show it. Raises Invalid for an unknown zone."""
+        return moment.astimezone(_zone(self.zone))
+
 
 @dataclass(frozen=True)
 class ScheduleSpec:

@@ -10,7 +10,7 @@ import structlog
 
 from ciserver.git.mirror import Commit, Mirror, Mirrors
 from ciserver.model.build import Job, Source
-from ciserver.model.errors import CiError, Complaint, Invalid, RemoteFailure
+from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
@@ -59,18 +59,27 @@ class Evaluations:
         self._system = system
         self._ring_engine = ring_engine
         self._wake_schedules = wake_schedules
+        self._stranded: set[int] = set()
 
     def evaluate_next(self) -> bool:
         """Take one requested evaluation to its end. False when none waits."""
         now = self._clock.now()
+        stranded = tuple(self._stranded)
         with self._store.transaction():
+            for one in stranded:
+                self._store.evaluations.try_again(one, now)
             claimed = self._store.evaluations.claim(now, now + _LEASE)
+        self._stranded.difference_update(stranded)
         if claimed is None:
             return False
         evaluation, tries = claimed
         bound = log.bind(evaluation=evaluation.id, jobset=evaluation.jobset)
         try:
             self._evaluate(evaluation)
+        except Busy:
+            # Nothing can be written, not even that; it goes on when something can.
+            self._stranded.add(evaluation.id)
+            raise
         except RemoteFailure as failure:
             self._postpone_or_fail(evaluation, tries, failure)
         except CiError as error:

@@ -43,7 +43,7 @@ def _add_pages(app: App, services: Services, view: View, *, secure: bool) -> Non
     app.add_route("/", pages, suffix="home")
     app.add_route("/project/{project}", pages, suffix="project")
     app.add_route("/jobset/{project}/{jobset}", pages, suffix="jobset")
-    app.add_route("/jobset/{project}/{jobset}/schedules", pages, suffix="schedule")
+    app.add_route("/jobset/{project}/{jobset}/schedules", pages, suffix="schedules")
     app.add_route("/schedule/{schedule_id}", pages, suffix="schedule")
     app.add_route("/schedule/{schedule_id}/{change}", pages, suffix="change_schedule")
     app.add_route("/eval/{evaluation_id}", pages, suffix="evaluation")

@@ -45,7 +45,7 @@ class Pages:
     ) -> None:
         self._show_jobset(req, resp, project, jobset)
 
-    def on_post_schedule(
+    def on_post_schedules(
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:
         """Add a schedule to the jobset; a refused one comes back with what is wrong."""
@@ -60,7 +60,7 @@ class Pages:
         except (Invalid, ValueError) as error:
             faults = error.complaints if isinstance(error, Invalid) else ("unknown kind",)
             resp.status = falcon.HTTP_400
-            self._show_jobset(req, resp, project, jobset, form, "; ".join(map(str, faults)))
+            self._show_jobset(req, resp, project, jobset, form, tuple(map(str, faults)))
             return
         raise falcon.HTTPSeeOther(self._view.urls.schedule(made.id))
 
@@ -71,7 +71,7 @@ class Pages:
         project: str,
         jobset: str,
         written: Mapping[str, str] = MappingProxyType({}),
-        error: str = "",
+        faults: tuple[str, ...] = (),
     ) -> None:
         actor = req.context.actor
         found = self._queries.jobset(actor, project, jobset, before=number_query(req, "before"))
@@ -83,7 +83,7 @@ class Pages:
             schedules=self._services.schedules.list_of_jobset(actor, found.jobset),
             may_change=Access.may(actor, "projects:write"),
             written=written,
-            error=error,
+            faults=faults,
         )
 
     def on_get_schedule(self, req: falcon.Request, resp: falcon.Response, schedule_id: str) -> None:

@@ -73,9 +73,11 @@ function start() {
 }
 
 async function watch() {
-  while (Number(main.dataset.refresh)) {
+  for (let waited = 1; Number(main.dataset.refresh); waited++) {
+    await pause(1);
     // While a log is followed its end brings the news; looking is only a safeguard then.
-    await pause(logBox()?.dataset.follow ? 30 : Number(main.dataset.refresh));
+    if (waited < (logBox()?.dataset.follow ? 30 : Number(main.dataset.refresh))) continue;
+    waited = 0;
     if (!document.hidden) await refresh();
   }
 }

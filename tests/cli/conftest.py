@@ -1,5 +1,6 @@
 """A server with finished builds for commands to look at; data directories without a server."""
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,6 +12,9 @@ from support.server import Server, cli
 from support.waiting import until
 
 from ciserver.cli.main import main
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
+from ciserver.wiring import scratch_root
 
 RECIPES = {
     ".builds/good.yml": "image: host\ntasks:\n  - work: echo worked\n  - more: echo and more\n",
@@ -35,7 +39,9 @@ class Place:
 @pytest.fixture
 def offline(place):
     """A data directory that no server uses."""
-    return Place(place)
+    made = Place(place)
+    yield made
+    shutil.rmtree(scratch_root(Settings(), DataDirectory(made.data)))
 
 
 class Online(Server):
@@ -68,6 +74,7 @@ def online():
         server.ids = {one["job"]: str(one["id"]) for one in builds}
         yield server
         server.stop()
+        shutil.rmtree(scratch_root(Settings(), DataDirectory(server.data)))
 
 
 def _ended(server):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,7 @@ from ciserver.datadir import DataDirectory
 from ciserver.executor.sandbox import MARKER
 from ciserver.git import hook
 from ciserver.shipped import shipped
-from ciserver.wiring import work_root
+from ciserver.wiring import scratch_root, work_root
 
 
 class Receiver:
@@ -126,6 +127,7 @@ def shared_server():
         server = Server(Path(made) / "data", config=config).start()
         yield server
         server.stop()
+        shutil.rmtree(scratch_root(Settings(), DataDirectory(server.data)))
 
 
 class Gate:

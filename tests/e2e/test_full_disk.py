@@ -5,7 +5,6 @@ import os
 import subprocess
 
 import pytest
-from support.server import Server
 from support.waiting import until
 
 from ciserver.git import hook
@@ -36,10 +35,9 @@ def disk(place):
 
 
 @pytest.fixture
-def server(disk, gate):
-    server = Server(disk / "data", config=f"[builds]\ndrain_seconds = 0.1\n{gate.config}").start()
-    yield server
-    server.stop()
+def server(disk, gate, make_server):
+    config = f"[builds]\ndrain_seconds = 0.1\n{gate.config}"
+    return make_server(f"{disk.name}/data", config=config).start()
 
 
 def fill(disk):
@@ -109,7 +107,7 @@ def until_taken(server, repository, revision):
 
 
 def test_builds_wait_while_the_disk_is_nearly_full(server, disk, watch):
-    """Before there is trouble a server starts no new build, and people see why; with room it does."""
+    """Before there is trouble no new build starts, and people see why; with room again it does."""
     repository = watch(server)
     ballast = disk / "ballast"
     ballast.write_bytes(b"\0" * (80 << 20))

@@ -155,7 +155,7 @@ def test_a_ping_is_answered_without_words(door, make_sender):
 
 
 SPOILT = {
-    "missing": lambda proof: "",
+    "missing": lambda _: "",
     "truncated": lambda proof: proof[:-1],
     "upper-case": str.upper,
     "wrong": lambda proof: proof[:-2] + ("ab" if proof[-2:] != "ab" else "cd"),

@@ -3,10 +3,13 @@
 import falcon.inspect
 import pytest
 
-ANYBODY, READ, BUILDS, DELIVERIES, ADMIN, SIGNED = (
+from ciserver.model.schedule import ScheduleKind, Timing
+
+ANYBODY, READ, BUILDS, PROJECTS, DELIVERIES, ADMIN, SIGNED = (
     "anybody",
     "builds:read",
     "builds:write",
+    "projects:write",
     "deliveries:write",
     "administrator",
     "signature",
@@ -16,6 +19,9 @@ TABLE = {
     ("GET", "/"): (ANYBODY, "/"),
     ("GET", "/project/{project}"): (ANYBODY, "/project/project"),
     ("GET", "/jobset/{project}/{jobset}"): (ANYBODY, "/jobset/project/main"),
+    ("POST", "/jobset/{project}/{jobset}/schedules"): (PROJECTS, "/jobset/project/main/schedules"),
+    ("GET", "/schedule/{schedule_id}"): (ANYBODY, "/schedule/{schedule}"),
+    ("POST", "/schedule/{schedule_id}/{change}"): (PROJECTS, "/schedule/{schedule}/pause"),
     ("GET", "/eval/{evaluation_id}"): (ANYBODY, "/eval/1"),
     ("GET", "/build/{build_id}"): (ANYBODY, "/build/1"),
     ("POST", "/build/{build_id}/cancel"): (BUILDS, "/build/2/cancel"),
@@ -61,6 +67,26 @@ TABLE = {
     ("POST", "/ci/v1/users"): (ADMIN, "/ci/v1/users"),
     ("POST", "/ci/v1/users/{name}/links"): (ADMIN, "/ci/v1/users/{user}/links"),
     ("POST", "/ci/v1/users/{name}/tokens"): (ADMIN, "/ci/v1/users/{user}/tokens"),
+    ("GET", "/ci/v1/schedules"): (ANYBODY, "/ci/v1/schedules"),
+    ("POST", "/ci/v1/schedules"): (PROJECTS, "/ci/v1/schedules"),
+    ("GET", "/ci/v1/schedules/{schedule_id}"): (ANYBODY, "/ci/v1/schedules/{schedule}"),
+    ("POST", "/ci/v1/schedules/{schedule_id}/fire"): (BUILDS, "/ci/v1/schedules/{schedule}/fire"),
+    ("POST", "/ci/v1/schedules/{schedule_id}/remove"): (
+        PROJECTS,
+        "/ci/v1/schedules/{schedule}/remove",
+    ),
+    ("POST", "/ci/v1/schedules/{schedule_id}/pause"): (
+        PROJECTS,
+        "/ci/v1/schedules/{schedule}/pause",
+    ),
+    ("POST", "/ci/v1/schedules/{schedule_id}/resume"): (
+        PROJECTS,
+        "/ci/v1/schedules/{schedule}/resume",
+    ),
+    ("POST", "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy"): (
+        PROJECTS,
+        "/ci/v1/jobsets/project/main/pgo-strategy",
+    ),
     ("GET", "/healthz"): (ANYBODY, "/healthz"),
     ("GET", "/readyz"): (ANYBODY, "/readyz"),
     ("GET", "/version"): (ANYBODY, "/version"),
@@ -74,6 +100,9 @@ BODIES = {
     "/login": "name=user0&password=correct+horse+battery",
     "/welcome/{token}": "password=correct+horse+battery",
     "/ci/v1/projects": '{"name": "other", "uri": "https://git.example.org/other.git"}',
+    "/jobset/{project}/{jobset}/schedules": "kind=nightly&cron=0+3+*+*+*&zone=UTC",
+    "/ci/v1/schedules": '{"jobset": "project:main", "cron": "0 3 * * *"}',
+    "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy": '{"strategy": "manual"}',
     "/ci/v1/users": '{"name": "grace", "password": "correct horse battery"}',
     "/ci/v1/users/{name}/tokens": '{"scopes": ["builds:read"]}',
 }
@@ -82,8 +111,9 @@ CALLERS = {
     "anonymous": (None, set()),
     "reader": (("builds:read",), {READ}),
     "writer": (("builds:write",), {READ, BUILDS}),
+    "planner": (("projects:write",), {PROJECTS}),
     "sender": (("deliveries:write",), {DELIVERIES}),
-    "administrator": (("*",), {READ, BUILDS, DELIVERIES, ADMIN}),
+    "administrator": (("*",), {READ, BUILDS, PROJECTS, DELIVERIES, ADMIN}),
 }
 
 
@@ -111,13 +141,19 @@ def test_each_route_lets_in_whom_it_should(caller, works, services, admin, make_
         client = make_script(*scopes, admin_user=caller == "administrator")
     wrong = {}
     for (method, template), (need, pattern) in TABLE.items():
-        link = services.access.make_sign_in_link("user0")  # a fresh one: it works once
-        path = pattern.format(link=link, **names)
+        path = pattern.format(**names, **made_for_once(services, admin))
         answer = client.request(method, path, body=BODIES.get(template, ""))
         expected = expected_statuses(need, caller, rights)
         if answer.status_code not in expected:
             wrong[method, template] = (answer.status_code, expected)
     assert not wrong
+
+
+def made_for_once(services, admin):
+    """What a request may use up."""
+    nightly = Timing(cron="0 3 * * *")
+    made = services.schedules.add(admin, "project", "main", ScheduleKind.NIGHTLY, nightly)
+    return {"link": services.access.make_sign_in_link("user0"), "schedule": made.id}
 
 
 def expected_statuses(need, caller, rights):

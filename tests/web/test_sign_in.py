@@ -115,6 +115,7 @@ def test_nobody_is_sent_away_after_signing_in(services, admin, browser):
     for text in FOREIGN:
         shown = browser.get("/login", params={"next": text})
         assert 'name="next" value="/"' in shown.text, text
+    for text in FOREIGN[::3]:  # the same rule again, but each sign-in takes its time
         answer = browser.post("/login", name="ada", password=PASSWORD, next=text)
         assert (answer.status_code, answer.headers["location"]) == (303, "/"), text
         assert "set-cookie: a" not in str(answer.headers).lower()
