@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from ciserver.bells import Bell, Bells
 from ciserver.model.ports import Clock
 from ciserver.service.services import Services
 
@@ -16,21 +17,6 @@ _AFTER_CRASH_SECONDS = 5.0
 SWEEP_SECONDS = 10
 RECONCILE_SECONDS = 60
 LOOK_SECONDS = 20
-
-
-class Bell:
-    """Wakes every loop that listens. Ringing is cheap and may be done too often."""
-
-    def __init__(self) -> None:
-        self._listeners: list[Callable[[], None]] = []
-
-    def on_ring(self, listener: Callable[[], None]) -> None:
-        """Call this at every ring; it must return at once."""
-        self._listeners.append(listener)
-
-    def ring(self) -> None:
-        for listener in self._listeners:
-            listener()
 
 
 class Loop:
@@ -87,38 +73,34 @@ class Ticker:
     def __init__(
         self,
         services: Services,
+        bells: Bells,
         *,
-        evaluations: Bell,
-        deliveries: Bell,
-        schedules: Bell,
-        ring_engine: Callable[[], None],
         guard_disk: Callable[[], None],
         loops: int = 2,
     ) -> None:
         self._services = services
         self._guard_disk = guard_disk
-        self._bells = (evaluations, deliveries)
-        self._ring_engine = ring_engine
+        self._bells = bells
         self._loops = [
             Loop(f"{name}-{index}", step, bell, services.clock, next_due)
             for name, step, bell, next_due in (
                 (
                     "evaluations",
                     services.evaluations.evaluate_next,
-                    evaluations,
+                    bells.evaluations,
                     services.evaluations.next_due,
                 ),
                 (
                     "deliveries",
                     services.deliveries.deliver_next,
-                    deliveries,
+                    bells.deliveries,
                     services.deliveries.next_due,
                 ),
             )
             for index in range(loops)
         ]
         self._scheduler = BackgroundScheduler(timezone="UTC")
-        schedules.on_ring(self._await_schedule)
+        bells.schedules.on_ring(self._await_schedule)
 
     def start(self) -> None:
         self._guard_disk()
@@ -165,6 +147,5 @@ class Ticker:
 
     def _reconcile(self) -> None:
         """Ring again for whatever waits: a lost ring costs a minute, never a build."""
-        for bell in self._bells:
+        for bell in (self._bells.evaluations, self._bells.deliveries, self._bells.builds):
             bell.ring()
-        self._ring_engine()

@@ -7,10 +7,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from ciserver.bells import Bells
 from ciserver.clock import SystemClock
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.choice import choose
+from ciserver.executor.disk import DiskGuard
 from ciserver.executor.idle import IdleEngine
 from ciserver.executor.limits import Limits
 from ciserver.executor.local import LocalEngine
@@ -22,7 +24,7 @@ from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.model.build import Offer
 from ciserver.model.links import Links
-from ciserver.model.ports import Clock
+from ciserver.model.ports import Clock, Trigger
 from ciserver.service.access import Access
 from ciserver.service.builds import Builds
 from ciserver.service.deliveries import Deliveries
@@ -37,7 +39,7 @@ from ciserver.service.services import Services
 from ciserver.service.sources import MirrorSources
 from ciserver.shipped import shipped
 from ciserver.store.store import Store
-from ciserver.ticker import Bell, Ticker
+from ciserver.ticker import Ticker
 from ciserver.web.app import App, create_app
 from triggers import make_triggers
 from triggers.email import Smtp
@@ -59,10 +61,7 @@ class Parts:
     app: App
     mirrors: Mirrors
     reporter: LocalReporter
-    evaluations_bell: Bell
-    deliveries_bell: Bell
-    engine_bell: Bell
-    schedules_bell: Bell
+    bells: Bells
     local_token: str
 
 
@@ -71,58 +70,34 @@ def make_parts(
 ) -> Parts:
     """Open the store (bringing its schema up to date) and build the services over it."""
     clock = clock or SystemClock()
-    user = build_user(settings)
     data.make()
     store = Store(data.root)
     store.database.migrate()
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
-    evaluations_bell, deliveries_bell, engine_bell, schedules_bell = Bell(), Bell(), Bell(), Bell()
-    token = secrets.token_urlsafe(32)
+    bells, token = Bells(), secrets.token_urlsafe(32)
     addresses = make_addresses(settings, data)
-    mirrors = Mirrors(
-        scratch_root(settings, data) / "mirrors",
-        addresses,
-        timeout_seconds=settings.git.timeout_seconds,
-        group_id=user.gid if user else None,
-        known_hosts=settings.git.known_hosts,
-    )
-    builds = Builds(
-        store,
-        clock,
-        links,
-        retries=settings.builds.retries,
-        ring_deliveries=deliveries_bell.ring,
-    )
-    logs = Logs(store, followers=settings.server.followers)
+    mirrors = _make_mirrors(settings, data, addresses)
+    retries, followers = settings.builds.retries, settings.server.followers
     services = Services(
         clock=clock,
         access=Access(store, clock, local_token=token),
         projects=Projects(store, clock, addresses),
-        pushes=Pushes(store, clock, evaluations_bell.ring),
+        pushes=Pushes(store, clock, bells.evaluations.ring),
         evaluations=Evaluations(
             store,
             clock,
             mirrors,
             system=native_system(),
-            ring_engine=engine_bell.ring,
-            wake_schedules=schedules_bell.ring,
+            ring_engine=bells.builds.ring,
+            wake_schedules=bells.schedules.ring,
         ),
-        builds=builds,
+        builds=Builds(store, clock, links, retries=retries, ring_deliveries=bells.deliveries.ring),
         deliveries=Deliveries(
-            store,
-            clock,
-            make_triggers(
-                smtp=_smtp(settings),
-                templates=shipped("templates"),
-                http=Outgoing(allow=settings.outgoing.allow),
-                secret_of=store.projects.signing_secret,
-                clock=clock,
-            ),
-            deliveries_bell.ring,
+            store, clock, _make_triggers(settings, store, clock), bells.deliveries.ring
         ),
-        logs=logs,
+        logs=Logs(store, followers=followers),
         queries=Queries(store),
-        schedules=Schedules(store, clock, ring=evaluations_bell.ring, wake=schedules_bell.ring),
+        schedules=Schedules(store, clock, ring=bells.evaluations.ring, wake=bells.schedules.ring),
     )
     app = create_app(
         services,
@@ -130,20 +105,28 @@ def make_parts(
         server_name=settings.server.name,
         base_url=settings.server.base_url,
     )
-    reporter = LocalReporter(store, clock, builds, logs, links)
-    return Parts(
-        settings,
-        data,
-        store,
-        services,
-        app,
-        mirrors,
-        reporter,
-        evaluations_bell,
-        deliveries_bell,
-        engine_bell,
-        schedules_bell,
-        token,
+    reporter = LocalReporter(store, clock, services.builds, services.logs, links)
+    return Parts(settings, data, store, services, app, mirrors, reporter, bells, token)
+
+
+def _make_mirrors(settings: Settings, data: DataDirectory, addresses: Addresses) -> Mirrors:
+    user = build_user(settings)
+    return Mirrors(
+        scratch_root(settings, data) / "mirrors",
+        addresses,
+        timeout_seconds=settings.git.timeout_seconds,
+        group_id=user.gid if user else None,
+        known_hosts=settings.git.known_hosts,
+    )
+
+
+def _make_triggers(settings: Settings, store: Store, clock: Clock) -> dict[str, Trigger]:
+    return make_triggers(
+        smtp=_smtp(settings),
+        templates=shipped("templates"),
+        http=Outgoing(allow=settings.outgoing.allow),
+        secret_of=store.projects.signing_secret,
+        clock=clock,
     )
 
 
@@ -170,35 +153,9 @@ def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
     disks = (parts.data.root, work_root(parts.settings, parts.data))
     return Ticker(
         parts.services,
-        evaluations=parts.evaluations_bell,
-        deliveries=parts.deliveries_bell,
-        schedules=parts.schedules_bell,
-        ring_engine=engine.ring,
+        parts.bells,
         guard_disk=DiskGuard(disks, engine).check,
     )
-
-
-class DiskGuard:
-    """Stops new builds while the disk of the data directory or of the work trees is nearly full."""
-
-    MINIMUM_BYTES = 100 * 1024 * 1024
-
-    def __init__(self, paths: tuple[Path, ...], engine: LocalEngine | IdleEngine) -> None:
-        self._paths = paths
-        self._engine = engine
-        self._full: Path | None = None
-
-    def check(self) -> None:
-        full = next((path for path in self._paths if self._is_nearly_full(path)), None)
-        if full and full != self._full:
-            self._engine.pause(f"the disk of {full} is nearly full; make room there")
-        if self._full and not full:
-            self._engine.resume()
-        self._full = full
-
-    def _is_nearly_full(self, path: Path) -> bool:
-        usage = os.statvfs(path)
-        return usage.f_bavail * usage.f_frsize < self.MINIMUM_BYTES
 
 
 def choose_sandbox(

@@ -8,9 +8,10 @@ from support.clock import StillClock
 from support.factories import Factory
 from support.waiting import until
 
+from ciserver.bells import Bell
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.model.push import Push, RefChange
-from ciserver.ticker import Bell, Loop
+from ciserver.ticker import Loop
 from ciserver.wiring import make_engine, make_ticker
 
 

@@ -59,7 +59,7 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     sandbox = choose_sandbox(settings, data)
     engine = make_engine(parts, sandbox)
     parts.services.run_on(engine)
-    parts.engine_bell.on_ring(engine.ring)
+    parts.bells.builds.on_ring(engine.ring)
     ticker = make_ticker(parts, engine)
     link = parts.services.access.make_first_administrator()
     signal.signal(signal.SIGTERM, _stop)

@@ -194,6 +194,8 @@ class Evaluations:
         if evaluation.kind is not Kind.PUSH or not is_default or not is_whole:
             return
         with self._store.transaction():
+            if self._store.evaluations.was_overtaken(evaluation):
+                return
             changed = declare_schedules(self._store, jobset, schedules, self._clock.now())
         if changed:
             self._wake_schedules()

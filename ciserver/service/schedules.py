@@ -8,7 +8,7 @@ import structlog
 
 from ciserver.git.address import check_ref
 from ciserver.model.account import Actor
-from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.errors import Complaint, Invalid, NotFound
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
@@ -47,6 +47,8 @@ class FiringView:
         one = self.evaluation
         if one.note:
             return one.note
+        if one.complaints:
+            return f"{one.status}: {one.complaints[0]}"
         if one.builds_total:
             return f"{one.builds_good} of {one.builds_total} builds good"
         return one.status.value
@@ -89,11 +91,11 @@ class Schedules:
         last_good: bool = False,
         declared_by: str = "command",
     ) -> Schedule:
-        """Make a schedule. Raises Invalid with every fault, NotFound."""
+        """Make a schedule. Raises Invalid with every fault."""
         Access.require(actor, "projects:write")
-        found = self._store.projects.find_jobset(project, jobset)
-        complaints = [*faults(timing), *_ref_faults(ref)]
-        if complaints:
+        found, unknown = self._find_jobset(project, jobset)
+        complaints = [*unknown, *faults(timing), *_ref_faults(ref)]
+        if found is None or complaints:
             raise Invalid("the schedule cannot be made", complaints=complaints)
         now = self._clock.now()
         with self._store.transaction():
@@ -113,6 +115,12 @@ class Schedules:
         self._wake()
         return self._store.schedules.get(schedule_id)
 
+    def _find_jobset(self, project: str, name: str) -> tuple[Jobset | None, list[Complaint]]:
+        try:
+            return self._store.projects.find_jobset(project, name), []
+        except NotFound as error:
+            return None, [Complaint("jobset", error.message)]
+
     def remove(self, actor: Actor, schedule_id: int) -> None:
         """Raises NotFound, and Invalid for one that its recipe declares."""
         Access.require(actor, "projects:write")
@@ -127,12 +135,15 @@ class Schedules:
         self._wake()
 
     def pause(self, actor: Actor, schedule_id: int, *, paused: bool) -> Schedule:
-        """Fire no more, or go on with the next due moment. Raises NotFound."""
+        """Fire no more, or go on with the next due moment; one that is overdue stays so when it
+        was not paused. Raises NotFound.
+        """
         Access.require(actor, "projects:write")
-        schedule = self._store.schedules.get(schedule_id)
-        due = None if paused else next_due(schedule.timing, self._clock.now())
         with self._store.transaction():
-            self._store.schedules.pause(schedule_id, paused=paused, next_due_at=due)
+            schedule = self._store.schedules.get(schedule_id)
+            if schedule.paused != paused:
+                due = None if paused else next_due(schedule.timing, self._clock.now())
+                self._store.schedules.pause(schedule_id, paused=paused, next_due_at=due)
         self._wake()
         return self._store.schedules.get(schedule_id)
 
@@ -183,18 +194,20 @@ class Schedules:
 
     def _fire_one(self, schedule: Schedule, now: datetime) -> bool:
         first = schedule.next_due_at
-        if first is None or not self._store.schedules.move_on(
-            schedule, next_due(schedule.timing, now)
-        ):
+        if first is None:
             return False
-        # The row is unique, so of two servers one writes it; the newest moment stands for the rest.
-        due_at = latest_due(schedule.timing, first - _INSTANT, now) or first
-        missed = count_due(schedule.timing, first - _INSTANT, due_at) - 1
-        outcome = self._obstacle(schedule)
-        evaluation_id = None if outcome else self._request(schedule, now, "", chooses=True)
-        firing = Firing(schedule.id, due_at, now, max(0, missed), evaluation_id, outcome)
-        self._store.schedules.add_firing(firing)
-        log.info("schedule-fired", schedule=schedule.id, evaluation=evaluation_id, outcome=outcome)
+        due = _due(schedule.timing, first, now)
+        # Of two servers one moves it on.
+        if not self._store.schedules.move_on(schedule, due.following):
+            return False
+        outcome = due.fault or self._obstacle(schedule)
+        firing = Firing(schedule.id, due.at, now, due.missed, None, outcome)
+        # The row is unique: a moment that comes again, the clock having been set back, is over.
+        if not self._store.schedules.add_firing(firing):
+            return True
+        if not outcome:
+            self._store.schedules.link(firing, self._request(schedule, now, "", chooses=True))
+        log.info("schedule-fired", schedule=schedule.id, due_at=due.at, outcome=outcome)
         return True
 
     def _obstacle(self, schedule: Schedule) -> str:
@@ -265,6 +278,26 @@ class Schedules:
                 f"no job of the recipe is built for kind {schedule.kind} (evaluation {newest.id})"
             )
         return warnings
+
+
+@dataclass(frozen=True)
+class _Due:
+    """The newest moment that is due, how many before it were missed, and the one that follows."""
+
+    at: datetime
+    missed: int
+    following: datetime | None
+    fault: str = ""
+
+
+def _due(timing: Timing, first: datetime, now: datetime) -> _Due:
+    """One whose time zone is known no more is not due again, and holds up no other."""
+    try:
+        newest = latest_due(timing, first - _INSTANT, now) or first
+        missed = count_due(timing, first - _INSTANT, newest) - 1
+        return _Due(newest, max(0, missed), next_due(timing, now))
+    except Invalid as error:
+        return _Due(first, 0, None, "; ".join(map(str, error.complaints)))
 
 
 def _ref_faults(ref: str) -> list[Complaint]:

@@ -39,10 +39,11 @@ class Evaluations:
         """A new evaluation in state requested, or the one that already waits for the same thing.
         A firing of a schedule always gets its own.
         """
-        waiting = self._db.scalar(
+        waiting = schedule_id is None and self._db.scalar(
             t.Evaluation.select(t.Evaluation.id).where(
                 t.Evaluation.status == "requested",
                 _OPEN,
+                t.Evaluation.schedule.is_null(),
                 t.Evaluation.jobset == jobset_id,
                 t.Evaluation.kind == kind,
                 t.Evaluation.ref == ref,
@@ -50,7 +51,7 @@ class Evaluations:
                 t.Evaluation.options == json.dumps(options),
             )
         )
-        if waiting is not None and schedule_id is None:
+        if waiting:
             return int(waiting)
         return self._db.insert(
             t.Evaluation.insert(
@@ -142,6 +143,16 @@ class Evaluations:
         rows = [{"evaluation": evaluation_id, **asdict(one)} for one in inputs]
         if rows:
             self._db.insert(t.PinnedInput.insert_many(rows).as_rowcount())
+
+    def was_overtaken(self, evaluation: Evaluation) -> bool:
+        """Whether the recipe of a later push to the same ref was read already."""
+        mine = t.Evaluation
+        was_read = (mine.status == EvaluationStatus.SUCCEEDED) | (mine.skipped != "[]")
+        later = (mine.jobset == evaluation.jobset_id) & (mine.number > evaluation.number)
+        query = mine.select(mine.id).where(
+            later, was_read, mine.kind == evaluation.kind, mine.ref == evaluation.ref
+        )
+        return self._db.scalar(query.limit(1)) is not None
 
     def was_built(self, jobset_id: int, kind: Kind, revision: str) -> bool:
         """Whether builds of this kind were made of the revision."""

@@ -6,13 +6,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+import peewee
+
 from ciserver.model.errors import NotFound
 from ciserver.model.schedule import Firing, Schedule, ScheduleKind, Timing
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.fields import from_microseconds, to_microseconds
 
-_ACTIVE = (t.Schedule.paused == 0) & (t.Schedule.removed == 0)
+# In the statement's text, not as parameters: only so SQLite sees that the partial index answers it.
+_ACTIVE = (t.Schedule.paused == peewee.SQL("0")) & (t.Schedule.removed == peewee.SQL("0"))
 
 
 class Schedules:
@@ -131,6 +134,13 @@ class Schedules:
                 .on_conflict_ignore()
                 .as_rowcount()
             )
+        )
+
+    def link(self, firing: Firing, evaluation_id: int) -> None:
+        """Say which evaluation a firing requested."""
+        self._db.sql(
+            "UPDATE firings SET evaluation_id = ? WHERE schedule_id = ? AND due_at = ?",
+            (evaluation_id, firing.schedule_id, to_microseconds(firing.due_at)),
         )
 
     def find_under_way(self, schedule_id: int) -> int | None:

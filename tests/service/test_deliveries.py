@@ -135,7 +135,7 @@ def test_the_same_is_added_once(make, store, one, clock):
 def test_the_sender_is_rung(parts, make):
     """Whoever sends is woken when there is something to send."""
     rung = []
-    parts.deliveries_bell.on_ring(lambda: rung.append(make.store.outbox.count_pending()))
+    parts.bells.deliveries.on_ring(lambda: rung.append(make.store.outbox.count_pending()))
     make.build(B.SUCCEEDED)
     assert rung == []
     make.build(B.SUCCEEDED, triggers=(MAIL,))

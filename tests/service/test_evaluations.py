@@ -371,7 +371,7 @@ def test_an_evaluation_whose_thread_died_is_taken_again(make, store, clock):
 def test_the_engine_is_rung(parts, evaluate, services):
     """New builds wake the engine once they are durable."""
     rung = []
-    parts.engine_bell.on_ring(lambda: rung.append(True))
+    parts.bells.builds.on_ring(lambda: rung.append(True))
     evaluate({".build.yml": "broken: ["})
     assert rung == []
     evaluate({".build.yml": GOOD})

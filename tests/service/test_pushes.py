@@ -198,7 +198,7 @@ def test_options_make_a_request_another_one(pushes, make, count):
 def test_the_evaluation_loop_is_rung(parts, pushes, make):
     """Whoever evaluates is woken once the rows are there, and only when there is work."""
     rung = []
-    parts.evaluations_bell.on_ring(lambda: rung.append(len(make.store.evaluations.list_open(9))))
+    parts.bells.evaluations.on_ring(lambda: rung.append(len(make.store.evaluations.list_open(9))))
     pushes.accept_push(make.received(), make_push(RefChange(MAIN, OLD, ZERO)))
     assert rung == []
     pushes.accept_push(make.received(), make_push())
