@@ -8,7 +8,7 @@ from typing import TextIO
 import click
 
 from ciserver.cli.client import Client
-from ciserver.cli.options import client_options, json_output
+from ciserver.cli.options import client_options, json_output, place_ignored
 from ciserver.cli.output import print_json, print_table
 from ciserver.git import hook as git_hook
 from ciserver.model.errors import Complaint, Invalid
@@ -97,6 +97,7 @@ def install(*, client: Client, repository: Path, project: str | None) -> None:
 
 @hook.command()
 @click.argument("repository", type=_REPOSITORY)
+@place_ignored
 def remove(*, repository: Path) -> None:
     """Remove our hook; a foreign one is left alone."""
     git_hook.remove(repository.resolve())
@@ -105,6 +106,7 @@ def remove(*, repository: Path) -> None:
 
 @hook.command()
 @click.argument("repository", type=_REPOSITORY)
+@place_ignored
 def flush(*, repository: Path) -> None:
     """Send the pushes that were kept while the server was away."""
     click.echo(git_hook.flush(repository.resolve()), nl=False)

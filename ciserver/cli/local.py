@@ -11,7 +11,7 @@ from typing import IO
 
 import click
 
-from ciserver.cli.options import place_options
+from ciserver.cli.options import place_ignored, place_options
 from ciserver.cli.output import EXIT_USAGE, result_code, write_bytes
 from ciserver.clock import SystemClock
 from ciserver.config import Settings
@@ -47,6 +47,7 @@ _WORKING_TREE = "working-tree"
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@place_ignored
 def lint(*, file: Path) -> None:
     """Check a recipe; every fault is named."""
     complaints = read_manifest(file.name, file.read_bytes(), default_system=native_system())

@@ -46,6 +46,16 @@ def place_options(command: Command) -> Command:
     return _data(_config(with_place))  # type: ignore[return-value]
 
 
+def place_ignored(command: Command) -> Command:
+    """--data and --config for a command that needs neither, so that all commands take them."""
+
+    @wraps(command)
+    def without_place(*, data: Path, config: Path | None, **rest: Any) -> Any:  # noqa: ARG001
+        return command(**rest)
+
+    return _data(_config(without_place))  # type: ignore[return-value]
+
+
 def client_options(command: Command) -> Command:
     """--data and --config, handed on as `client`."""
 
