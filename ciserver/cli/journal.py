@@ -12,7 +12,10 @@ def start_logging(level: str, *, as_json: bool = False) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            repr_native_str=True,  # a stranger's line feed must not begin a line of ours
+        )
     )
     structlog.configure(
         processors=[

@@ -41,7 +41,7 @@ class Access:
         self._clock = clock
         self._local_token = local_token
         self._hasher = PasswordHasher()
-        self._failures: dict[str, list[datetime]] = {}
+        self._failures: dict[tuple[str, str], list[datetime]] = {}
         self._verifying = threading.BoundedSemaphore(_VERIFIED_AT_ONCE)
 
     @cached_property
@@ -67,30 +67,32 @@ class Access:
                 self._store.accounts.touch_token(token.id, now)
         return Actor(user.name, user.is_admin, token.scopes)
 
-    def sign_in(self, name: str, password: str) -> str:
+    def sign_in(self, name: str, password: str, *, source: str = "") -> str:
         """Check name and password and start a session; answers its id, for the cookie.
-        Raises NotSignedIn, or Busy after too many failures.
+        Raises NotSignedIn, or Busy after too many failures for this name from one source (the
+        client's address), so that a stranger cannot lock others out.
         """
         name = name[:101]  # no name is that long, and failures are remembered by it
-        self._refuse_after_failures(name)
+        attempt = (source, name)
+        self._refuse_after_failures(attempt)
         stored = self._store.accounts.password_hash(name)
         try:
             with self._verifying:
                 self._hasher.verify(stored or self._nobody, password)
             user = self._store.accounts.get(name)
         except (VerificationError, InvalidHashError, NotFound):
-            self._failures.setdefault(name, []).append(self._clock.now())
+            self._failures.setdefault(attempt, []).append(self._clock.now())
             raise NotSignedIn("the name or the password is wrong") from None
-        self._failures.pop(name, None)
+        self._failures.pop(attempt, None)
         return self._start_session(user)
 
-    def _refuse_after_failures(self, name: str) -> None:
+    def _refuse_after_failures(self, attempt: tuple[str, str]) -> None:
         since = self._clock.now() - _FAILURE_WINDOW
-        recent = [moment for moment in self._failures.get(name, ()) if moment > since]
+        recent = [moment for moment in self._failures.get(attempt, ()) if moment > since]
         if len(self._failures) > 10_000:
             self._failures.clear()
         if recent:
-            self._failures[name] = recent
+            self._failures[attempt] = recent
         if len(recent) >= _FAILURES_ALLOWED:
             raise Busy("too many failed sign-ins for this name", hint="wait five minutes")
 

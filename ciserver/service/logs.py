@@ -14,14 +14,16 @@ from ciserver.model.view import LogChunk
 from ciserver.store.store import Store
 
 CHUNK_LIMIT = 1024 * 1024
-_LOOK_SECONDS = 1.0  # how often a waiting reader is looked after
 
 
 class Logs:
-    """Each waiting reader holds a thread of the server, so there is a budget for them."""
+    """Each waiting reader holds a thread of the server, so there is a budget for them. A waiting
+    one is rung; every `look_seconds` it is seen whether somebody still listens.
+    """
 
-    def __init__(self, store: Store, *, followers: int) -> None:
+    def __init__(self, store: Store, *, followers: int, look_seconds: float = 1.0) -> None:
         self._store = store
+        self._look_seconds = look_seconds
         self._budget = threading.BoundedSemaphore(followers)
         self._lock = threading.Lock()
         self._waiting: dict[int, list[threading.Event]] = defaultdict(list)
@@ -58,7 +60,7 @@ class Logs:
                 left = end - time.monotonic()
                 if chunk.content or chunk.complete or left <= 0 or has_left():
                     return chunk
-                changed.wait(min(left, _LOOK_SECONDS))
+                changed.wait(min(left, self._look_seconds))
 
     def open(self, build_id: int, step: Step) -> IO[bytes] | None:
         """The whole log as a file; None when nothing was written yet."""
@@ -82,11 +84,6 @@ class Logs:
         )
         complete = _has_ended(step) and offset + len(content) >= size
         return LogChunk(offset, content, size, complete), line
-
-    def wait_for_change(self, build_id: int, seconds: float) -> None:
-        """Return when something of this build changed, or the time is over."""
-        with self._follower(build_id) as changed:
-            changed.wait(seconds)
 
     @contextmanager
     def _follower(self, build_id: int) -> Iterator[threading.Event]:

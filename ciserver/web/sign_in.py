@@ -28,7 +28,7 @@ class SignIn:
         form = form_body(req)
         following, name = local_path(form.get("next", "/")), form.get("name", "")
         try:
-            session = self._access.sign_in(name, form.get("password", ""))
+            session = self._access.sign_in(name, form.get("password", ""), source=req.remote_addr)
         except CiError as error:
             resp.status = falcon.code_to_http_status(STATUS[error.kind])
             self._show_login(req, resp, following, name, error)

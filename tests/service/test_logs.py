@@ -11,6 +11,7 @@ from ciserver.datadir import DataDirectory
 from ciserver.model.build import BuildResult
 from ciserver.model.errors import Busy, NotFound
 from ciserver.model.status import BuildStatus
+from ciserver.service.logs import Logs
 from ciserver.wiring import make_parts
 
 
@@ -92,21 +93,27 @@ def test_the_budget_of_followers(parts, lease):
     assert logs.read(lease.build_id, 1, 1, offset=1, wait_seconds=0.01).content == b""
 
 
-def test_a_watcher_wakes_on_a_change(parts, lease):
-    """Who waits for anything new of a build is rung, not left to look again after a while."""
-    logs = parts.services.logs
-    watcher = threading.Thread(target=logs.wait_for_change, args=(lease.build_id, 60))
-    watcher.start()
-    until(lambda: is_full(logs, lease.build_id), what="the watcher to wait")
-    parts.reporter.append_log(lease, 1, 0, b"x")
-    watcher.join(30)
-    assert not watcher.is_alive()
+def test_a_waiting_reader_is_rung(parts, lease):
+    """It wakes when something is announced, not when it would look again."""
+    logs = Logs(parts.store, followers=1, look_seconds=3600)
+    answers = []
+    reader = threading.Thread(
+        target=lambda: answers.append(
+            logs.read(lease.build_id, 1, 1, offset=0, wait_seconds=3600).content
+        )
+    )
+    reader.start()
+    until(lambda: is_full(logs, lease.build_id), what="the reader to wait")
+    parts.store.files.write_log(lease.build_id, 1, 1, 0, b"x")
+    logs.announce(lease.build_id)
+    reader.join(30)
+    assert answers == [b"x"]
 
 
 def is_full(logs, build_id):
     """Whether no other reader may wait."""
     try:
-        logs.wait_for_change(build_id, 0)
+        logs.read(build_id, 1, 1, offset=1_000_000, wait_seconds=0.001)
     except Busy:
         return True
     return False

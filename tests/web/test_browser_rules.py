@@ -2,6 +2,7 @@
 
 import pytest
 
+from ciserver.model.schedule import ScheduleKind, Timing
 from ciserver.model.status import BuildStatus
 from ciserver.shipped import shipped
 from ciserver.web.app import create_app
@@ -25,6 +26,7 @@ PAGES = (
     "/build/1",
     "/build/2",
     "/build/1/step/1",
+    "/schedule/1",
     "/queue",
     "/login",
     "/nothing-here",
@@ -42,6 +44,8 @@ def site(works):
     works.product(lease, "out/page.html", HOSTILE.encode())
     works.finish(lease, BuildStatus.FAILED)
     works.evaluation({".build.yml": f"image: host\n{HOSTILE}: 1\n"}, message=HOSTILE)
+    nightly = Timing(cron="0 3 * * *")
+    works.services.schedules.add(works.admin, "project", "main", ScheduleKind.NIGHTLY, nightly)
     works.build()
     return works
 

@@ -1,5 +1,7 @@
 """Schedules on pages: shown with zone and history, and changed by forms of those who may."""
 
+from datetime import timedelta
+
 import pytest
 
 from ciserver.model.schedule import ScheduleKind, Timing
@@ -25,13 +27,13 @@ def schedule(add_schedule):
     return add_schedule()
 
 
-def table_text(page):
+def words_of(page):
     return " ".join(page.text.split())
 
 
 def test_the_page_of_a_schedule_tells_when_it_is_due_by_its_own_clock(schedule, browser):
     """Date, time and zone in the text, with what is built and who declared it."""
-    text = table_text(browser.page(f"/schedule/{schedule}"))
+    text = words_of(browser.page(f"/schedule/{schedule}"))
     assert "Nightly schedule 1" in text
     assert "at 03:00 Europe/Berlin" in text
     assert "Mon 2026-03-02 03:00 Europe/Berlin in 14 hours" in text
@@ -43,9 +45,31 @@ def test_the_page_of_a_jobset_lists_its_schedules(add_schedule, services, admin,
     """Each with its timing and next due moment; a paused one is marked and not due."""
     add_schedule()
     services.schedules.pause(admin, add_schedule(cron="30 4 * * *"), paused=True)
-    text = table_text(browser.page(JOBSET))
+    text = words_of(browser.page(JOBSET))
     assert "Nightly at 03:00 Europe/Berlin Mon 2026-03-02 03:00 Europe/Berlin in 14 hours" in text
-    assert "Nightly Paused cron 30 4 * * *, UTC – not fired yet" in text
+    assert "Nightly Paused cron 30 4 * * *, UTC \N{EN DASH} not fired yet" in text
+
+
+def test_a_zone_that_is_known_no_more_breaks_no_page(store, works, clock, browser):
+    """After an upgrade without it the moments are told in UTC, and the zone is still named."""
+    works.evaluation({".build.yml": NIGHTLY})
+    jobset = store.projects.find_jobset("project", "main")
+    with store.transaction():
+        gone = store.schedules.add(
+            jobset.id,
+            ScheduleKind.NIGHTLY,
+            Timing(hours=(3,), zone="Europe/Atlantis"),
+            ref="HEAD",
+            only_if_changed=True,
+            last_good=False,
+            declared_by="command",
+            now=clock.now(),
+            next_due_at=clock.now() + timedelta(hours=1),
+        )
+    for path in (f"/schedule/{gone}", JOBSET):
+        text = words_of(browser.page(path))
+        assert "at 03:00 Europe/Atlantis" in text
+        assert "Sun 2026-03-01 13:00 UTC in 1 hour" in text
 
 
 def test_the_history_tells_what_came_of_each_firing(schedule, clock, services, browser):
@@ -54,8 +78,8 @@ def test_the_history_tells_what_came_of_each_firing(schedule, clock, services, b
     services.schedules.fire_due()
     services.evaluations.evaluate_next()
     page = browser.page(f"/schedule/{schedule}")
-    assert "Wed 2026-03-04 03:00 Europe/Berlin 9 hours ago #2" in table_text(page)
-    assert "0 of 1 builds good 2" in table_text(page)
+    assert "Wed 2026-03-04 03:00 Europe/Berlin 10 hours ago #2" in words_of(page)
+    assert "0 of 1 builds good 2" in words_of(page)
     assert {"href": "/eval/2"} in page.all("a")
 
 
@@ -65,7 +89,7 @@ def test_a_warning_stands_on_both_pages(add_schedule, services, admin, browser):
     services.schedules.fire(admin, pgo)
     services.evaluations.evaluate_next()
     for path in (f"/schedule/{pgo}", JOBSET):
-        text = table_text(browser.page(path))
+        text = words_of(browser.page(path))
         assert "Warning: no job of the recipe is built for kind pgo" in text
 
 
