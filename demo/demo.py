@@ -1,7 +1,8 @@
-"""The demonstration: a repository, a server, a push; then its log, its mail and its webhook.
+"""The demonstration: a repository, a server, a push; then its log, its mail and its webhook; and a
+nightly build, fired at once.
 
 Everything it makes lies in one directory, which the next run makes anew. With a terminal it stays
-until Ctrl-C; without one it ends with the result of the build as its exit status.
+until Ctrl-C; without one it ends with the result of the builds as its exit status.
 """
 
 import argparse
@@ -34,6 +35,13 @@ from ciserver.wiring import choose_sandbox
 CHECKOUT = Path(__file__).parents[1]
 PROJECT = Path(__file__).parent / "project"
 PATIENCE_SECONDS = 60
+# What lies in the pushed repository, by the names of the files here.
+FILES = {
+    "words.py": "words.py",
+    "test_words.py": "test_words.py",
+    ".build.yml": ".build.yml",
+    "nightly.yml": ".builds/nightly.yml",
+}
 # The person who pushes; whatever this machine's own git settings are, they stay out of it.
 GIT_ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -76,9 +84,8 @@ def _tell(place: Path, data: Path, mails: "Mails", hooks: "Hooks") -> int:
     _run("git", "-C", str(tree), "push", "origin", "main")
 
     _step("Follow the build (ciserver log --follow)")
-    build = _await("the build", lambda: _json(data, "list", "builds")["builds"])[0]
-    follow = _command(data, "log", "--follow", str(build["id"]))
-    result = subprocess.run(follow, check=False).returncode
+    build = _await("the build", lambda: _builds(data, "push"))[0]
+    result = _follow(data, build)
     _ciserver(data, "show", str(build["id"]))
 
     _step("The mail that came out")
@@ -88,8 +95,16 @@ def _tell(place: Path, data: Path, mails: "Mails", hooks: "Hooks") -> int:
     secret = _output(data, "hook", "secret", "outgoing", "words")
     _show_hook(_await("the webhook", lambda: hooks.received)[0], secret)
 
+    _step("Do now what the nightly schedule of .builds/nightly.yml does at night")
+    _ciserver(data, "schedule", "list")
+    _ciserver(data, "schedule", "fire", "1")
+    nightly = _await("the nightly build", lambda: _builds(data, "nightly"))[0]
+    result = _follow(data, nightly) or result
+    _ciserver(data, "schedule", "show", "1")
+
     _step("Look at it")
     print(f"The build:  {build['url']}")
+    print(f"By night:   {nightly['url']}")
     print(f"Sign in:    {_output(data, 'user', 'link', 'admin')}")
     if sys.stdin.isatty() and sys.stdout.isatty():
         print("\nThe server runs until Ctrl-C.")
@@ -172,6 +187,16 @@ def _json(data: Path, *arguments: str) -> Any:
     return json.loads(_output(data, *arguments, "-o", "json"))
 
 
+def _builds(data: Path, kind: str) -> list[dict[str, Any]]:
+    return [one for one in _json(data, "list", "builds")["builds"] if one["kind"] == kind]
+
+
+def _follow(data: Path, build: dict[str, Any]) -> int:
+    """Print the log until its build has ended; answers the result as an exit status."""
+    command = _command(data, "log", "--follow", str(build["id"]))
+    return subprocess.run(command, check=False).returncode
+
+
 # The repository.
 
 
@@ -180,10 +205,11 @@ def _make_repository(place: Path, hook_port: int) -> Path:
     tree = place / "words"
     _run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(place / "words.git"))
     _run("git", "init", "--quiet", "--initial-branch=main", str(tree))
-    for name in ("words.py", "test_words.py", ".build.yml"):
+    (tree / ".builds").mkdir()
+    for name, target in FILES.items():
         text = (PROJECT / name).read_text(encoding="utf-8")
         url = f"http://127.0.0.1:{hook_port}/builds"
-        (tree / name).write_text(text.replace("WEBHOOK_URL", url), encoding="utf-8")
+        (tree / target).write_text(text.replace("WEBHOOK_URL", url), encoding="utf-8")
     _run("git", "-C", str(tree), "remote", "add", "origin", str(place / "words.git"))
     _run("git", "-C", str(tree), "add", "--all")
     _run("git", "-C", str(tree), "commit", "--quiet", "--message=Count words")

@@ -22,7 +22,8 @@ def run_demo(place):
 
 
 def test_the_demo_tells_its_story_and_ends_with_the_result_of_the_build(tmp_path):
-    """Without a terminal: the log, the mail and the verified webhook; status 0; nothing runs on.
+    """Without a terminal: the log, the mail, the verified webhook and the nightly build; status 0;
+    nothing runs on.
 
     The second run over the same directory does the same.
     """
@@ -33,5 +34,8 @@ def test_the_demo_tells_its_story_and_ends_with_the_result_of_the_build(tmp_path
         assert "test_counts_each_word" in done.stdout
         assert "Subject: [words] build succeeded on main: Count words" in done.stdout
         assert "The signature is right" in done.stdout
+        assert "nightly  at 03:00 Europe/Berlin" in done.stdout
+        assert "+ for round in 1 2 3" in done.stdout
+        assert done.stdout.count("1 of 1 builds good") == 1
         assert "/welcome/" in done.stdout
         assert not (tmp_path / "demo" / "server" / "server.json").exists()

@@ -161,7 +161,16 @@ def test_the_documents_tell_every_variable_of_a_build(clock):
     assert {row[0] for row in rows("docs/recipes.md", "Environment")} == there.keys()
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/recipes.md", "demo/project/.build.yml"])
+@pytest.mark.parametrize(
+    "document",
+    [
+        "README.md",
+        "docs/recipes.md",
+        "docs/schedules.md",
+        "demo/project/.build.yml",
+        "demo/project/nightly.yml",
+    ],
+)
 def test_recipes_in_the_documents_have_no_faults(document):
     """Every example that a reader may copy is accepted."""
     text = read(document)

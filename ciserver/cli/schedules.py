@@ -117,7 +117,7 @@ def show(*, client: Client, schedule_id: int, output: str) -> None:
         print_json(one)
         return
     click.echo(f"schedule {one['id']} of {one['jobset']}: {one['kind']}, {one['when']}")
-    click.echo("paused" if one["paused"] else f"next due {one['next_due_at']}")
+    click.echo(_due(one))
     for warning in one["warnings"]:
         click.echo(f"warning: {warning}")
     rows = [
@@ -159,7 +159,13 @@ def pause(*, client: Client, schedule_id: int) -> None:
 def resume(*, client: Client, schedule_id: int) -> None:
     """Go on with the next due moment."""
     found = client.post(f"/schedules/{schedule_id}/resume")
-    click.echo(f"schedule {schedule_id} is due next at {found['next_due_at']}")
+    click.echo(f"schedule {schedule_id}: {_due(found)}")
+
+
+def _due(one: dict[str, Any]) -> str:
+    if one["paused"]:
+        return "paused"
+    return f"next due {one['next_due_at']}" if one["next_due_at"] else "never due"
 
 
 @schedule.command("pgo-strategy")
