@@ -13,7 +13,8 @@ def declare_schedules(
     store: Store, jobset: Jobset, specs: tuple[ScheduleSpec, ...], now: datetime
 ) -> bool:
     """Make the jobset's schedules what its recipes say; those that stay keep their history, their
-    next due moment and their pause. What is declared twice is one. Within the caller's transaction. Answers whether any changed.
+    next due moment and their pause; what is said twice is one. Within the caller's transaction.
+    Answers whether any changed.
     """
     wanted = list(dict.fromkeys(specs))
     removed = 0

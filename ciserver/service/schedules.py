@@ -8,7 +8,7 @@ import structlog
 
 from ciserver.git.address import check_ref
 from ciserver.model.account import Actor
-from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
@@ -161,10 +161,11 @@ class Schedules:
 
     def fire(self, actor: Actor, schedule_id: int) -> int:
         """Fire now, whatever the clock says and whether or not something changed; answers the
-        evaluation. Raises NotFound.
+        evaluation. Raises NotFound, and Conflict where the jobset wants no PGO builds at all.
         """
         Access.require(actor, "builds:write")
         schedule = self._store.schedules.get(schedule_id)
+        self._refuse_unwanted(schedule)
         now = self._clock.now()
         with self._store.transaction():
             evaluation_id = self._request(schedule, now, actor.name, chooses=False)
@@ -173,6 +174,15 @@ class Schedules:
             )
         self._ring()
         return evaluation_id
+
+    def _refuse_unwanted(self, schedule: Schedule) -> None:
+        strategy = self._store.projects.get_jobset(schedule.jobset_id).pgo_strategy
+        if schedule.kind is ScheduleKind.PGO and strategy is PgoStrategy.NONE:
+            name = f"{schedule.project}:{schedule.jobset}"
+            raise Conflict(
+                f"the PGO strategy of {name} is none",
+                hint=f"change it: ciserver schedule pgo-strategy {name} manual",
+            )
 
     def fire_due(self) -> int:
         """Fire what is due. Moments that were missed together are fired once. Answers how many
@@ -207,7 +217,7 @@ class Schedules:
             return True
         if not outcome:
             self._store.schedules.link(firing, self._request(schedule, now, "", chooses=True))
-        log.info("schedule-fired", schedule=schedule.id, due_at=due.at, outcome=outcome)
+        log.info("schedule-fired", schedule=schedule.id, due_at=due.at.isoformat(), outcome=outcome)
         return True
 
     def _obstacle(self, schedule: Schedule) -> str:
