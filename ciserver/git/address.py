@@ -160,6 +160,17 @@ def is_local(address: str) -> bool:
     return address.startswith("/")
 
 
+def is_user(name: str) -> bool:
+    """Whether this is a plain user name, as an address may have one."""
+    return _USER.fullmatch(name) is not None
+
+
+def is_ssh(address: str) -> bool:
+    """Whether a checked address is one for ssh, as a URL or as USER@HOST:PATH."""
+    place = _place(address)
+    return place is not None and place.scheme == "ssh"
+
+
 @dataclass(frozen=True)
 class _Place:
     scheme: str
@@ -227,7 +238,7 @@ def _scp_fault(user: str | None, host: str, path: str) -> str:
 
 
 def _user_fault(user: str | None) -> str:
-    return "" if user is None or _USER.fullmatch(user) else "its user name is not plain"
+    return "" if user is None or is_user(user) else "its user name is not plain"
 
 
 def _host_fault(host: str) -> str:

@@ -37,6 +37,10 @@ def remote_failure(address: str, said: str, credential: Credential | None = None
     temporary = not _is_refusal(said.lower())
     if "object format" in said:
         hint = "repositories with SHA-256 object names are not supported"
+    elif "host key" in said.lower():
+        hint = "compare the key of the host with its owner's, then put it into known_hosts"
+    elif "certificate" in said.lower():
+        hint = "if its authority is to be trusted, name it in SSL_CERT_FILE for the server"
     elif temporary:
         hint = "it is tried again; if it stays so, see whether the repository can be reached"
     else:
@@ -45,6 +49,14 @@ def remote_failure(address: str, said: str, credential: Credential | None = None
         f"cannot fetch from {address}: {said or 'it gave no reason'}",
         temporary=temporary,
         hint=hint,
+    )
+
+
+def bad_user(address: str, user: str) -> RemoteFailure:
+    return RemoteFailure(
+        f"cannot fetch from {address}: {user!r} is no user name for ssh",
+        temporary=False,
+        hint="name the user in the address: ssh://USER@HOST/PATH",
     )
 
 

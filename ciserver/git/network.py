@@ -1,9 +1,9 @@
-"""A fetch over the network by the library."""
+"""A fetch by the library, over https (http and git where they are allowed)."""
 
 import time
 
 import pygit2
-from pygit2 import Keypair, KeypairFromMemory, Oid, RemoteCallbacks, Repository, Username, UserPass
+from pygit2 import Oid, RemoteCallbacks, Repository, UserPass
 from pygit2.enums import CredentialType
 from pygit2.remotes import RemoteHead, TransferProgress
 
@@ -74,10 +74,7 @@ class _Callbacks(RemoteCallbacks):
 
     def credentials(
         self, url: str, username_from_url: str | None, allowed_types: CredentialType
-    ) -> Username | UserPass | Keypair:
-        user = (self._credential.username if self._credential else "") or username_from_url or "git"
-        if allowed_types & CredentialType.USERNAME and not allowed_types & CredentialType.SSH_KEY:
-            return Username(user)
+    ) -> UserPass:
         if self._credential is None:
             raise self._refusal("authentication is required and no credential is stored")
         if self._is_given:
@@ -85,13 +82,10 @@ class _Callbacks(RemoteCallbacks):
         if host_of(url) != host_of(self._address):
             raise self._refusal("authentication was asked for by another host")
         self._is_given = True
-        if allowed_types & CredentialType.SSH_KEY and self._credential.ssh_key:
-            return KeypairFromMemory(
-                user, None, self._credential.ssh_key, self._credential.passphrase
-            )
-        if allowed_types & CredentialType.USERPASS_PLAINTEXT and self._credential.password:
-            return UserPass(user, self._credential.password)
-        raise self._refusal("authentication needs another kind of credential")
+        if not allowed_types & CredentialType.USERPASS_PLAINTEXT or not self._credential.password:
+            raise self._refusal("authentication needs another kind of credential")
+        user = self._credential.username or username_from_url or "git"
+        return UserPass(user, self._credential.password)
 
     def sideband_progress(self, string: str) -> None:
         self._keep_time()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from ciserver.git.address import is_local
-from ciserver.git.failure import no_answer, remote_failure
+from ciserver.git.address import is_local, is_ssh, is_user
+from ciserver.git.failure import bad_user, no_answer, remote_failure
 from ciserver.model.project import Credential
 
 _SAFEGUARDS = (
@@ -28,6 +28,21 @@ _SAFEGUARDS = (
 )
 _FETCH = ("fetch", "--quiet", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
 _PATH = "/usr/local/bin:/usr/bin:/bin"
+# The whole configuration of ssh. What an address says of the user stands above it. No key but the
+# credential's is offered: who names a repository in a recipe does not borrow the service's own
+# keys. A passphrase could answer the other side's question for a password, so none is answered.
+_SSH = """\
+User {user}
+IdentityFile {key}
+IdentitiesOnly yes
+PreferredAuthentications publickey
+BatchMode {batch}
+StrictHostKeyChecking yes
+ConnectTimeout 60
+ServerAliveInterval 15
+"""
+# What our own caller trusts, by the names that the library reads, and by git's.
+_TRUST = {"SSL_CERT_FILE": "GIT_SSL_CAINFO", "SSL_CERT_DIR": "GIT_SSL_CAPATH"}
 
 
 class Failed(Exception):
@@ -36,7 +51,9 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """Runs git. Nothing of the caller's environment, home or configuration reaches it."""
+    """Runs git. Nothing of the caller's environment, home or configuration reaches it, but for
+    which certificates and, without `known_hosts`, which ssh host keys the caller trusts.
+    """
 
     timeout_seconds: float
     schemes: frozenset[str] = frozenset()  # that may leave this machine
@@ -142,33 +159,53 @@ class Program:
                 # The other end is a second git, which hears of this through its home only.
                 environment |= {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_GLOBAL": f"{home}/config"}
                 _write(home / "config", "[safe]\n\tdirectory = *\n")
-            else:
-                environment |= self._ssh(home, credential or Credential())
-            if credential and credential.password and not is_local(address):
+            elif is_ssh(address):
+                environment |= self._ssh(home, address, credential or Credential())
+            elif credential and credential.password:
                 _write(home / "passwords", _stored(address, credential))
                 settings.append(f"credential.helper=store --file={home / 'passwords'}")
             yield environment, settings
 
-    def _ssh(self, home: Path, credential: Credential) -> dict[str, str]:
-        command = ["ssh", "-F", "none", "-o", "StrictHostKeyChecking=yes"]
+    def _ssh(self, home: Path, address: str, credential: Credential) -> dict[str, str]:
+        config, key = home / "ssh_config", home / "key"
+        user = credential.username or "git"
+        if not is_user(user):  # it would be a line of the configuration
+            raise bad_user(address, user)
+        settings = _SSH.format(
+            user=user,
+            key=_ssh_path(key) if credential.ssh_key else "none",
+            batch="no" if credential.passphrase else "yes",
+        )
         if self.known_hosts is not None:
-            command += ["-o", f"UserKnownHostsFile={self.known_hosts}"]
-            command += ["-o", "GlobalKnownHostsFile=/dev/null"]
-        environment = {"GIT_SSH_VARIANT": "ssh"}
+            settings += f"UserKnownHostsFile {_ssh_path(self.known_hosts.absolute())}\n"
+            settings += "GlobalKnownHostsFile /dev/null\n"
+        _write(config, settings)
+        environment = {
+            "GIT_SSH_VARIANT": "ssh",
+            "GIT_SSH_COMMAND": f"ssh -F {shlex.quote(str(config))}",
+        }
         if credential.ssh_key:
-            _write(home / "key", credential.ssh_key.rstrip("\n") + "\n")
-            command += ["-o", "IdentitiesOnly=yes", "-i", str(home / "key")]
+            # ssh wants lines to end as they do here, the last one too.
+            _write(key, "\n".join((*credential.ssh_key.strip().splitlines(), "")))
         if credential.passphrase:
             _write(home / "passphrase", credential.passphrase + "\n")
             _write(home / "ask", f"#!/bin/sh\ncat {shlex.quote(f'{home}/passphrase')}\n", 0o700)
             environment |= {"SSH_ASKPASS": f"{home}/ask", "SSH_ASKPASS_REQUIRE": "force"}
-        else:
-            command += ["-o", "BatchMode=yes"]
-        return environment | {"GIT_SSH_COMMAND": shlex.join(command)}
+        return environment
+
+
+def _ssh_path(path: Path) -> str:
+    """As ssh's configuration has a path: in quotes, and a percent sign means itself."""
+    return '"' + str(path).replace("%", "%%") + '"'
 
 
 def _plain_environment() -> dict[str, str]:
-    return {
+    trust = {
+        name: str(Path(os.environ[given]).absolute())
+        for given, name in _TRUST.items()
+        if os.environ.get(given)
+    }
+    return trust | {
         "PATH": _PATH,
         "HOME": "/nonexistent",
         "LC_ALL": "C",

@@ -9,7 +9,7 @@ from typing import Protocol
 import pygit2
 from pygit2 import Oid, Reference, Repository
 
-from ciserver.git.address import is_local, is_ref_name
+from ciserver.git.address import is_local, is_ref_name, is_ssh
 from ciserver.git.failure import remote_failure, says_absent
 from ciserver.git.network import LibraryFetch
 from ciserver.git.pack import copy_missing
@@ -48,9 +48,8 @@ def remote_for(address: str, credential: Credential | None, program: Program) ->
     by_program = ProgramRemote(address, credential, program)
     if is_local(address):
         return LocalRemote(Path(address), by_program)
-    is_web = address.startswith(("http:", "https:", "git:"))
-    if program.known_hosts is not None and not is_web:
-        return by_program  # the library cannot be told which host keys to trust
+    if is_ssh(address):
+        return by_program  # the library cannot be told which host keys to trust, nor which not
     return LibraryRemote(address, credential, program)
 
 
