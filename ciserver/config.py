@@ -59,7 +59,7 @@ class Git:
     allow_http: bool = False
     allow_git: bool = False  # the unencrypted git:// protocol
     timeout_seconds: Annotated[float, Field(gt=0)] = 600
-    known_hosts: Path | None = None  # ssh host keys; default: the user's own file
+    known_hosts: Path | None = None  # ssh host keys; default: the user's and the machine's files
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -68,7 +68,7 @@ class Loop:
 
 
 class Ticker:
-    """The loops of evaluations and deliveries, and APScheduler for what is due by the clock."""
+    """The loops of evaluations, deliveries and schedules, and APScheduler for the rounds."""
 
     def __init__(
         self,
@@ -99,8 +99,16 @@ class Ticker:
             )
             for index in range(loops)
         ]
+        self._loops.append(
+            Loop(
+                "schedules",
+                lambda: services.schedules.fire_due() > 0,
+                bells.schedules,
+                services.clock,
+                services.schedules.next_due,
+            )
+        )
         self._scheduler = BackgroundScheduler(timezone="UTC")
-        bells.schedules.on_ring(self._await_schedule)
 
     def start(self) -> None:
         self._guard_disk()
@@ -111,9 +119,8 @@ class Ticker:
         self._every(RECONCILE_SECONDS, self._reconcile)
         self._every(3600, self._services.access.forget_expired)
         # Beside the exact moment, so that a clock that was set is noticed.
-        self._every(LOOK_SECONDS, self._fire_schedules)
+        self._every(LOOK_SECONDS, self._bells.schedules.ring)
         self._scheduler.start()
-        self._fire_schedules()
 
     def stop(self, timeout_seconds: float = 5) -> None:
         if self._scheduler.running:
@@ -127,23 +134,6 @@ class Ticker:
         self._scheduler.add_job(
             job, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None
         )
-
-    def _fire_schedules(self) -> None:
-        self._services.schedules.fire_due()
-        self._await_schedule()
-
-    def _await_schedule(self) -> None:
-        """One job for all schedules, at the moment when the next is due."""
-        due = self._services.schedules.next_due()
-        if due is not None:
-            self._scheduler.add_job(
-                self._fire_schedules,
-                "date",
-                run_date=due,
-                id="schedules",
-                replace_existing=True,
-                misfire_grace_time=None,
-            )
 
     def _reconcile(self) -> None:
         """Ring again for whatever waits: a lost ring costs a minute, never a build."""

@@ -25,6 +25,7 @@ _REPOSITORY = click.Path(path_type=Path, exists=True, file_okay=False)
 @click.option("--username", default="", help="To read a private repository by https.")
 @click.option("--password-stdin", is_flag=True, help="The password or token, on standard input.")
 @click.option("--ssh-key", type=click.File(), help="A private key, to read it by ssh.")
+@click.option("--passphrase-stdin", is_flag=True, help="The key's passphrase, on standard input.")
 @client_options
 def watch(
     *,
@@ -35,6 +36,7 @@ def watch(
     username: str,
     password_stdin: bool,
     ssh_key: TextIO | None,
+    passphrase_stdin: bool,
 ) -> None:
     """Build every push to a repository: makes a project and its jobset `main`.
 
@@ -54,6 +56,7 @@ def watch(
             "username": username,
             "password": sys.stdin.readline().rstrip("\n") if password_stdin else "",
             "ssh_key": ssh_key.read() if ssh_key else "",
+            "passphrase": sys.stdin.readline().rstrip("\n") if passphrase_stdin else "",
         },
     )
     if path is not None:

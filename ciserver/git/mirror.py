@@ -1,6 +1,7 @@
 """Local mirrors of the repositories that inputs name: pinning a ref, reading what is pinned."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
@@ -59,7 +60,14 @@ class Mirrors:
         self._root = root.resolve()
         self._group_id = group_id
         self._key = naming_key(self._root)
-        self.program = Program(timeout_seconds, addresses.schemes, known_hosts)
+        self._private = self._root / "access"
+        self._private.mkdir(mode=0o700, exist_ok=True)
+        self.program = Program(timeout_seconds, addresses.schemes, known_hosts, self._private)
+
+    def forget_access(self) -> None:
+        """At start: remove the keys that a killed server had lent to git."""
+        for left in self._private.iterdir():
+            shutil.rmtree(left, ignore_errors=True)
 
     def open(
         self, uri: str, credential: Credential | None = None, *, local: bool = False

@@ -58,6 +58,7 @@ class Program:
     timeout_seconds: float
     schemes: frozenset[str] = frozenset()  # that may leave this machine
     known_hosts: Path | None = None
+    private: Path | None = None  # where what lets git in lies for as long as it runs
 
     def run(
         self,
@@ -151,7 +152,7 @@ class Program:
         self, address: str, credential: Credential | None
     ) -> Iterator[tuple[dict[str, str], list[str]]]:
         """What git needs to be let in, in files only we can read, gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="git-access-") as folder:
+        with tempfile.TemporaryDirectory(prefix="git-access-", dir=self.private) as folder:
             home = Path(folder)
             environment = {"HOME": folder, "GIT_ALLOW_PROTOCOL": ":".join(sorted(self.schemes))}
             settings: list[str] = []

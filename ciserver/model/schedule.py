@@ -72,9 +72,13 @@ class Timing:
             return f"at {_times_of_day(self)} {self.zone}"
         return f"every {_span(self.every_seconds)}" if self.every_seconds else "never"
 
-    def local(self, moment: datetime) -> datetime:
-        """The moment as the clocks of the zone show it. Raises Invalid for an unknown zone."""
-        return moment.astimezone(_zone(self.zone))
+    def told(self, moment: datetime) -> str:
+        """A moment by the clock of its zone, for people: `Mon 2026-03-02 03:00 Europe/Berlin`.
+
+        By that of UTC when the zone, once known, is known no more.
+        """
+        name = "UTC" if _complaints_of(_zone, self.zone) else self.zone
+        return f"{moment.astimezone(_zone(name)):%a %Y-%m-%d %H:%M} {name}"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ciserver.model.errors import Complaint, Invalid
-from ciserver.model.schedule import faults
+from ciserver.model.schedule import SHORTEST_SECONDS, faults
 from ciserver.recipe.checks import shown
 from ciserver.recipe.complaints import Location, field_name
 from ciserver.recipe.schema import ScheduleEntry
@@ -30,14 +30,28 @@ def joint_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
 
 def _impossible_times(schedules: list[tuple[Location, Any]]) -> Iterator[Complaint]:
     for place, written in schedules:
-        try:
-            timing = ScheduleEntry.model_validate(written).timing
-        except ValidationError:
-            continue
-        for fault in faults(timing):
-            # An interval is written in minutes and kept in seconds.
-            field = fault.field.replace("every_seconds", "every")
-            yield Complaint(".".join(filter(None, (field_name(place), field))), fault.message)
+        entry, is_whole = _right_part(written)
+        for fault in faults(entry.timing):
+            if fault.field or is_whole:
+                yield _in_minutes(field_name(place), fault)
+
+
+def _right_part(written: dict[Any, Any]) -> tuple[ScheduleEntry, bool]:
+    """The schedule without what has a fault of its own, and whether that is all of it."""
+    try:
+        return ScheduleEntry.model_validate(written), True
+    except ValidationError as error:
+        wrong = {one["loc"][0] for one in error.errors()}
+        right = {key: value for key, value in written.items() if key not in wrong}
+        return ScheduleEntry.model_validate(right), False
+
+
+def _in_minutes(place: str, fault: Complaint) -> Complaint:
+    """An interval is written in minutes and kept in seconds."""
+    if fault.field == "every_seconds":
+        return Complaint(f"{place}.every", f"must be at least {SHORTEST_SECONDS // 60} minute")
+    field = f"{place}.{fault.field}" if fault.field else place
+    return Complaint(field, fault.message.replace("every_seconds", "every"))
 
 
 def _entries(keys: dict[str, Any], key: str, kind: type) -> list[tuple[Location, Any]]:

@@ -15,6 +15,7 @@ from ciserver.recipe.checks import (
     fault_at,
     must_be,
     not_one_of,
+    refused_if,
 )
 from ciserver.recipe.fields import (
     AddressLines,
@@ -114,7 +115,7 @@ class ScheduleEntry(_Keys):
             cron=self.cron,
             hours=self.hours,
             minutes=self.minutes,
-            every_seconds=int(self.every * 60) if self.every else 0,
+            every_seconds=round(self.every * 60) if self.every else 0,
             zone=self.zone,
         )
 
@@ -164,6 +165,7 @@ class Manifest(_Keys):
     network: Switch = True
     schedules: Annotated[
         tuple[Annotated[ScheduleEntry, must_be("a map", dict)], ...],
+        refused_if(lambda entries: len(entries) > 100, "must have at most 100 schedules"),
         must_be("a list of maps", list),
     ] = ()
 

@@ -41,7 +41,8 @@ class Projects:
         local: bool = False,
     ) -> Watched:
         """Make a project whose jobset `main` builds pushes to one repository. Watching the same
-        repository under the same name again is no change, but gives a new hook secret.
+        repository under the same name again gives a new hook secret and, where one is given,
+        renews the credential.
         Raises Invalid, BadAddress, AlreadyExists (the name stands for another repository).
         """
         Access.require_admin(actor)
@@ -51,7 +52,9 @@ class Projects:
             project = self._store.projects.find(name)
             if project is None:
                 self._add(name, Input(SOURCE, uri, watch=refs, local=local), credential)
-            elif repository_key(uri) not in self._store.projects.repository_keys(name):
+            elif repository_key(uri) in self._store.projects.repository_keys(name):
+                self._renew(name, uri, credential)
+            else:
                 raise AlreadyExists(
                     f"the project {name} watches another repository",
                     hint="choose another name: ciserver watch REPOSITORY --name NAME",
@@ -98,6 +101,11 @@ class Projects:
         store.add_input(
             jobset_id, source, repository_key=repository_key(source.uri), credential=credential
         )
+
+    def _renew(self, project: str, uri: str, credential: Credential | None) -> None:
+        if credential is not None:
+            jobset = self._store.projects.find_jobset(project, MAIN)
+            self._store.projects.set_credential(jobset.id, repository_key(uri), credential)
 
     def _add_secret(self, project: str, value: str) -> str:
         secret = value or new_secret()

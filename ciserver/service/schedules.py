@@ -229,15 +229,14 @@ class Schedules:
         return f"the firing before it still runs (evaluation {under_way})" if under_way else ""
 
     def _idle_reason(self, schedule: Schedule) -> str:
-        jobset = self._store.projects.get_jobset(schedule.jobset_id)
-        project = self._store.projects.get(jobset.project)
-        if not project.enabled:
-            return f"project {project.name} is disabled"
-        if not jobset.enabled:
-            return f"jobset {jobset.project}:{jobset.name} is disabled"
-        strategy = jobset.pgo_strategy
+        project_is_on, jobset_is_on, strategy = self._store.schedules.switches(schedule.jobset_id)
+        name = f"{schedule.project}:{schedule.jobset}"
+        if not project_is_on:
+            return f"project {schedule.project} is disabled"
+        if not jobset_is_on:
+            return f"jobset {name} is disabled"
         if schedule.kind is ScheduleKind.PGO and strategy is not PgoStrategy.PERIODIC:
-            return f"the PGO strategy of {jobset.project}:{jobset.name} is {strategy}"
+            return f"the PGO strategy of {name} is {strategy}"
         return ""
 
     def _request(self, schedule: Schedule, now: datetime, by: str, *, chooses: bool) -> int:

@@ -144,6 +144,14 @@ class Projects:
             return None, False
         return self._open(row["credential"]), bool(row["local"])
 
+    def set_credential(self, jobset_id: int, repository_key: str, one: Credential) -> None:
+        """How the jobset's input of that repository is read from now on."""
+        self._db.change(
+            t.Input.update(credential=self._close(one)).where(
+                t.Input.jobset == jobset_id, t.Input.repository_key == repository_key
+            )
+        )
+
     def list_credentials(self, jobset_id: int) -> tuple[Credential, ...]:
         rows = self._db.rows(
             t.Input.select(t.Input.credential).where(

@@ -6,16 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import peewee
-
 from ciserver.model.errors import NotFound
-from ciserver.model.schedule import Firing, Schedule, ScheduleKind, Timing
+from ciserver.model.schedule import Firing, PgoStrategy, Schedule, ScheduleKind, Timing
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.fields import from_microseconds, to_microseconds
 
-# In the statement's text, not as parameters: only so SQLite sees that the partial index answers it.
-_ACTIVE = (t.Schedule.paused == peewee.SQL("0")) & (t.Schedule.removed == peewee.SQL("0"))
+_ACTIVE = (t.Schedule.paused == 0) & (t.Schedule.removed == 0)
 
 
 class Schedules:
@@ -145,21 +142,23 @@ class Schedules:
 
     def find_under_way(self, schedule_id: int) -> int | None:
         """The evaluation of the newest firing that has one, while it or a build of it is open."""
-        newest = self._db.scalar(
-            t.Firing.select(t.Firing.evaluation)
-            .where(t.Firing.schedule == schedule_id, t.Firing.evaluation.is_null(is_null=False))
-            .order_by(t.Firing.due_at.desc())
-            .limit(1)
-        )
-        if newest is None:
-            return None
-        mine = t.Evaluation
-        open_one = mine.select(mine.id).where(
-            mine.id == newest,
-            (mine.status << ["requested", "running"]) | (mine.builds_finished < mine.builds_total),
-        )
-        found = self._db.scalar(open_one)
-        return None if found is None else int(found)
+        row = self._db.sql(
+            "SELECT id FROM evaluations WHERE id = ("
+            "  SELECT evaluation_id FROM firings"
+            "  WHERE schedule_id = ? AND evaluation_id IS NOT NULL ORDER BY due_at DESC LIMIT 1"
+            ") AND (status IN ('requested', 'running') OR builds_finished < builds_total)",
+            (schedule_id,),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
+    def switches(self, jobset_id: int) -> tuple[bool, bool, PgoStrategy]:
+        """Whether the project and the jobset are enabled, and how PGO builds are made."""
+        project, jobset, strategy = self._db.sql(
+            "SELECT projects.enabled, jobsets.enabled, pgo_strategy FROM jobsets"
+            " JOIN projects ON projects.id = project_id WHERE jobsets.id = ?",
+            (jobset_id,),
+        ).fetchone()
+        return bool(project), bool(jobset), PgoStrategy(strategy)
 
     def list_firings(self, schedule_id: int, limit: int) -> tuple[Firing, ...]:
         """The newest firings of a schedule."""

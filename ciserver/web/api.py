@@ -46,9 +46,12 @@ class Api:
                 "username": "",
                 "password": "",
                 "ssh_key": "",
+                "passphrase": "",
             },
         )
-        given = {key: body[key] for key in ("username", "password", "ssh_key") if body[key]}
+        given = {
+            key: body[key] for key in ("username", "password", "ssh_key", "passphrase") if body[key]
+        }
         watched = self._services.projects.watch(
             req.context.actor,
             body["name"],

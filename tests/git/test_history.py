@@ -42,3 +42,14 @@ def test_history_of_a_merge_stays_on_the_branch(mirror, repository, tmp_path):
     subjects = [one.subject for one in mirror.history(mirror.pin("HEAD"))]
     assert "Aside" not in subjects
     assert subjects[1:] == ["Second", "First"]
+
+
+def test_what_a_killed_server_lent_to_git_is_removed_at_the_next_start(tmp_path):
+    """Keys lie in one private directory of the mirrors, which a start empties."""
+    mirrors = Mirrors(tmp_path / "mirrors", Addresses())
+    left = tmp_path / "mirrors" / "access" / "git-access-1"
+    left.mkdir()
+    (left / "key").write_text("secret")
+    assert left.parent.stat().st_mode & 0o777 == 0o700
+    mirrors.forget_access()
+    assert list(left.parent.iterdir()) == []

@@ -99,3 +99,17 @@ def test_own_hook_secrets(projects, services):
     with pytest.raises(NotFound, match="no project other"):
         projects.add_hook_secret(ADMIN, "other")
     assert services.queries.hook_secrets("other") == ()
+
+
+def test_watching_again_renews_the_credential(services, admin, store):
+    """A key or token that has changed is given with the same command."""
+    for password in ("old-password", "new-password"):
+        services.projects.watch(
+            admin,
+            "private",
+            "https://git.example.org/team/private.git",
+            credential=Credential(username="ci", password=password),
+        )
+    jobset = store.projects.find_jobset("private", "main")
+    credential, _ = store.projects.credential(jobset.id, jobset.source.uri)
+    assert credential.password == "new-password"
