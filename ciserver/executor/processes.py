@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from io import FileIO
@@ -9,6 +10,7 @@ from io import FileIO
 from ciserver.executor.sandbox import MARKER
 
 _ROUNDS = 200
+_DOUBTS = 50
 
 
 def descendants(pid: int) -> list[int]:
@@ -48,21 +50,37 @@ def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def _kill_all(needle: bytes, uid: int | None) -> bool:
+    doubts = 0
     for _ in range(_ROUNDS):
-        found = _with_environment(needle, uid)
-        if not found:
-            return True
+        found, unclear = _look(needle, uid)
         signal_all(found, signal.SIGKILL)
+        if found:
+            continue
+        if not unclear or doubts == _DOUBTS:
+            return True
+        doubts += 1
+        time.sleep(0.001)
     return False
 
 
 def _with_environment(needle: bytes, uid: int | None) -> list[int]:
-    own = os.getpid()
-    return [
-        pid
-        for pid in _pids()
-        if pid != own and (uid is None or _owner(pid) == uid) and needle in _environment(pid)
-    ]
+    return _look(needle, uid)[0]
+
+
+def _look(needle: bytes, uid: int | None) -> tuple[list[int], bool]:
+    """The processes with the needle in their environment, and whether some live without one: so
+    does, for an instant, a process that is becoming another program.
+    """
+    own, found, unclear = os.getpid(), [], False
+    for pid in _pids():
+        if pid == own or (uid is not None and _owner(pid) != uid):
+            continue
+        environment = _read(pid, "environ")
+        if needle in b"\0" + environment:
+            found.append(pid)
+        elif not environment and _has_program(pid):
+            unclear = True
+    return found, unclear
 
 
 def _pids() -> list[int]:
@@ -76,9 +94,10 @@ def _parent(pid: int) -> int:
     return int(after_name[1]) if after_name else 0
 
 
-def _environment(pid: int) -> bytes:
-    """Empty for a process that has ended, also while nobody has asked for its exit status."""
-    return b"\0" + _read(pid, "environ")
+def _has_program(pid: int) -> bool:
+    """Not so for a process that has ended and is not yet waited for, and for the kernel's own."""
+    sizes = _read(pid, "statm").split()
+    return bool(sizes) and sizes[0] != b"0"
 
 
 def _owner(pid: int) -> int:

@@ -264,6 +264,15 @@ def test_never_older_than_what_was_built(ground):
     assert ground.due().revision == newest
 
 
+def test_never_older_though_nothing_need_have_changed(ground):
+    """What was built last is built again before an older one is, good or not."""
+    one = ground.add(PERIODIC, last_good=True)
+    ground.push(ground.commit(), GOOD)
+    newest = ground.commit()
+    assert ground.fire(one).revision == newest
+    assert ground.due().revision == newest
+
+
 def test_the_last_good_one_again_and_again(ground):
     """Where it need not have changed, the good one is built until a newer one is good."""
     ground.add(PERIODIC, last_good=True)
