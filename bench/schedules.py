@@ -2,7 +2,6 @@
 
 python bench/schedules.py [idle] [fire] [lateness] [--schedules 10000]
 """
-# ruff: noqa: INP001, T201
 
 import argparse
 import json
