@@ -75,6 +75,16 @@ def test_too_many_failures(access, ada, clock):
     assert access.sign_in("ada", PASSWORD)
 
 
+def test_a_stranger_locks_nobody_out(access, ada):
+    """Failures count for the place they come from: elsewhere the right password opens."""
+    for _ in range(10):
+        with pytest.raises(NotSignedIn):
+            access.sign_in("ada", "guess", source="203.0.113.9")
+    with pytest.raises(Busy):
+        access.sign_in("ada", PASSWORD, source="203.0.113.9")
+    assert access.sign_in("ada", PASSWORD, source="198.51.100.7")
+
+
 def test_success_forgives_failures(access, ada):
     """Who signed in starts anew."""
     for _ in range(2):

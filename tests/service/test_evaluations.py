@@ -1,6 +1,8 @@
 """Evaluations of real repositories: what is pinned, what is built, and why not."""
 
+import contextlib
 import shutil
+import sqlite3
 
 import pytest
 from support.factories import ADMIN, MAIN, Factory, make_push
@@ -9,6 +11,7 @@ from support.server import free_port
 
 from ciserver.config import Git, Settings
 from ciserver.datadir import DataDirectory
+from ciserver.model.errors import Busy
 from ciserver.model.evaluation import Kind, PinnedInput
 from ciserver.model.push import RefChange
 from ciserver.model.status import EvaluationStatus
@@ -355,6 +358,42 @@ def test_a_killed_server_evaluates_again(project, services, make, store, clock):
     evaluation = store.evaluations.get(made)
     assert evaluation.status is EvaluationStatus.SUCCEEDED
     assert len(builds_of(store, evaluation)) == 1
+
+
+class LockingClock:
+    """Takes the database away between two transactions, as a foreign process may."""
+
+    def __init__(self, clock, path):
+        self._clock, self._looks = clock, 0
+        self.holder = sqlite3.connect(path, isolation_level=None, timeout=0)
+
+    def now(self):
+        self._looks += 1
+        if self._looks > 1 and not self.holder.in_transaction:
+            with contextlib.suppress(sqlite3.OperationalError):  # the evaluation writes just now
+                self.holder.execute("BEGIN IMMEDIATE")
+        return self._clock.now()
+
+
+def test_an_end_that_could_not_be_written_is_written_later(parts, project, make, store, clock):
+    """An evaluation does not wait for its lease when the database was held at the wrong moment."""
+    revision = project.commit({".build.yml": GOOD})
+    project.push()
+    asked = request(parts.services, make, revision)
+    store.database.sql("PRAGMA busy_timeout = 50")
+    evaluations = parts.services.evaluations
+    plain = evaluations._clock
+    locking = evaluations._clock = LockingClock(clock, store.database.path)
+    with pytest.raises(Busy):
+        evaluations.evaluate_next()
+    locking.holder.execute("ROLLBACK")
+    locking.holder.close()
+    evaluations._clock = plain
+    assert not evaluations.evaluate_next()
+    clock.forward(seconds=1)
+    assert evaluations.evaluate_next()
+    found = store.evaluations.get(asked)
+    assert (found.status, found.builds_total) == (EvaluationStatus.SUCCEEDED, 1)
 
 
 def test_an_evaluation_whose_thread_died_is_taken_again(make, store, clock):
