@@ -11,6 +11,8 @@ import pytest
 from support.repositories import Repository
 from support.waiting import until
 
+pytestmark = pytest.mark.e2e  # its builds need the sandbox
+
 # It says that it sleeps, and then nothing more.
 SLOW = "image: host\ntasks:\n  - build: sleep 1000\n"
 QUICK = "image: host\ntasks:\n  - build: printf '0123456789\\n%.0s' $(seq 10)\n"
