@@ -19,10 +19,6 @@ class RefChange:
         return not self.new.strip("0")
 
     @property
-    def is_creation(self) -> bool:
-        return not self.old.strip("0")
-
-    @property
     def is_tag(self) -> bool:
         return self.ref.startswith("refs/tags/")
 

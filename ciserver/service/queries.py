@@ -3,10 +3,9 @@
 from typing import IO
 
 from ciserver.model.account import Actor
-from ciserver.model.build import Attempt, Build, Product, Step
+from ciserver.model.build import Build, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import NotFound
-from ciserver.model.evaluation import Evaluation
 from ciserver.model.ports import Engine
 from ciserver.model.view import (
     AttemptView,
@@ -79,9 +78,6 @@ class Queries:
         evaluation = self._store.evaluations.get(evaluation_id)
         return EvaluationView(evaluation, self._store.builds.list_of_evaluation(evaluation_id))
 
-    def open_evaluations(self, actor: Actor) -> tuple[Evaluation, ...]:
-        return self._store.evaluations.list_open(PAGE)
-
     def builds(
         self,
         actor: Actor,
@@ -133,13 +129,6 @@ class Queries:
         if isinstance(step, int):
             return self._store.builds.get_step(build_id, wanted, step)
         return self._store.builds.find_step(build_id, wanted, step)
-
-    def attempt(self, actor: Actor, build_id: int, number: int) -> Attempt:
-        """Raises NotFound."""
-        for one in self._store.builds.list_attempts(build_id):
-            if one.number == number:
-                return one
-        raise NotFound(f"build {build_id} has no attempt {number}")
 
     def product(self, actor: Actor, build_id: int, product_id: int) -> Product:
         """Raises NotFound."""

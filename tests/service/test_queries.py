@@ -105,7 +105,7 @@ def test_the_queue(make, queries):
     assert queue.running == (running,)
     assert queue.waiting.builds == (waiting,)
     assert queue.waiting_total == 1
-    assert queue.evaluations == queries.open_evaluations(ADMIN) == (evaluation,)
+    assert queue.evaluations == (evaluation,)
 
 
 def test_what_may_be_done(make, queries):
@@ -139,9 +139,6 @@ def test_attempts_and_steps(make, services, queries):
     view = queries.build(ADMIN, build.id)
     assert [(one.attempt.number, len(one.steps)) for one in view.attempts] == [(2, 0), (1, 2)]
     assert queries.step(ADMIN, build.id, "compile", 1) == queries.step(ADMIN, build.id, 1, 1)
-    assert queries.attempt(ADMIN, build.id, 1).status is B.FAILED
-    with pytest.raises(NotFound, match="no attempt 3"):
-        queries.attempt(ADMIN, build.id, 3)
     with pytest.raises(NotFound, match="no step compile in attempt 2"):
         queries.step(ADMIN, build.id, "compile", None)
 

@@ -96,7 +96,7 @@ def sender(make_sender):
 
 
 def requested(services, admin):
-    return services.queries.open_evaluations(admin)
+    return services.queries.queue(admin).evaluations
 
 
 def complaints_of(answer):
