@@ -21,9 +21,13 @@ class Bell:
 
 @dataclass(frozen=True)
 class Bells:
-    """Rung when an evaluation is requested, a build queued, a delivery due, a schedule changed."""
+    """Rung when an evaluation is requested, a build queued, a delivery due, a schedule changed, a
+    job request made, an interval of polling changed.
+    """
 
     evaluations: Bell = field(default_factory=Bell)
     builds: Bell = field(default_factory=Bell)
     deliveries: Bell = field(default_factory=Bell)
     schedules: Bell = field(default_factory=Bell)
+    requests: Bell = field(default_factory=Bell)
+    polls: Bell = field(default_factory=Bell)

@@ -47,6 +47,11 @@ class Builds:
     timeout_minutes: Span = 240  # where the recipe says nothing
     silence_minutes: Span = 0  # 0: no limit
     log_limit_mb: Annotated[int, Field(ge=1)] = 1024  # of one build
+    memory_mb: Count = 0  # of the tasks of one build, where the recipe says nothing; 0: no limit
+    pids: Count = 0  # processes and threads, likewise
+    disk_mb: Count = 0  # files of one build, likewise
+    control_groups: tuple[Path, ...] = ()  # given to the server to hold memory and pids with
+    cache_quota_mb: Count = 5120  # what the builds of one project keep for each other
     retries: Count = 2  # after a lost worker
     drain_seconds: Span = 60  # how long a stopping server lets builds finish
 

@@ -68,7 +68,9 @@ class Loop:
 
 
 class Ticker:
-    """The loops of evaluations, deliveries and schedules, and APScheduler for the rounds."""
+    """The loops of evaluations, deliveries, job requests and schedules, and APScheduler for the
+    rounds.
+    """
 
     def __init__(
         self,
@@ -99,6 +101,24 @@ class Ticker:
             )
             for index in range(loops)
         ]
+        self._loops.append(
+            Loop(
+                "requests",
+                services.requests.perform_next,
+                bells.requests,
+                services.clock,
+                services.requests.next_due,
+            )
+        )
+        self._loops.append(
+            Loop(
+                "polls",
+                services.polls.check_next,
+                bells.polls,
+                services.clock,
+                services.polls.next_due,
+            )
+        )
         self._loops.append(
             Loop(
                 "schedules",
@@ -137,5 +157,6 @@ class Ticker:
 
     def _reconcile(self) -> None:
         """Ring again for whatever waits: a lost ring costs a minute, never a build."""
-        for bell in (self._bells.evaluations, self._bells.deliveries, self._bells.builds):
+        bells = self._bells
+        for bell in (bells.evaluations, bells.deliveries, bells.builds, bells.requests):
             bell.ring()

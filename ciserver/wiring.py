@@ -13,6 +13,7 @@ from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.choice import choose
 from ciserver.executor.disk import DiskGuard
+from ciserver.executor.groups import ControlGroups
 from ciserver.executor.idle import IdleEngine
 from ciserver.executor.limits import Limits
 from ciserver.executor.local import LocalEngine
@@ -26,17 +27,30 @@ from ciserver.model.build import Offer
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock, Trigger
 from ciserver.service.access import Access
+from ciserver.service.audit import Audit
+from ciserver.service.building import Building
 from ciserver.service.builds import Builds
+from ciserver.service.caches import Caches
 from ciserver.service.deliveries import Deliveries
+from ciserver.service.earlier import Earlier
+from ciserver.service.ends import Ends
 from ciserver.service.evaluations import Evaluations
+from ciserver.service.exports import Exports
+from ciserver.service.lists import Lists
 from ciserver.service.logs import Logs
+from ciserver.service.pauses import Pauses
+from ciserver.service.pinning import Pinning
+from ciserver.service.polls import Polls
 from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
 from ciserver.service.reporter import LocalReporter
+from ciserver.service.requests import Requests
+from ciserver.service.rights import Rights
 from ciserver.service.schedules import Schedules
 from ciserver.service.services import Services
 from ciserver.service.sources import MirrorSources
+from ciserver.service.submissions import Submissions
 from ciserver.shipped import shipped
 from ciserver.store.store import Store
 from ciserver.ticker import Ticker
@@ -61,6 +75,7 @@ class Parts:
     app: App
     mirrors: Mirrors
     reporter: LocalReporter
+    caches: Caches
     bells: Bells
     local_token: str
 
@@ -78,35 +93,76 @@ def make_parts(
     addresses = make_addresses(settings, data)
     mirrors = _make_mirrors(settings, data, addresses)
     retries, followers = settings.builds.retries, settings.server.followers
+    rights, audit = Rights(store), Audit(store, clock)
+    ends = Ends(
+        store, clock, links, ring_deliveries=bells.deliveries.ring, ring_engine=bells.builds.ring
+    )
+    builds = Builds(store, clock, rights, audit, ends, retries=retries)
+    pinning = Pinning(store, clock, mirrors, Earlier(store, rights, links))
+    building = Building(store, clock, pinning, ends, stop=builds.stop_running)
+    evaluations = Evaluations(
+        store,
+        clock,
+        pinning,
+        Exports(store, mirrors, scratch_root(settings, data)),
+        building,
+        rights,
+        audit,
+        system=native_system(),
+        ring=bells.evaluations.ring,
+        ring_engine=bells.builds.ring,
+        wake_schedules=bells.schedules.ring,
+    )
     services = Services(
         clock=clock,
-        access=Access(store, clock, local_token=token),
-        projects=Projects(store, clock, addresses),
+        access=Access(store, clock, audit, local_token=token),
+        rights=rights,
+        projects=Projects(
+            store, clock, rights, audit, builds, addresses, ring_polls=bells.polls.ring
+        ),
         pushes=Pushes(store, clock, bells.evaluations.ring),
-        evaluations=Evaluations(
+        evaluations=evaluations,
+        builds=builds,
+        deliveries=Deliveries(
             store,
             clock,
-            mirrors,
-            system=native_system(),
-            ring_engine=bells.builds.ring,
-            wake_schedules=bells.schedules.ring,
-        ),
-        builds=Builds(store, clock, links, retries=retries, ring_deliveries=bells.deliveries.ring),
-        deliveries=Deliveries(
-            store, clock, _make_triggers(settings, store, clock), bells.deliveries.ring
+            rights,
+            audit,
+            _make_triggers(settings, store, clock),
+            ring=bells.deliveries.ring,
         ),
         logs=Logs(store, followers=followers),
-        queries=Queries(store),
-        schedules=Schedules(store, clock, ring=bells.evaluations.ring, wake=bells.schedules.ring),
+        queries=Queries(store, rights),
+        lists=Lists(store, rights, timeout_seconds=settings.builds.timeout_minutes * 60),
+        schedules=Schedules(
+            store, clock, rights, audit, ring=bells.evaluations.ring, wake=bells.schedules.ring
+        ),
+        submissions=Submissions(
+            store,
+            clock,
+            rights,
+            audit,
+            mirrors,
+            system=native_system(),
+            ring=bells.builds.ring,
+        ),
+        polls=Polls(store, clock, pinning, ring=bells.evaluations.ring),
+        pauses=Pauses(store, clock, rights, audit, ring_engine=bells.builds.ring),
+        requests=Requests(
+            store, clock, rights, audit, builds, evaluations, ring=bells.requests.ring
+        ),
     )
+    with store.transaction():
+        store.systems.add(native_system())
     app = create_app(
         services,
         shipped("templates"),
         server_name=settings.server.name,
         base_url=settings.server.base_url,
     )
-    reporter = LocalReporter(store, clock, services.builds, services.logs, links)
-    return Parts(settings, data, store, services, app, mirrors, reporter, bells, token)
+    caches = Caches(store, clock, quota=settings.builds.cache_quota_mb * 1024 * 1024)
+    reporter = LocalReporter(store, clock, services.builds, services.logs, caches, links)
+    return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
 
 
 def _make_mirrors(settings: Settings, data: DataDirectory, addresses: Addresses) -> Mirrors:
@@ -137,13 +193,16 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
     systems = (native_system(),)
     if isinstance(sandbox, SandboxBroken):
         return IdleEngine(systems, f"{sandbox.reason}; {sandbox.remedy}")
+    groups = ControlGroups(parts.settings.builds.control_groups)
+    groups.prepare()
     runner = Runner(
         parts.reporter,
         sandbox,
-        MirrorSources(parts.store, Checkouts(parts.mirrors)),
+        MirrorSources(parts.store, parts.mirrors, Checkouts(parts.mirrors)),
         parts.services.clock,
         work_root=work_root(parts.settings, parts.data),
         limits=make_limits(parts.settings),
+        groups=groups,
     )
     slots = parts.settings.builds.slots or os.cpu_count() or 1
     return LocalEngine(parts.reporter, runner, Offer(WORKER, systems), slots=slots)
@@ -184,6 +243,9 @@ def make_limits(settings: Settings) -> Limits:
         timeout_seconds=settings.builds.timeout_minutes * 60,
         silence_seconds=settings.builds.silence_minutes * 60,
         log_bytes=settings.builds.log_limit_mb * 1024 * 1024,
+        memory_mb=settings.builds.memory_mb,
+        pids=settings.builds.pids,
+        disk_mb=settings.builds.disk_mb,
     )
 
 

@@ -17,17 +17,17 @@ import pytest
 from ciserver.cli import output
 from ciserver.cli.main import main
 from ciserver.config import Settings
+from ciserver.edge.refusals import STATUS
 from ciserver.intake.doors import DOORS
-from ciserver.model.account import SCOPES
+from ciserver.model.account import SCOPES, Right
 from ciserver.model.errors import CiError, RemoteFailure
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.links import Links
 from ciserver.model.status import EvaluationStatus
 from ciserver.recipe.manifest import read_manifest
-from ciserver.recipe.schema import LATER, MODELS, known_keys
+from ciserver.recipe.schema import MODELS, known_keys
 from ciserver.service.deliveries import DELAYS
 from ciserver.service.reporter import environment
-from ciserver.web.failures import STATUS
 
 ROOT = Path(__file__).parents[1]
 MODULES = [*ROOT.glob("ciserver/**/*.py"), *ROOT.glob("triggers/**/*.py")]
@@ -35,6 +35,7 @@ TEMPLATES = [*ROOT.glob("templates/**/*.html"), *ROOT.glob("templates/**/*.txt")
 PAGES = [path for path in TEMPLATES if path.suffix == ".html" and path.parent.name != "email"]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("hooks/*.md")]
 LONGEST_MODULE = 400
+OUR_API = ("/ci/", "/healthz", "/readyz", "/version", "/recipe.schema.json")
 
 
 def read(name):
@@ -126,10 +127,17 @@ def test_the_documents_tell_every_route_of_the_api(parts):
         f"{method.method} {route.path}"
         for route in falcon.inspect.inspect_routes(parts.app)
         for method in route.methods
-        if not method.internal and route.path.startswith(("/ci/", "/healthz", "/readyz", "/vers"))
+        if not method.internal and route.path.startswith(OUR_API)
     }
     told = {row[0] for row in rows("docs/api.md", "Routes")}
     assert told == there
+
+
+def test_the_documents_tell_every_right():
+    """docs/access.md lists what somebody may do in a project, and the scope beside it."""
+    section = read("docs/access.md").partition("\n## Rights\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\| ([a-z]+) \| ([a-z:]+) \|", section, re.MULTILINE)
+    assert told == [(one.value, one.scope) for one in Right]
 
 
 def test_the_documents_tell_every_scope():
@@ -138,15 +146,13 @@ def test_the_documents_tell_every_scope():
 
 
 def test_the_documents_tell_every_key_of_a_recipe():
-    """docs/recipes.md lists what a recipe may hold, and what it may not hold yet."""
+    """docs/recipes.md lists what a recipe may hold."""
     keys = {
         ".".join((*(one.strip("<>") for one in parents), key))
         for parents in MODELS
         for key in known_keys(parents)
     }
     assert {row[0] for row in rows("docs/recipes.md", "Keys")} == keys
-    later = {".".join((*parents, key)) for parents, names in LATER.items() for key in names}
-    assert {row[0] for row in rows("docs/recipes.md", "Keys that come later")} == later
 
 
 def test_the_documents_tell_every_variable_of_a_build(clock):

@@ -3,14 +3,15 @@
 import re
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
-from ciserver.cli.client import Client
+from ciserver.cli.client import Client, path_of
 from ciserver.cli.options import client_options, json_output, place_ignored
-from ciserver.cli.output import print_json, print_table
+from ciserver.cli.output import print_json, print_table, without_none
 from ciserver.git import hook as git_hook
+from ciserver.model.account import ROLES
 from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.project import DEFAULT_WATCH
 from ciserver.shipped import shipped
@@ -168,6 +169,44 @@ def add_user(*, client: Client, name: str, admin: bool, email: str, password_std
     click.echo(f"added {'administrator' if made['is_admin'] else 'user'} {made['name']}")
 
 
+@user.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    help=f"Exactly these from now on; repeatable: {', '.join(ROLES)}.",
+)
+@click.option("--no-roles", is_flag=True, help="None any more.")
+@click.option("--admin/--no-admin", default=None, help="May do everything.")
+@click.option("--email", help="Their mail address.")
+@click.option("--full-name", help="What they are called.")
+@client_options
+def change(
+    *,
+    client: Client,
+    name: str,
+    roles: tuple[str, ...],
+    no_roles: bool,
+    admin: bool | None,
+    email: str | None,
+    full_name: str | None,
+) -> None:
+    """Change what is given of a user."""
+    given = {
+        "roles": list(roles) if roles or no_roles else None,
+        "admin": admin,
+        "email": email,
+        "full_name": full_name,
+    }
+    changed = client.patch(path_of("users", name), without_none(given))
+    click.echo(f"user {changed['name']}: {_standing(changed)}")
+
+
+def _standing(one: dict[str, Any]) -> str:
+    return "administrator" if one["is_admin"] else ", ".join(one["roles"]) or "no roles"
+
+
 @user.command("list")
 @json_output
 @client_options
@@ -177,8 +216,11 @@ def list_users(*, client: Client, output: str) -> None:
     if output == "json":
         print_json(found)
         return
-    rows = [(one["name"], one["email"], "yes" if one["is_admin"] else "") for one in found]
-    print_table(("NAME", "EMAIL", "ADMIN"), rows)
+    rows = [
+        (one["name"], one["email"], "yes" if one["is_admin"] else "", ", ".join(one["roles"]))
+        for one in found
+    ]
+    print_table(("NAME", "EMAIL", "ADMIN", "ROLES"), rows)
 
 
 @user.command()
@@ -209,3 +251,28 @@ def add_token(*, client: Client, user_name: str, scopes: str, expires: str | Non
     names = [one.strip() for one in scopes.split(",") if one.strip()]
     body = {"scopes": names, "expires_in_days": int(days)}
     click.echo(client.post(f"/users/{user_name}/tokens", body)["token"])
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@json_output
+@client_options
+def audit(*, client: Client, limit: int, output: str) -> None:
+    """List who asked for which change and what came of it, newest first."""
+    found = client.get("/requests", limit=limit)
+    if output == "json":
+        print_json(found)
+        return
+    rows = [
+        (
+            one["id"],
+            one["requested_at"][:19],
+            one["who"],
+            one["action"],
+            ", ".join(f"{name} {value}" for name, value in one["what"].items()),
+            one["status"],
+            one["message"],
+        )
+        for one in found["requests"]
+    ]
+    print_table(("ID", "WHEN", "WHO", "ACTION", "ABOUT", "STATUS", "MESSAGE"), rows)

@@ -65,6 +65,9 @@ def _print_queue(queue: dict[str, Any]) -> None:
     print_table(("BUILD", "JOB", "STATUS", "WAITS FOR"), rows)
     for one in queue["evaluations"]:
         click.echo(f"evaluation {one['id']} of {one['project']}:{one['jobset']} is {one['status']}")
+    for one in queue["paused"]:
+        by = f" by {one['by']}" if "by" in one else ""
+        click.echo(f"{'worker ' + one['worker'] if one['worker'] else 'the queue'} is paused{by}")
 
 
 def _name(build: dict[str, Any]) -> str:
@@ -97,7 +100,12 @@ def _show_evaluation(one: dict[str, Any]) -> None:
         click.echo(f"  {each['file']}: {each['field']}: {each['message']}")
     for each in one["skipped"]:
         click.echo(f"  left out: {each['job']}: {each['reason']}")
+    for each in one["reused"]:
+        click.echo(f"  reused: {each['job']}: build {each['id']}")
     _print_builds(one["builds"])
+    for each in one["builds"]:
+        if each["waiting_for"]:
+            click.echo(f"build {each['id']} waits: {each['waiting_for']}")
     click.echo(one["url"])
 
 
@@ -108,6 +116,9 @@ def _show_build(build: dict[str, Any]) -> None:
         if line:
             click.echo(line)
     click.echo(f"{build['ref']} at {build['revision']}  {build['subject']}")
+    for label, ids in (("needs", build["needs"]), ("needed by", build["needed_by"])):
+        if ids:
+            click.echo(f"{label}: {', '.join(map(str, ids))}")
     for attempt in build["attempts"]:
         click.echo(f"attempt {attempt['number']}: {attempt['status']} {attempt['detail']}".rstrip())
         for step in attempt["steps"]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
 
@@ -66,11 +66,25 @@ class Client:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return json.loads(self._call("POST", path, json.dumps(body or {}).encode()).content)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return json.loads(self._call("PUT", path, json.dumps(body).encode()).content)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        return json.loads(self._call("PATCH", path, json.dumps(body).encode()).content)
+
+    def delete(self, path: str) -> Any:
+        return json.loads(self._call("DELETE", path, None).content)
+
     def _call(self, method: str, path: str, body: bytes | None) -> Answer:
         answer = self._transport.send(method, f"/ci/v1{path}", body)
         if answer.status >= 400:
             raise _refusal(answer)
         return answer
+
+
+def path_of(*names: str) -> str:
+    """The path of these names, each of which stays one part of it."""
+    return "".join("/" + quote(one, safe="") for one in names)
 
 
 class HttpTransport:

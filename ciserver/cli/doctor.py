@@ -12,6 +12,8 @@ from ciserver.cli.options import json_output, place_options
 from ciserver.cli.output import EXIT_INFRASTRUCTURE, print_json
 from ciserver.config import Settings, effective
 from ciserver.datadir import DataDirectory
+from ciserver.executor.bubblewrap import counts_alone
+from ciserver.executor.groups import ControlGroups
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.model.errors import CiError
 from ciserver.store.database import Database
@@ -61,6 +63,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
         _server,
         _database,
         _sandbox,
+        _control_groups,
         _base_url,
         _mail,
     )
@@ -107,6 +110,21 @@ def _sandbox(settings: Settings, data: DataDirectory) -> Finding:
     if sandbox.name == "plain":
         return Finding("note", "builds run without a sandbox, as plain processes")
     return Finding("ok", f"builds run in {sandbox.about}")
+
+
+def _control_groups(settings: Settings, _data: DataDirectory) -> Finding:
+    faults = ControlGroups(settings.builds.control_groups).faults()
+    if faults:
+        return Finding("bad", f"limits are only measured: {'; '.join(faults)}")
+    if settings.builds.control_groups:
+        return Finding("ok", "limits of memory and processes are held by control groups")
+    held = settings.builds.sandbox != "plain" and counts_alone()
+    return Finding(
+        "note",
+        "limits of memory and disk are measured four times a second, those of processes "
+        + ("held by the kernel" if held else "too")
+        + "; builds.control_groups makes the kernel hold them",
+    )
 
 
 def _base_url(settings: Settings, _data: DataDirectory) -> Finding:

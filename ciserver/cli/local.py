@@ -1,4 +1,4 @@
-"""Commands that need no server: check a recipe, and run it on a working tree."""
+"""`ciserver run`: the recipe of a working tree, built here without a server."""
 
 import shutil
 import subprocess
@@ -11,8 +11,9 @@ from typing import IO
 
 import click
 
-from ciserver.cli.options import place_ignored, place_options
-from ciserver.cli.output import EXIT_USAGE, result_code, write_bytes
+from ciserver.cli.options import place_options
+from ciserver.cli.output import result_code, write_bytes
+from ciserver.cli.recipes import git, placed_jobs
 from ciserver.clock import SystemClock
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
@@ -24,6 +25,7 @@ from ciserver.git.mirror import Mirrors
 from ciserver.model.build import (
     SETUP,
     BuildResult,
+    Identity,
     Job,
     Lease,
     Loss,
@@ -32,30 +34,18 @@ from ciserver.model.build import (
     StepResult,
     Work,
 )
-from ciserver.model.errors import Busy, Complaint, Invalid, NotFound
+from ciserver.model.errors import Busy, NotFound
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.links import Links
-from ciserver.model.project import DEFAULT_RECIPE
+from ciserver.model.report import CaseStatus, Counts, ReportKind
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason
-from ciserver.recipe.manifest import read_manifest
+from ciserver.recipe.graph import Placed
 from ciserver.recipe.sources import with_pushed_source
+from ciserver.reports.read import read_report
 from ciserver.service.reporter import environment
-from ciserver.wiring import choose_sandbox, make_addresses, make_limits, native_system
+from ciserver.wiring import choose_sandbox, make_addresses, make_limits
 
 _WORKING_TREE = "working-tree"
-
-
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@place_ignored
-def lint(*, file: Path) -> None:
-    """Check a recipe; every fault is named."""
-    complaints = read_manifest(file.name, file.read_bytes(), default_system=native_system())
-    for one in complaints.complaints:
-        click.echo(str(one))
-    if complaints.complaints:
-        raise SystemExit(EXIT_USAGE)
-    click.echo(f"{file}: no faults")
 
 
 @click.command()
@@ -69,14 +59,14 @@ def run(
     *, data: DataDirectory, settings: Settings, path: Path, job: str | None, products: Path | None
 ) -> None:
     """Run the recipe of a working tree here, as a build would run: the same sandbox and rules.
-    What is not committed is taken along. Exit status = result.
+    What is not committed is taken along. Jobs run after those that they need; of one named with
+    --job what it needs is not run. Exit status = result.
     """
     tree = path.resolve()
-    jobs = _jobs_of(tree, job)
+    wanted = _wanted(placed_jobs(tree), job)
     sandbox = choose_sandbox(settings, data)
     if isinstance(sandbox, SandboxBroken):
         raise Busy(sandbox.reason, hint=f"{sandbox.remedy}, or set builds.sandbox = plain")
-    worst = 0
     with tempfile.TemporaryDirectory(prefix="ciserver-run-") as place:
         Path(place).chmod(0o711)
         root = Path(place) / "work"
@@ -87,7 +77,8 @@ def run(
             timeout_seconds=settings.git.timeout_seconds,
             group_id=sandbox.user.gid if sandbox.user else None,
         )
-        for one in jobs:
+
+        def run_one(one: Job) -> int:
             reporter = ConsoleReporter(one, products)
             runner = Runner(
                 reporter,
@@ -99,38 +90,49 @@ def run(
             )
             runner.run(reporter.work, Stop())
             runner.close()
-            worst = max(worst, reporter.exit_code())
+            return reporter.exit_code()
+
+        worst = _run_in_order(wanted, _address_of(tree), run_one)
     raise SystemExit(worst)
 
 
-def _jobs_of(tree: Path, wanted: str | None) -> list[Job]:
-    files = sorted({file for glob in DEFAULT_RECIPE for file in tree.glob(glob)})
-    jobs: list[Job] = []
-    complaints: list[Complaint] = []
-    for file in files:
-        name = str(file.relative_to(tree))
-        reading = read_manifest(name, file.read_bytes(), default_system=native_system())
-        complaints += reading.complaints
-        if reading.job is not None and wanted in {None, reading.job.name}:
-            jobs.append(reading.job)
-    if complaints:
-        raise Invalid("the recipe has faults", complaints=complaints)
-    if not jobs:
-        what = f"no job {wanted} in" if wanted else "no recipe in"
-        raise NotFound(f"there is {what} {tree}", hint=f"looked for {', '.join(DEFAULT_RECIPE)}")
-    uri = _address_of(tree)
-    return [with_pushed_source(one, uri, "HEAD", _WORKING_TREE) for one in jobs]
+def _run_in_order(wanted: list[Placed], uri: str, run_one: Callable[[Job], int]) -> int:
+    """Run each job after those that it needs, and not at all where one of them is not good;
+    answers the worst exit code.
+    """
+    worst = 0
+    bad: set[Identity] = set()
+    for one in wanted:
+        missing = next((need for need in one.needs if need in bad), None)
+        if missing is not None:
+            bad.add(one.job.identity)
+            say(f"== {one.job.name} is skipped: it needs {missing.name}, which did not succeed")
+            continue
+        code = run_one(with_pushed_source(one.job, uri, "HEAD", _WORKING_TREE))
+        if code:
+            bad.add(one.job.identity)
+        worst = max(worst, code)
+    return worst
+
+
+def _wanted(placed: tuple[Placed, ...], name: str | None) -> list[Placed]:
+    """The jobs to run here, each after what it needs; of one name only that."""
+    wanted = [one for one in placed if name in {None, one.job.name, one.job.base}]
+    if not wanted:
+        names = ", ".join(one.job.name for one in placed)
+        raise NotFound(f"there is no job {name}", hint=f"there are: {names}")
+    return wanted
 
 
 def _address_of(tree: Path) -> str:
     """Where the tree was cloned from, so that its directory has the name it has on the server."""
-    said = subprocess.run(
-        ["git", "-C", str(tree), "remote", "get-url", "origin"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return said.stdout.strip() or str(tree)
+    return (git(tree, "remote", "get-url", "origin") or "").strip() or str(tree)
+
+
+def say(line: str) -> None:
+    """To whoever watches, between what the tasks write."""
+    sys.stdout.flush()
+    click.secho(line, err=True, bold=True)
 
 
 class WorkingTree:
@@ -208,34 +210,45 @@ class ConsoleReporter:
         self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
     ) -> None:
         if starting:
-            self._say(f"== {self.work.job.name}: {self.work.job.tasks[starting - 1].name}")
+            say(f"== {self.work.job.name}: {self.work.job.tasks[starting - 1].name}")
 
     def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
         if step == 0 and offset == 0:
-            self._say(f"== {self.work.job.name}: {SETUP}")
+            say(f"== {self.work.job.name}: {SETUP}")
         write_bytes(chunk)
 
     def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
         if self._products is None:
-            self._say(f"artifact {path} (kept with --products DIRECTORY)")
+            say(f"artifact {path} (kept with --products DIRECTORY)")
             return
         self._products.mkdir(parents=True, exist_ok=True)
         target = self._products / Path(path).name
         with target.open("wb") as file:
             shutil.copyfileobj(content, file)
-        self._say(f"artifact {path} is kept as {target}")
+        say(f"artifact {path} is kept as {target}")
+
+    def add_report(
+        self, lease: Lease, kind: ReportKind, path: str, content: IO[bytes]
+    ) -> tuple[Counts, tuple[str, ...]]:
+        report = read_report(kind, path, content)
+        for one in report.tests:
+            if one.status in {CaseStatus.FAILED, CaseStatus.ERRORED}:
+                say(f"{one.status.value}: {one.suite} {one.name}")
+        for metric in report.metrics:
+            say(f"{metric.name}: {metric.value:g} {metric.unit}".rstrip())
+        return report.counts, report.notes
+
+    def open_cache(self, lease: Lease, key: str) -> IO[bytes] | None:
+        return None
+
+    def save_cache(self, lease: Lease, key: str, content: IO[bytes]) -> None: ...
 
     def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
         self._result = result
         took = SystemClock().now() - self._began
         detail = f": {result.detail}" if result.detail else ""
         seconds = took / timedelta(seconds=1)
-        self._say(f"== {self.work.job.name} {result.status.value} in {seconds:.1f} s{detail}")
+        say(f"== {self.work.job.name} {result.status.value} in {seconds:.1f} s{detail}")
 
     def give_back(self, lease: Lease, loss: Loss) -> None:
         self.finish(lease, BuildResult(BuildStatus.ERRORED, loss.reason, loss.detail), ())
-
-    @staticmethod
-    def _say(line: str) -> None:
-        sys.stdout.flush()
-        click.secho(line, err=True, bold=True)

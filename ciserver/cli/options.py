@@ -1,6 +1,7 @@
 """The options that every command takes."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,6 +34,11 @@ _config = click.option(
 json_output = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to print."
 )
+
+
+def choice(words: type[StrEnum]) -> "click.Choice[str]":
+    """One of the words that the model has for something."""
+    return click.Choice([one.value for one in words])
 
 
 def place_options(command: Command) -> Command:

@@ -67,6 +67,11 @@ def print_table(headings: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         click.secho(line.rstrip(), bold=number == 0)
 
 
+def without_none(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def write_bytes(chunk: bytes) -> None:
     """Log bytes, as they are, at once."""
     sys.stdout.flush()

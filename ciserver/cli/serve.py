@@ -17,11 +17,11 @@ from ciserver.cli.journal import start_logging
 from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
+from ciserver.edge.bodies import HOOK_LIMIT
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.executor.workdir import sweep
 from ciserver.model.errors import BadConfiguration
 from ciserver.model.links import Links
-from ciserver.web.bodies import HOOK_LIMIT
 from ciserver.wiring import (
     WORKER,
     Parts,
@@ -130,12 +130,20 @@ def _recover(parts: Parts) -> None:
     """Bring what a killed server left behind back to a state in which it goes on."""
     sweep(work_root(parts.settings, parts.data))
     parts.store.files.remove_spool()
+    parts.caches.sweep()
     parts.mirrors.forget_access()
     builds = parts.services.builds.recover(WORKER)
     evaluations = parts.services.evaluations.recover()
     deliveries = parts.services.deliveries.recover()
-    if builds or evaluations or deliveries:
-        log.info("recovered", builds=builds, evaluations=evaluations, deliveries=deliveries)
+    requests = parts.services.requests.recover()
+    if builds or evaluations or deliveries or requests:
+        log.info(
+            "recovered",
+            builds=builds,
+            evaluations=evaluations,
+            deliveries=deliveries,
+            requests=requests,
+        )
 
 
 def _greet(settings: Settings, url: str, sandbox: Any, link: str | None) -> None:

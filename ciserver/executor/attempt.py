@@ -4,19 +4,23 @@ import errno
 import math
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ciserver.executor.caches import CacheArchives
 from ciserver.executor.facts import setup_lines, source_line
+from ciserver.executor.groups import NO_GROUPS, ControlGroups, TaskGroups
 from ciserver.executor.lease import Stop, StopReason
 from ciserver.executor.limits import Limits
 from ciserver.executor.mask import Mask
+from ciserver.executor.meter import Meter
 from ciserver.executor.products import BadArtifact, open_artifact
-from ciserver.executor.sandbox import PATH, Bind, Process, Sandbox, SandboxFailed
+from ciserver.executor.sandbox import PATH, Bind, Bounds, Process, Sandbox, SandboxFailed
 from ciserver.executor.script import is_complete, write_scripts
 from ciserver.executor.sources import SourceProvider, put_source
 from ciserver.executor.steplog import StepLog
 from ciserver.executor.supervise import Watch
+from ciserver.executor.telling import METRICS, ReportFiles
 from ciserver.executor.workdir import WorkDirectory, work_directory
 from ciserver.model.build import BuildResult, Loss, Source, StepResult, Task, Work
 from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
@@ -44,6 +48,7 @@ class Tools:
     clock: Clock
     work_root: Path
     limits: Limits
+    groups: ControlGroups
 
 
 class AttemptRun:
@@ -53,20 +58,14 @@ class AttemptRun:
     """
 
     def __init__(self, work: Work, stop: Stop, tools: Tools) -> None:
-        job = work.job
         self._work = work
         self._stop = stop
         self._tools = tools
-        self._limits = Limits(
-            timeout_seconds=job.timeout_seconds or tools.limits.timeout_seconds,
-            silence_seconds=job.silence_seconds or tools.limits.silence_seconds,
-            log_bytes=tools.limits.log_bytes,
-            grace_seconds=tools.limits.grace_seconds,
-            renew_seconds=tools.limits.renew_seconds,
-        )
+        self._limits = tools.limits.of_job(work.job)
         self._deadline = time.monotonic() + (self._limits.timeout_seconds or math.inf)
         self._mask = Mask(work.secrets)
         self._log_bytes = 0
+        self._is_partial = False
         self._step = 0
         self._log = self._open_log()
         self._ends: tuple[StepResult, ...] = ()
@@ -88,26 +87,33 @@ class AttemptRun:
 
     def _phases(self, directory: WorkDirectory) -> BuildResult:
         return (
-            self._set_up(directory.home)
-            or self._run_tasks(directory)
+            self._set_up(directory)
+            or self._run_tasks_and_tell(directory)
             or self._collect(directory.home)
-            or BuildResult(BuildStatus.SUCCEEDED)
+            or self._save_caches(directory)
+            or BuildResult(BuildStatus.PARTIAL if self._is_partial else BuildStatus.SUCCEEDED)
         )
 
-    def _set_up(self, home: Path) -> BuildResult | None:
+    def _set_up(self, directory: WorkDirectory) -> BuildResult | None:
+        home = directory.home
         work, sandbox = self._work, self._tools.sandbox
+        inside = sandbox.home_inside(home)
         too_short = len(self._mask.too_short)
-        self._log.say(*setup_lines(work, sandbox, self._tools.clock.now(), too_short))
+        self._log.say(*setup_lines(work, sandbox, self._limits, self._tools.clock.now(), too_short))
         write_scripts(
             home,
             work.job.tasks,
-            {**work.job.environment, **work.environment},
+            {**work.job.environment, **work.environment, "CISERVER_METRICS": f"{inside}/{METRICS}"},
             shell=sandbox.shell,
-            home_inside=sandbox.home_inside(home),
+            home_inside=inside,
             user=sandbox.user,
         )
         for source in work.job.sources:
             if result := self._stopped() or self._put(source, home):
+                return result
+        for line in self._caches(directory).restore():
+            self._log.say(line)
+            if result := self._stopped():
                 return result
         if result := self._stopped():
             return result
@@ -127,6 +133,14 @@ class AttemptRun:
         self._log.say(f"source: {source.directory} is in place")
         self._binds = tuple(dict.fromkeys((*self._binds, *binds)))
         return None
+
+    def _run_tasks_and_tell(self, directory: WorkDirectory) -> BuildResult | None:
+        result = self._run_tasks(directory)
+        files = ReportFiles(self._tools.reporter, self._work.lease, self._mask, directory.home)
+        if not self._stop.is_set():
+            for line in files.hand_in(self._work.job.reports, lambda: not self._stop.is_set()):
+                self._log.say(line)
+        return result or self._stopped_after_steps()
 
     def _run_tasks(self, directory: WorkDirectory) -> BuildResult | None:
         tasks = self._work.job.tasks
@@ -149,15 +163,35 @@ class AttemptRun:
         self._log = self._open_log()
 
     def _run_task(self, task: Task, directory: WorkDirectory) -> BuildResult | None:
+        lease = self._work.lease
+        inside = self._tools.sandbox.home_inside(directory.home)
+        command = (self._tools.sandbox.shell, str(inside / ".tasks" / task.name))
+        limits = self._limits
+        with self._tools.groups.group(f"{lease.build_id}-{lease.attempt}", limits) as groups:
+            bounds = Bounds(groups.paths, limits.disk_bytes, limits.pids)
+            status, reason = self._run_program(command, directory, groups, limits, bounds)
+        return self._judge(task, status, reason)
+
+    def _run_program(
+        self,
+        command: tuple[str, ...],
+        directory: WorkDirectory,
+        groups: TaskGroups,
+        limits: Limits,
+        bounds: Bounds,
+    ) -> tuple[int, Reason]:
+        """The exit status, and the reason to have ended it, if there was one."""
         sandbox = self._tools.sandbox
-        process = self._start(task, directory)
+        process = self._start(command, directory, bounds)
         try:
+            places = (directory.home, directory.tmp)
             watch = Watch(
                 sandbox,
                 process,
                 self._log,
                 self._stop,
-                limits=self._limits,
+                limits=limits,
+                meter=Meter(sandbox, process, groups, limits, places),
                 deadline=self._deadline,
             )
             reason = watch.run()
@@ -167,14 +201,14 @@ class AttemptRun:
             process.close()
         if fault:
             raise SandboxFailed(fault)
-        return self._judge(task, process.child.returncode, reason)
+        return process.child.returncode, reason
 
-    def _start(self, task: Task, directory: WorkDirectory) -> Process:
+    def _start(self, command: tuple[str, ...], directory: WorkDirectory, bounds: Bounds) -> Process:
         """Only variables of our own: those of the job are in its `.buildenv`."""
         sandbox = self._tools.sandbox
         home = sandbox.home_inside(directory.home)
         return sandbox.start(
-            (sandbox.shell, str(home / ".tasks" / task.name)),
+            command,
             home=directory.home,
             tmp=directory.tmp,
             environment={
@@ -188,6 +222,7 @@ class AttemptRun:
             },
             network=self._work.job.network,
             readable=self._binds,
+            bounds=bounds,
         )
 
     def _judge(self, task: Task, status: int, reason: Reason) -> BuildResult | None:
@@ -195,10 +230,13 @@ class AttemptRun:
             return self._stopped()
         if reason:
             return self._fail(reason, self._limit_text(task, reason))
-        if status:
+        if status and status == self._work.job.partial_exit_code:
+            self._is_partial = True
+            self._log.say(f"task {task.name} exited with status {status}: not everything was made")
+        elif status:
             code = _SIGNAL - status if status < 0 else status
             return self._fail(Reason.EXIT_CODE, _exit_text(task, code), exit_code=code)
-        self._end_step(StepStatus.SUCCEEDED, exit_code=0)
+        self._end_step(StepStatus.SUCCEEDED, exit_code=status)
         return None
 
     def _limit_text(self, task: Task, reason: Reason) -> str:
@@ -207,6 +245,12 @@ class AttemptRun:
             Reason.TIME_LIMIT: f"the build ran longer than its limit of {limits.timeout_seconds} s",
             Reason.SILENCE_LIMIT: f"task {task.name} wrote nothing for {limits.silence_seconds} s",
             Reason.LOG_LIMIT: f"the log grew over its limit of {limits.log_bytes} bytes",
+            Reason.MEMORY_LIMIT: f"task {task.name} needed more memory than its limit of "
+            f"{limits.memory_mb} MiB",
+            Reason.PIDS_LIMIT: f"task {task.name} had more processes and threads than its limit of "
+            f"{limits.pids}",
+            Reason.DISK_LIMIT: "the files of the build took more disk space than its limit of "
+            f"{limits.disk_mb} MiB",
         }[reason]
 
     def _skip(self, numbers: range) -> None:
@@ -228,6 +272,25 @@ class AttemptRun:
         detail = self._mask.text(f"artifacts are missing: {', '.join(faults)}")
         self._log.say(detail)
         return BuildResult(BuildStatus.FAILED, Reason.MISSING_ARTIFACT, detail)
+
+    def _caches(self, directory: WorkDirectory) -> CacheArchives:
+        limits = replace(self._limits, silence_seconds=0, memory_mb=0, pids=0, disk_mb=0)
+
+        def run(command: tuple[str, ...], file_bytes: int) -> int | None:
+            bounds = Bounds(file_bytes=file_bytes)
+            status, reason = self._run_program(command, directory, NO_GROUPS, limits, bounds)
+            return None if reason else status
+
+        tools = self._tools
+        return CacheArchives(tools.reporter, tools.sandbox, self._work, directory, run)
+
+    def _save_caches(self, directory: WorkDirectory) -> BuildResult | None:
+        if not self._is_partial:
+            for line in self._caches(directory).save():
+                self._log.say(line)
+                if result := self._stopped_after_steps():
+                    return result
+        return None
 
     def _stopped(self) -> BuildResult | None:
         """The result of a cancellation, with the step under way ended by it. Raises LeaseLost and

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -11,18 +12,25 @@ from pathlib import Path, PurePosixPath
 
 from ciserver.executor.processes import descendants, signal_all
 from ciserver.executor.sandbox import (
+    FREE,
     PATH,
     Bind,
+    Bounds,
     BuildUser,
     Process,
     SandboxBroken,
     SandboxFailed,
     find_shell,
+    limited,
     spawn,
 )
+from ciserver.executor.usage import in_memory_files
 
 HOME = PurePosixPath("/home/build")
 _TMP, _VAR_TMP = "/tmp", "/var/tmp"  # noqa: S108 (the task's own, not those of this machine)
+_IN_MEMORY = ("/dev", "/run")
+_COUNTS_ALONE = (5, 14)
+_OWN_PROCESSES = 2  # the first one inside, and one that makes the difference seen
 _ID = "1000"
 _PASSWD = (
     b"root:x:0:0:root:/root:/bin/sh\n"
@@ -87,6 +95,7 @@ class Bubblewrap:
         environment: Mapping[str, str],
         network: bool,
         readable: tuple[Bind, ...],
+        bounds: Bounds = FREE,
     ) -> Process:
         """Start the command inside. Raises SandboxFailed when bubblewrap itself cannot be run;
         a failure to set up the inside is told by `fault`.
@@ -102,14 +111,20 @@ class Bubblewrap:
             *(word for name, value in environment.items() for word in ("--setenv", name, value)),
             *(word for one in readable for word in ("--ro-bind", str(one.source), one.target)),
             *("--bind", str(home), str(HOME)),
-            *("--remount-ro", "/", "--chdir", str(HOME), "--", *command),
+            *("--remount-ro", "/", "--chdir", str(HOME), "--"),
+            *(*_limiter(bounds), *command),
         ]
         # The job's variables are never those of bwrap itself: a loader variable would let it out.
         outside = {"PATH": PATH}
         ends = (status_end, passwd, group)
         try:
             child, output = spawn(
-                argv, user=self.user, cwd=None, environment=outside, pass_fds=ends
+                argv,
+                user=self.user,
+                cwd=None,
+                environment=outside,
+                pass_fds=ends,
+                bounds=bounds,
             )
         except SandboxFailed:
             os.close(status)
@@ -118,6 +133,13 @@ class Bubblewrap:
             for end in ends:
                 os.close(end)
         return Process(child, output, status=status)
+
+    def processes(self, process: Process) -> list[int]:
+        return descendants(process.child.pid)[1:]
+
+    def in_memory_files(self, process: Process) -> int:
+        first = descendants(process.child.pid)[:1]
+        return sum(in_memory_files(pid, _IN_MEMORY) for pid in first)
 
     def terminate(self, process: Process) -> None:
         """TERM to all but bubblewrap itself: the outer process, whose end ends all at once, and
@@ -177,6 +199,18 @@ class Bubblewrap:
             finally:
                 process.close()
             return said.decode(errors="replace").strip() if failed else None
+
+
+def counts_alone() -> bool:
+    """Whether this kernel counts the processes of a user namespace beside those of its user."""
+    major, minor, *_ = (int(number) for number in re.findall(r"\d+", os.uname().release))
+    return (major, minor) >= _COUNTS_ALONE
+
+
+def _limiter(bounds: Bounds) -> list[str]:
+    if not bounds.processes or not counts_alone():
+        return []
+    return limited(f"--nproc={bounds.processes + _OWN_PROCESSES}")
 
 
 def _system(visible: tuple[Path, ...]) -> Iterator[str]:

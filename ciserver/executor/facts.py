@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from ciserver.executor.limits import Limits
 from ciserver.executor.mask import SHORTEST
 from ciserver.executor.sandbox import Sandbox
 from ciserver.executor.script import bad_names
 from ciserver.model.build import Source, Work
 
 
-def setup_lines(work: Work, sandbox: Sandbox, started_at: datetime, unmasked: int) -> Iterator[str]:
+def setup_lines(
+    work: Work, sandbox: Sandbox, limits: Limits, started_at: datetime, unmasked: int
+) -> Iterator[str]:
     """The facts of an attempt; `unmasked` secrets are too short to be hidden."""
     job = work.job
     moment = f"{started_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -17,6 +20,7 @@ def setup_lines(work: Work, sandbox: Sandbox, started_at: datetime, unmasked: in
     yield f"sandbox: {sandbox.about}"
     yield f"system: {job.system}, image: {job.image or '(none named)'}"
     yield from _network(sandbox, wanted=job.network)
+    yield from _limits(limits)
     yield from (f"note: {note}" for note in job.notes)
     if job.packages:
         names = ", ".join(job.packages)
@@ -30,6 +34,20 @@ def setup_lines(work: Work, sandbox: Sandbox, started_at: datetime, unmasked: in
             f"warning: {unmasked} secrets are shorter than {SHORTEST} characters "
             "and are not hidden in logs"
         )
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    told = [
+        words
+        for number, words in (
+            (limits.memory_mb, f"memory {limits.memory_mb} MiB"),
+            (limits.pids, f"{limits.pids} processes and threads"),
+            (limits.disk_mb, f"disk {limits.disk_mb} MiB"),
+        )
+        if number
+    ]
+    if told:
+        yield f"limits: {', '.join(told)}"
 
 
 def source_line(source: Source) -> str:

@@ -1,17 +1,46 @@
 """What a build may use where its recipe does not say otherwise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
+
+from ciserver.model.build import Job
+
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of every attempt; 0 seconds means no limit.
+    """Limits of every attempt; 0 means no limit.
 
     `grace_seconds` lie between TERM and KILL, `renew_seconds` between two renewals of the lease.
+    `memory_mb` and `pids` are for the processes of a task together, `disk_mb` is for all files of
+    the build.
     """
 
     timeout_seconds: float = 3600
     silence_seconds: float = 0
     log_bytes: int = 1 << 30
+    memory_mb: int = 0
+    pids: int = 0
+    disk_mb: int = 0
     grace_seconds: float = 10
     renew_seconds: float = 10
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory_mb * _MIB
+
+    @property
+    def disk_bytes(self) -> int:
+        return self.disk_mb * _MIB
+
+    def of_job(self, job: Job) -> Self:
+        """These limits, with what the job says of its own in their place."""
+        return replace(
+            self,
+            timeout_seconds=job.timeout_seconds or self.timeout_seconds,
+            silence_seconds=job.silence_seconds or self.silence_seconds,
+            memory_mb=job.resources.memory_mb or self.memory_mb,
+            pids=job.resources.pids or self.pids,
+            disk_mb=job.resources.disk_mb or self.disk_mb,
+        )

@@ -6,10 +6,12 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from ciserver.executor.processes import kill_marked, marked, signal_all
+from ciserver.executor.processes import descendants, kill_marked, marked, signal_all
 from ciserver.executor.sandbox import (
+    FREE,
     MARKER,
     Bind,
+    Bounds,
     BuildUser,
     Process,
     find_shell,
@@ -47,14 +49,24 @@ class Plain:
         environment: Mapping[str, str],
         network: bool,
         readable: tuple[Bind, ...],
+        bounds: Bounds = FREE,
     ) -> Process:
         """Start the command, marked with its home, which no other attempt has.
         Raises SandboxFailed.
         """
         marker = str(home)
         whole = {**environment, "TMPDIR": str(tmp), MARKER: marker}
-        child, output = spawn(list(command), user=self.user, cwd=home, environment=whole)
+        child, output = spawn(
+            list(command), user=self.user, cwd=home, environment=whole, bounds=bounds
+        )
         return Process(child, output, marker=marker)
+
+    def processes(self, process: Process) -> list[int]:
+        first = process.child.pid
+        return list({first, *descendants(first), *marked(process.marker, uid=self._uid)})
+
+    def in_memory_files(self, process: Process) -> int:
+        return 0
 
     def terminate(self, process: Process) -> None:
         self._signal_group(process, signal.SIGTERM)

@@ -5,6 +5,7 @@ from pathlib import Path
 import structlog
 
 from ciserver.executor.attempt import AttemptRun, GiveBack, Tools
+from ciserver.executor.groups import ControlGroups
 from ciserver.executor.lease import LeaseKeeper, Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.sandbox import Sandbox, SandboxFailed
@@ -29,9 +30,11 @@ class Runner:
         *,
         work_root: Path,
         limits: Limits,
+        groups: ControlGroups | None = None,
     ) -> None:
         self._reporter = reporter
-        self._tools = Tools(reporter, sandbox, sources, clock, work_root, limits)
+        groups = groups or ControlGroups(())
+        self._tools = Tools(reporter, sandbox, sources, clock, work_root, limits, groups)
         self._keeper = LeaseKeeper(reporter, seconds=limits.renew_seconds)
 
     def run(self, work: Work, stop: Stop) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from ciserver.model.errors import BadConfiguration, Complaint
 
 MARKER = "CISERVER_ATTEMPT"
+_ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1"; shift; done 2>/dev/null; shift; exec "$@"'
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -31,6 +32,20 @@ class Bind:
 
     source: Path
     target: str
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What holds a task from its first instant on: control groups that it is put into, the size
+    of one file, and how many processes it may have where these alone can be counted. 0 = any.
+    """
+
+    groups: tuple[Path, ...] = ()
+    file_bytes: int = 0
+    processes: int = 0
+
+
+FREE = Bounds()
 
 
 @dataclass(frozen=True)
@@ -108,10 +123,17 @@ class Sandbox(Protocol):
         environment: Mapping[str, str],
         network: bool,
         readable: tuple[Bind, ...],
+        bounds: Bounds = FREE,
     ) -> Process:
         """Start a command in the home with this environment and nothing else.
         Raises SandboxFailed.
         """
+
+    def processes(self, process: Process) -> list[int]:
+        """The processes of a task that runs, without those of the sandbox itself."""
+
+    def in_memory_files(self, process: Process) -> int:
+        """The bytes that a task that runs has written into memory as files."""
 
     def terminate(self, process: Process) -> None:
         """Ask every process of the task to end (TERM)."""
@@ -147,6 +169,7 @@ def spawn(
     cwd: Path | None,
     environment: Mapping[str, str],
     pass_fds: tuple[int, ...] = (),
+    bounds: Bounds = FREE,
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start a program in its own session with output and errors in one pipe; gives the program
     and the reading end. Raises SandboxFailed.
@@ -154,9 +177,10 @@ def spawn(
     reading, writing = os.pipe2(os.O_CLOEXEC)
     changer = _user_changer(user) if user else []
     plain_change = user if not changer else None
+    limiter = _limiter(bounds)
     try:
         child = subprocess.Popen(
-            [*changer, *argv],
+            [*limiter, *changer, *argv],
             stdin=subprocess.DEVNULL,
             stdout=writing,
             stderr=writing,
@@ -187,6 +211,25 @@ def _user_changer(user: BuildUser) -> list[str]:
     if setpriv is None:
         return []
     return [setpriv, f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--"]
+
+
+def limited(limit: str) -> list[str]:
+    """The program that sets a limit of the kernel and then runs the rest; nothing where this
+    machine does not have it.
+    """
+    prlimit = shutil.which("prlimit", path=PATH)
+    return [prlimit, limit, "--"] if prlimit else []
+
+
+def _limiter(bounds: Bounds) -> list[str]:
+    """Programs that enter the groups and set the limit, and then run the rest."""
+    words: list[str] = []
+    if bounds.groups:
+        members = (str(path / "cgroup.procs") for path in bounds.groups)
+        words += ["/bin/sh", "-c", _ENTER, "sh", *members, "--"]
+    if bounds.file_bytes:
+        words += limited(f"--fsize={bounds.file_bytes}")
+    return words
 
 
 def find_shell() -> str:

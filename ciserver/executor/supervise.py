@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
+from ciserver.executor.meter import Meter
 from ciserver.executor.sandbox import Process, Sandbox
 from ciserver.executor.steplog import StepLog
 from ciserver.model.status import Reason
@@ -18,6 +19,9 @@ _READS = 16
 _FLOOD = 4096  # a piece of this size, with the next one close behind
 _BREATH_MS = 2
 _DRAIN_SECONDS = 1.0
+_LOOK_SECONDS = 0.25
+# There is no time for a grace: a second later the machine may be full.
+_AT_ONCE = frozenset({Reason.MEMORY_LIMIT, Reason.PIDS_LIMIT, Reason.DISK_LIMIT})
 
 
 class Watch:
@@ -33,6 +37,7 @@ class Watch:
         stop: Stop,
         *,
         limits: Limits,
+        meter: Meter,
         deadline: float,
     ) -> None:
         self._sandbox = sandbox
@@ -40,7 +45,9 @@ class Watch:
         self._log = log
         self._stop = stop
         self._limits = limits
+        self._meter = meter
         self._deadline = deadline
+        self._look_at = time.monotonic() if meter.is_needed else math.inf
         self._last_output = time.monotonic()
         self._kill_at = math.inf
         self._reason = Reason.NONE
@@ -55,8 +62,11 @@ class Watch:
             self._watch()
             self._sandbox.kill(self._process)
             self._drain()
+            if self._reason is Reason.NONE:
+                self._reason = self._meter.last()
         finally:
             self._sandbox.kill(self._process)
+            self._meter.close()
         return self._reason
 
     def _watch(self) -> None:
@@ -127,17 +137,22 @@ class Watch:
             self._end(Reason.TIME_LIMIT)
         if now >= self._silent_until():
             self._end(Reason.SILENCE_LIMIT)
+        if now >= self._look_at and self._reason is Reason.NONE:
+            self._look_at = now + _LOOK_SECONDS
+            if reason := self._meter.look():
+                self._end(reason)
 
     def _end(self, reason: Reason) -> None:
         if self._reason is Reason.NONE:
             self._reason = reason
-            self._kill_at = time.monotonic() + self._limits.grace_seconds
+            grace = 0 if reason in _AT_ONCE else self._limits.grace_seconds
+            self._kill_at = time.monotonic() + grace
             self._sandbox.terminate(self._process)
 
     def _patience(self) -> int | None:
         """Milliseconds until the next limit; None for no limit."""
         if self._reason is Reason.NONE:
-            until = min(self._deadline, self._silent_until())
+            until = min(self._deadline, self._silent_until(), self._look_at)
         else:
             until = self._kill_at
         if math.isinf(until):

@@ -258,10 +258,11 @@ def _path_fault(path: str) -> str:
 
 def _refused(uri: str, fault: str) -> BadAddress:
     return BadAddress(
-        f"the repository address {_without_password(uri)!r} is refused: {fault}",
+        f"the repository address {without_password(uri)!r} is refused: {fault}",
         hint="use https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH",
     )
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
+    """An address as it may be shown: the user and what belongs to it are left out."""
     return re.sub(r"^((?:[^/]*//)?)[^/]*@", r"\1...@", uri)

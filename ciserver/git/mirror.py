@@ -21,7 +21,7 @@ from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs
 from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs
 from ciserver.git.program import Failed, Program
-from ciserver.git.refs import commit_at, default_branch
+from ciserver.git.refs import choose, commit_at, default_branch
 from ciserver.git.remote import Remote, remote_for
 from ciserver.model.errors import CiError, Invalid, RemoteFailure
 from ciserver.model.project import Credential
@@ -163,6 +163,11 @@ class Mirror:
         """The full name of the remote's default branch, as the last fetch found it."""
         return default_branch(self.repository())
 
+    def full_ref(self, name: str) -> str:
+        """The full ref that a branch, a tag or HEAD was at the last fetch; else the name itself."""
+        repository = self.repository()
+        return choose(name, repository.listall_references(), default_branch(repository)) or name
+
     def history(self, revision: str) -> Iterator[Commit]:
         """The commit and those it grew from, by first parent, newest first. Raises NotFound."""
         found: pygit2.Commit | None = self.find(self.repository(), revision)
@@ -181,6 +186,30 @@ class Mirror:
         """The bytes of one file; symbolic links are not followed. Raises NotFound, TooLarge."""
         repository = self.repository()
         return tree.read_file(repository, self.find(repository, revision).tree, path, limit=limit)
+
+    def content_ids(self, revision: str, globs: Sequence[str] = ()) -> tuple[str, ...]:
+        """What stands for the content of a revision, or of the files and directories in it that
+        match: equal ids, equal content, whatever the history. Raises NotFound.
+        """
+        found = self.find(self.repository(), revision).tree
+        return tree.content_ids(found, globs) if globs else (str(found.id),)
+
+    def changed_paths(self, old: str, new: str) -> tuple[str, ...] | None:
+        """The files that differ between two revisions; None when `old` is not here, as when it
+        was force-pushed over. Raises NotFound for `new`.
+        """
+        repository = self.repository()
+        after = self.find(repository, new).tree
+        before = commit_at(repository, old) if is_revision(old) else None
+        if before is None:
+            return None
+        diff = before.tree.diff_to_tree(after)
+        paths = {
+            file.raw_path.decode("utf-8", "surrogateescape")
+            for delta in diff.deltas
+            for file in (delta.old_file, delta.new_file)
+        }
+        return tuple(sorted(paths))
 
     def maintain(self, *, many_packs: int = 50) -> None:
         """Join packs when there are more than `many_packs`. Drops no object, disturbs no reader.

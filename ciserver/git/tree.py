@@ -63,3 +63,44 @@ def entry_of(tree: Tree, name: str) -> Object | None:
 
 def name_of(entry: Object) -> str:
     return (entry.raw_name or b"").decode("utf-8", "surrogateescape")
+
+
+def content_ids(tree: Tree, globs: Sequence[str]) -> tuple[str, ...]:
+    """`PATH ID` of every file and whole directory that matches, so that equal lists mean equal
+    content. A star does not match a slash, two stars alone match any number of directories.
+    """
+    found: dict[str, str] = {}
+    for glob in globs:
+        parts = tuple(part for part in glob.strip("/").split("/") if part)
+        _Collecting(parts, found).walk(tree, 0, "")
+    return tuple(f"{path} {oid}" for path, oid in sorted(found.items()))
+
+
+class _Collecting:
+    """One glob over one tree. Each directory is looked at once for each part of the glob, however
+    many ways lead there.
+    """
+
+    def __init__(self, parts: tuple[str, ...], found: dict[str, str]) -> None:
+        self._parts = parts
+        self._found = found
+        self._seen: set[tuple[str, int]] = set()
+
+    def walk(self, tree: Tree, at: int, above: str) -> None:
+        if at == len(self._parts) or (above, at) in self._seen:
+            return
+        self._seen.add((above, at))
+        part, is_last = self._parts[at], at == len(self._parts) - 1
+        if part == "**":
+            if is_last:
+                self._found[above or "/"] = str(tree.id)
+                return
+            self.walk(tree, at + 1, above)
+        for entry in tree:
+            name = name_of(entry)
+            if part == "**" or fnmatchcase(name, part):
+                following = at if part == "**" else at + 1
+                if is_last:
+                    self._found[f"{above}{name}"] = str(entry.id)
+                elif isinstance(entry, Tree):
+                    self.walk(entry, following, f"{above}{name}/")

@@ -1,8 +1,10 @@
-"""Who asks: people, their tokens, and the actor of one request."""
+"""Who asks, and what they may do: people, their tokens, and the actor of one request."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+CREATE_PROJECTS = "create-projects"
 SCOPES = (
     "projects:read",
     "projects:write",
@@ -13,6 +15,37 @@ SCOPES = (
     "deliveries:write",
     "users:write",
 )
+# builds.sr.ht calls its builds jobs; a scope of either name is both.
+_SAME_SUBJECT = {"jobs": "builds"}
+
+
+class Visibility(StrEnum):
+    """Who sees a project, or what was built: everybody; whoever knows the address; members."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    PRIVATE = "private"
+
+
+class Right(StrEnum):
+    """What somebody may do in a project. Its owner and administrators have them all."""
+
+    READ = "read"  # also what is private
+    EVALUATE = "evaluate"  # ask for evaluations and new builds
+    RESTART = "restart"
+    CANCEL = "cancel"
+    BUMP = "bump"  # change priorities
+    EDIT = "edit"  # the project, its jobsets, schedules and members; delete and keep builds
+
+    @property
+    def scope(self) -> str:
+        """The scope that a token needs beside the right."""
+        return _SCOPE_OF.get(self, "builds:write")
+
+
+_SCOPE_OF = {Right.READ: "builds:read", Right.EDIT: "projects:write"}
+# What an account may have on the whole server: to make projects, and rights in every project.
+ROLES = (CREATE_PROJECTS, Right.EVALUATE, Right.RESTART, Right.CANCEL, Right.BUMP)
 
 
 @dataclass(frozen=True)
@@ -22,6 +55,16 @@ class User:
     email: str
     is_admin: bool
     created_at: datetime
+    full_name: str = ""
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody with rights in a project that is not theirs."""
+
+    user: str
+    rights: frozenset[Right]
 
 
 @dataclass(frozen=True)
@@ -37,17 +80,40 @@ class Token:
 
 @dataclass(frozen=True)
 class Actor:
-    """Who makes a request and what they may do. `scopes` is `*` for people with a session."""
+    """Who makes a request and what they may do. `scopes` is `*` for people with a session;
+    `roles` are those of the account; `request_id` is the job request that they act for, where
+    what they do is recorded already.
+    """
 
     name: str
     is_admin: bool = False
     scopes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    request_id: int | None = None
 
     def has_scope(self, scope: str) -> bool:
-        if "*" in self.scopes or scope in self.scopes:
-            return True
-        subject, _, verb = scope.partition(":")
-        return verb == "read" and f"{subject}:write" in self.scopes
+        """Whether the proof allows it; to write something is to read it too."""
+        held = {_plain(one) for one in self.scopes}
+        plain = _plain(scope)
+        subject, _, verb = plain.partition(":")
+        return bool(held & {"*", plain}) or (verb == "read" and f"{subject}:write" in held)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What lists may show to one actor: what is public, what is of these projects, and what was
+    shared with the user by name; or everything.
+    """
+
+    everything: bool = False
+    projects: tuple[int, ...] = ()
+    user: str = ""
+    unlisted: tuple[int, ...] = ()  # projects whose address was given
+
+
+def _plain(scope: str) -> str:
+    subject, colon, verb = scope.partition(":")
+    return _SAME_SUBJECT.get(subject, subject) + colon + verb
 
 
 ANONYMOUS = Actor(name="")

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
+from ciserver.model.account import Visibility
 from ciserver.model.evaluation import Kind
+from ciserver.model.push import Trust
 from ciserver.model.status import BuildStatus, Reason, StepStatus
 
 SETUP = "setup"
@@ -38,11 +41,61 @@ class TriggerSpec:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+class Policy(StrEnum):
+    """What becomes of builds that meet in a concurrency group."""
+
+    QUEUE = "queue"  # all run, one after the other
+    LATEST = "latest"  # the newest waiting one replaces those that wait
+    CANCEL = "cancel"  # the newest one also stops the running one
+
+
+@dataclass(frozen=True)
+class Concurrency:
+    """Builds of one group never run side by side."""
+
+    group: str
+    policy: Policy = Policy.QUEUE
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the tasks of a build may use together; 0 where the recipe leaves it to the server."""
+
+    memory_mb: int = 0
+    pids: int = 0
+    disk_mb: int = 0
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Directories and files of the home, relative to it, that are kept under a key."""
+
+    key: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Globs, relative to the home, of files that say how tests went."""
+
+    junit: tuple[str, ...] = ()
+    tap: tuple[str, ...] = ()
+    coverage: tuple[str, ...] = ()
+
+
+class Identity(NamedTuple):
+    """A job is built once for each of its systems: this is which of these builds is meant."""
+
+    name: str
+    system: str
+
+
 @dataclass(frozen=True)
 class Job:
-    """One job of a recipe, complete: what a build of it needs and nothing else.
+    """One job of a recipe for one system, complete: what a build of it needs and nothing else.
 
-    `timeout_seconds` and `silence_seconds` are 0 where the recipe leaves them to the server.
+    `timeout_seconds` and `silence_seconds` are 0 where the recipe leaves them to the server, and
+    `retries` is None.
     """
 
     name: str
@@ -62,6 +115,26 @@ class Job:
     kinds: tuple[Kind, ...] = (Kind.PUSH, Kind.TAG, Kind.MANUAL, Kind.API)
     refs: tuple[str, ...] = ()  # globs of full or short ref names; empty = all
     notes: tuple[str, ...] = ()  # what was understood but is not acted on; shown in the setup log
+    partial_exit_code: int = 0  # of a task that ends well, but not with everything; 0: none does
+    script: str = ""  # of its repository, that it runs, and the words for its environment
+    parameters: str = ""
+    script_jobset: int = 0  # that has this repository, where it is not the build's own
+    base: str = ""  # the name of the recipe that a matrix made it of; empty = its own
+    needs: tuple[str, ...] = ()  # names of jobs that must have succeeded first
+    changed_paths: tuple[str, ...] = ()  # globs: built for pushes that change one; empty = all
+    paths: tuple[str, ...] = ()  # globs of what it depends on in its repository; empty = all
+    retries: int | None = None  # after failures that are not its own
+    retry_on_failure: int = 0
+    concurrency: Concurrency | None = None
+    resources: Resources = Resources()
+    cache: tuple[Cache, ...] = ()
+    reports: Reports = Reports()
+    maintainers: tuple[str, ...] = ()  # mail addresses, told of a change of state
+    always: bool = False  # an earlier result never stands in for it
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.name, self.system)
 
 
 @dataclass(frozen=True)
@@ -89,11 +162,30 @@ class Build:
     queued_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    updated_at: datetime
+    group_id: int  # the first of the builds of one job that were made together
+    trust: Trust = Trust.TRUSTED
+    visibility: Visibility = Visibility.PUBLIC
+    kept: bool = False
+    waiting: str = ""  # what a queued build waits for before it may be claimed
+    concurrency: str = ""
+    key: str = ""
     subject: str = ""
+    worker: str = ""  # of the newest attempt; none while the build waits
+    rebuild_of: int | None = None  # the build that it repeats
 
     @property
     def full_name(self) -> str:
         return f"{self.project}:{self.jobset}:{self.job}"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a submitted build was sent in with: its text as it came, a note, tags that sort it."""
+
+    text: str
+    note: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +252,7 @@ class Work:
     job: Job
     environment: dict[str, str]  # of the server: CI, BUILD_ID, BUILD_URL ...
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to be hidden in logs
+    cache_bytes: int = 0  # that it may save under a key; 0: it only reads what others saved
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,12 @@ class BuildAlreadyFinished(Conflict):
     code = "build-already-finished"
 
 
+class BuildAlreadyStarted(Conflict):
+    """The build is under way, so it can no longer be held back or put elsewhere in the queue."""
+
+    code = "build-already-started"
+
+
 class BuildNotFinished(Conflict):
     """The build has not reached a final status, so it cannot be run again."""
 

@@ -1,10 +1,13 @@
 """A jobset looked at with every input pinned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ciserver.model.account import Visibility
 from ciserver.model.errors import Complaint
+from ciserver.model.project import InputType
+from ciserver.model.push import Trust
 from ciserver.model.status import EvaluationStatus
 
 
@@ -23,10 +26,25 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class PinnedInput:
+    """An input as an evaluation used it: a revision, or a value that stands for itself."""
+
     name: str
-    uri: str
-    ref: str
-    revision: str
+    uri: str = ""
+    ref: str = ""
+    revision: str = ""
+    type: InputType = InputType.GIT
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a request asks of an evaluation beyond its recipe: only these jobs (whatever their
+    filters say), more variables for them, another priority.
+    """
+
+    jobs: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    priority: int | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,9 @@ class SkippedJob:
 
     job: str
     reason: str
+
+
+NO_WISH = Wish()
 
 
 @dataclass(frozen=True)
@@ -64,3 +85,8 @@ class Evaluation:
     builds_total: int = 0
     builds_finished: int = 0
     builds_good: int = 0
+    pinned_at: datetime | None = None
+    trust: Trust = Trust.TRUSTED
+    base_revision: str = ""  # what the ref was before the push
+    visibility: Visibility = Visibility.PUBLIC
+    wish: Wish = NO_WISH

@@ -16,6 +16,9 @@ class Links:
     def project(self, name: str) -> str:
         return f"{self.base}/project/{quote(name, safe='')}"
 
+    def jobset(self, project: str, name: str) -> str:
+        return f"{self.base}/jobset/{quote(project, safe='')}/{quote(name, safe='')}"
+
     def evaluation(self, evaluation_id: int) -> str:
         return f"{self.base}/eval/{evaluation_id}"
 
@@ -30,6 +33,13 @@ class Links:
 
     def hook(self, door: str, project: str) -> str:
         return f"{self.base}/hooks/{door}/{quote(project, safe='')}"
+
+    def results(self, build_id: int) -> str:
+        """A directory: what a build made and the logs of its steps."""
+        return f"{self.base}/build/{build_id}/results/"
+
+    def result(self, build_id: int, name: str) -> str:
+        return self.results(build_id) + quote(name, safe="")
 
     def product(self, build_id: int, product_id: int, name: str) -> str:
         return f"{self.base}/build/{build_id}/product/{product_id}/{quote(name, safe='')}"

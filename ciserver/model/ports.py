@@ -6,6 +6,7 @@ from typing import IO, ClassVar, Protocol
 
 from ciserver.model.build import BuildResult, Lease, Loss, Offer, StepResult, Work
 from ciserver.model.delivery import Delivery
+from ciserver.model.report import Counts, ReportKind
 
 
 class Clock(Protocol):
@@ -60,6 +61,19 @@ class Reporter(Protocol):
 
     def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
         """Keep a file; `path` as the recipe states it."""
+
+    def add_report(
+        self, lease: Lease, kind: ReportKind, path: str, content: IO[bytes]
+    ) -> tuple[Counts, tuple[str, ...]]:
+        """Read and keep what a file of the build tells; answers how much that is, and what is
+        wrong with the file.
+        """
+
+    def open_cache(self, lease: Lease, key: str) -> IO[bytes] | None:
+        """What builds of the project keep under the key; None when that is nothing."""
+
+    def save_cache(self, lease: Lease, key: str, content: IO[bytes]) -> None:
+        """Keep it under the key, in the place of what was there."""
 
     def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
         """The attempt ended. `steps` are the ends not yet told. Nothing may follow."""

@@ -2,17 +2,40 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from ciserver.model.account import Visibility
 from ciserver.model.schedule import PgoStrategy
 
 DEFAULT_WATCH = ("refs/heads/*", "refs/tags/*")
 DEFAULT_RECIPE = (".build.yml", ".build.yaml", ".builds/*.yml", ".builds/*.yaml")
+SUBMITTED = "jobs"
+
+
+class InputType(StrEnum):
+    """What the value of an input is: `build`, `sysbuild` and `eval` name results of earlier."""
+
+    GIT = "git"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    BUILD = "build"  # the newest success of [[PROJECT:]JOBSET:]JOB
+    SYSBUILD = "sysbuild"  # the same, of each system its own
+    EVAL = "eval"  # the newest finished evaluation of [PROJECT:]JOBSET, or a number
+
+
+class JobsetMode(StrEnum):
+    """Whether a jobset is evaluated."""
+
+    OFF = "off"
+    ON = "on"
+    ONE_SHOT = "one-shot"  # once, then off
+    ONE_AT_A_TIME = "one-at-a-time"  # not while builds of it are unfinished
 
 
 @dataclass(frozen=True)
 class Input:
-    """One git repository (later: string, path ...) that a jobset is evaluated from.
+    """What a jobset is evaluated from: a git repository, or a `value` that stands for itself.
 
     `ref` is what is pinned when no push names a revision; `watch` are the globs of full ref names
     whose pushes are evaluated. `local` marks an address on this machine that an administrator
@@ -20,10 +43,12 @@ class Input:
     """
 
     name: str
-    uri: str
+    uri: str = ""
     ref: str = "HEAD"
     watch: tuple[str, ...] = DEFAULT_WATCH
     local: bool = False
+    type: InputType = InputType.GIT
+    value: str = ""
 
     def watches(self, ref: str) -> bool:
         return any(fnmatchcase(ref, glob) for glob in self.watch)
@@ -40,27 +65,105 @@ class Credential:
 
 
 @dataclass(frozen=True)
+class ProjectSettings:
+    """What the owner of a project decides. A hidden one is left out of the overview for people."""
+
+    display_name: str = ""
+    description: str = ""
+    homepage: str = ""
+    enabled: bool = True
+    hidden: bool = False
+    visibility: Visibility = Visibility.PUBLIC
+
+
+@dataclass(frozen=True)
 class Project:
     id: int
     name: str
-    description: str
-    enabled: bool
+    owner: str
     created_at: datetime
+    settings: ProjectSettings
+
+    @property
+    def enabled(self) -> bool:
+        return self.settings.enabled
+
+    @property
+    def is_implicit(self) -> bool:
+        """Made for what its owner submits, not by hand."""
+        return self.name.startswith("~")
+
+
+@dataclass(frozen=True)
+class ScriptDefaults:
+    """What a build of a script runs where the request leaves it open: a script of the jobset's
+    repository, and `NAME=VALUE` words for its environment.
+    """
+
+    script: str = ""
+    parameters: str = ""
+    timeout_minutes: int = 0
+
+
+@dataclass(frozen=True)
+class JobsetSettings:
+    """What the owner of a jobset decides, beside its inputs."""
+
+    description: str = ""
+    mode: JobsetMode = JobsetMode.ON
+    hidden: bool = False
+    recipe_input: str = "source"
+    recipe_path: tuple[str, ...] = DEFAULT_RECIPE
+    check_interval_seconds: int = 0
+    reuse_results: bool = True  # of equal content, in place of a new build
+    shares: int = 100
+    keep_evaluations: int = 3
+    tell_by_mail: bool = True
+    mail_to: str = ""
+    script: ScriptDefaults = ScriptDefaults()
 
 
 @dataclass(frozen=True)
 class Jobset:
+    """`branch` is a name that is unique on the server, if it got one; `slug` is unique among the
+    jobsets of the project's owner.
+    """
+
     id: int
     project_id: int
     project: str
+    owner: str
     name: str
-    enabled: bool
-    recipe_input: str
-    recipe_path: tuple[str, ...]
     inputs: tuple[Input, ...]
+    branch: str = ""
+    slug: str = ""
     pgo_strategy: PgoStrategy = PgoStrategy.PERIODIC
+    paused: bool = False
+    checked_at: datetime | None = None
+    settings: JobsetSettings = JobsetSettings()
+    project_enabled: bool = True
+    visibility: Visibility = Visibility.PUBLIC  # of its project
 
     @property
-    def source(self) -> Input:
-        """The input that carries the recipe."""
-        return next(one for one in self.inputs if one.name == self.recipe_input)
+    def enabled(self) -> bool:
+        return self.settings.mode is not JobsetMode.OFF
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.project}:{self.name}"
+
+    @property
+    def recipe_input(self) -> str:
+        return self.settings.recipe_input
+
+    @property
+    def recipe_path(self) -> tuple[str, ...]:
+        return self.settings.recipe_path
+
+    @property
+    def source(self) -> Input | None:
+        """The input that carries the recipe; None where everything is submitted."""
+        return next((one for one in self.inputs if one.name == self.recipe_input), None)
+
+    def watches(self, ref: str) -> bool:
+        return self.source is not None and self.source.watches(ref)

@@ -2,8 +2,31 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
 
 ZERO = "0" * 40
+# Where forges keep what people propose who may not push.
+_PROPOSALS = ("refs/pull/*", "refs/pull-requests/*", "refs/merge-requests/*", "refs/changes/*")
+
+
+class Trust(StrEnum):
+    """Whether those who wrote what is built may write to the repository. What is untrusted is
+    built without network and tells nobody.
+    """
+
+    TRUSTED = "trusted"
+    UNTRUSTED = "untrusted"
+
+
+def is_proposal(ref: str) -> bool:
+    """Whether a ref holds what somebody without write access asks to be merged."""
+    return any(fnmatchcase(ref, glob) for glob in _PROPOSALS)
+
+
+def trust_of(ref: str) -> Trust:
+    """How far to trust what a ref holds, whoever asks for a build of it."""
+    return Trust.UNTRUSTED if is_proposal(ref) else Trust.TRUSTED
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ class Reason(StrEnum):
     LOG_LIMIT = "log-limit"
     OUTPUT_LIMIT = "output-limit"
     MEMORY_LIMIT = "memory-limit"
+    PIDS_LIMIT = "pids-limit"
+    DISK_LIMIT = "disk-limit"
     DISK_FULL = "disk-full"
     MISSING_ARTIFACT = "missing-artifact"
     SOURCE_UNAVAILABLE = "source-unavailable"

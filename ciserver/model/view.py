@@ -1,12 +1,13 @@
 """Values that pages and APIs show: several things read together, in a bounded number of queries."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from ciserver.model.build import Attempt, Build, Product, Step
+from ciserver.model.build import Attempt, Build, Job, Product, Step
 from ciserver.model.delivery import Delivery
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.project import Jobset, Project
+from ciserver.model.report import CaseResult, Counts, Metric, ReportNote
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,45 @@ class BuildPage:
 class EvaluationPage:
     evaluations: tuple[Evaluation, ...]
     next: int | None
+
+
+@dataclass(frozen=True)
+class NumberedPage:
+    """Page 1, 2 ... of a jobset's evaluations with the builds of each; `total` counts them all."""
+
+    evaluations: tuple[Evaluation, ...]
+    builds: dict[int, tuple[int, ...]]
+    total: int
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A build with its newest steps, and the note and tags that it was submitted with."""
+
+    build: Build
+    steps: tuple[Step, ...]
+    note: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SubmittedPage:
+    """A slice of what somebody asked for; `next` is the build that the following one begins with,
+    `total` counts them all.
+    """
+
+    submitted: tuple[Submitted, ...]
+    next: int | None
+    total: int
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """The builds of one job that were made together, over their systems."""
+
+    id: int
+    jobset: Jobset
+    builds: tuple[Build, ...]
 
 
 @dataclass(frozen=True)
@@ -58,14 +98,39 @@ class JobsetView:
 
 @dataclass(frozen=True)
 class EvaluationView:
+    """What became of each job of a recipe: built, reused from an earlier build, or skipped (which
+    the evaluation knows); `reasons` say why builds wait, `needs` which builds they need.
+    """
+
     evaluation: Evaluation
     builds: tuple[Build, ...]
+    reused: tuple[Build, ...] = ()
+    reasons: dict[int, str] = field(default_factory=dict)
+    needs: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Related:
+    """Builds on the other side of a need: the ids of all, and the first of the builds."""
+
+    ids: tuple[int, ...] = ()
+    builds: tuple[Build, ...] = ()
 
 
 @dataclass(frozen=True)
 class AttemptView:
     attempt: Attempt
     steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the files of a build's newest attempt told; of the bad tests those that come first."""
+
+    counts: Counts = field(default_factory=Counts)
+    bad: tuple[CaseResult, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    notes: tuple[ReportNote, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,15 +143,49 @@ class BuildView:
     waiting_for: str  # why it has not started; empty when it has
     may_cancel: bool
     may_rerun: bool
+    job: Job
+    note: str = ""  # of a build that was submitted
+    tags: tuple[str, ...] = ()
+    told: Told = field(default_factory=Told)
+    needs: Related = Related()
+    needed_by: Related = Related()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Those of the newest attempt."""
+        return self.attempts[0].steps if self.attempts else ()
+
+    @property
+    def results(self) -> tuple[Product, ...]:
+        """The products of the newest attempt."""
+        return tuple(one for one in self.products if one.attempt == self.build.attempt)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A worker that takes no builds, or with the empty name the whole queue; `by` is empty for
+    those who are not told.
+    """
+
+    worker: str
+    by: str
 
 
 @dataclass(frozen=True)
 class QueueView:
     running: tuple[Build, ...]
     waiting: BuildPage
-    waiting_total: int
+    waiting_total: int | None  # None where only some may be counted
     reasons: dict[int, str]  # build id -> why it waits
     evaluations: tuple[Evaluation, ...]  # requested or under way
+
+
+@dataclass(frozen=True)
+class System:
+    """A system that builds are made for, such as x86_64-linux."""
+
+    id: int
+    name: str
 
 
 @dataclass(frozen=True)

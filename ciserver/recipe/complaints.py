@@ -1,13 +1,13 @@
 """What pydantic says of a manifest, as sentences for the person who wrote it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ciserver.model.errors import Complaint
 from ciserver.recipe.checks import nearest, shown
-from ciserver.recipe.schema import LATER, known_keys
+from ciserver.recipe.schema import known_keys
 
 MOST = 100
 
@@ -40,6 +40,17 @@ def at_most(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
     return every if rest <= 0 else (*every[:MOST], Complaint("", f"and {rest} more faults"))
 
 
+def repeated(what: str, named: Iterable[tuple[Location, str]]) -> Iterator[Complaint]:
+    """One complaint for each name that an earlier place has already."""
+    first: dict[str, Location] = {}
+    for place, name in named:
+        if name in first:
+            earlier = field_name(first[name])
+            yield Complaint(field_name(place), f"{what} {shown(name)} is taken by {earlier}")
+        elif name:
+            first[name] = place
+
+
 def _is_inner(part: str) -> bool:
     """Sides of unions and the mark of a map's key are pydantic's words, not the author's."""
     return part == "[key]" or (part.startswith("<") and part.endswith(">"))
@@ -64,7 +75,5 @@ def _sentence(error: ErrorDetails) -> str:
 def _unknown_key(location: Location) -> str:
     parents = tuple(part for part in location[:-1] if isinstance(part, str))
     key = str(location[-1])
-    if key in LATER.get(parents, ()):
-        return "this version does not know this key yet; leave it out"
     known = known_keys(parents)
     return f"is not a known key{nearest(key, known) or '; known are ' + ', '.join(known)}"

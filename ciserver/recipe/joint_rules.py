@@ -4,7 +4,7 @@ They look at what was written, not at what was accepted of it, so that a fault i
 none in another. What has a wrong type is passed over here: its type is the fault.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,8 +12,7 @@ from pydantic import ValidationError
 
 from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.schedule import SHORTEST_SECONDS, faults
-from ciserver.recipe.checks import shown
-from ciserver.recipe.complaints import Location, field_name
+from ciserver.recipe.complaints import Location, field_name, repeated
 from ciserver.recipe.schema import ScheduleEntry
 from ciserver.recipe.sources import parse_source
 
@@ -21,9 +20,11 @@ from ciserver.recipe.sources import parse_source
 def joint_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
     tasks = _entries(keys, "tasks", dict)
     yield from _odd_tasks(tasks)
-    yield from _repeated("the name", _task_names(tasks))
-    yield from _repeated("the file name", _artifact_names(_entries(keys, "artifacts", str)))
-    yield from _repeated("the directory", _directories(_entries(keys, "sources", str)))
+    yield from repeated("the name", _task_names(tasks))
+    yield from repeated("the file name", _artifact_names(_entries(keys, "artifacts", str)))
+    yield from repeated("the directory", _directories(_entries(keys, "sources", str)))
+    yield from repeated("the key", _cache_keys(_entries(keys, "cache", dict)))
+    yield from _arch_twice(keys)
     yield from _mails_to_nobody(_entries(keys, "triggers", dict))
     yield from _impossible_times(_entries(keys, "schedules", dict))
 
@@ -76,22 +77,23 @@ def _artifact_names(artifacts: list[tuple[Location, Any]]) -> Iterator[tuple[Loc
     return ((place, PurePosixPath(path).name) for place, path in artifacts)
 
 
+def _cache_keys(entries: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
+    for place, entry in entries:
+        if isinstance(entry.get("key"), str):
+            yield (*place, "key"), entry["key"]
+
+
+def _arch_twice(keys: dict[str, Any]) -> Iterator[Complaint]:
+    if "systems" in keys and "arch" in keys:
+        yield Complaint("systems", "says more than arch; leave arch out")
+
+
 def _directories(sources: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
     for place, text in sources:
         try:
             yield place, parse_source(text).directory
         except Invalid:
             continue
-
-
-def _repeated(what: str, named: Iterable[tuple[Location, str]]) -> Iterator[Complaint]:
-    first: dict[str, Location] = {}
-    for place, name in named:
-        if name in first:
-            earlier = field_name(first[name])
-            yield Complaint(field_name(place), f"{what} {shown(name)} is taken by {earlier}")
-        elif name:
-            first[name] = place
 
 
 def _mails_to_nobody(triggers: list[tuple[Location, Any]]) -> Iterator[Complaint]:

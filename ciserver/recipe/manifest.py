@@ -1,28 +1,48 @@
-"""The YAML recipe: one file, one job, all of its faults at once."""
+"""The YAML recipe: one file, its jobs or all of its faults at once."""
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
 
-from ciserver.model.build import EnvironmentValue, Job, Task, TriggerSpec
+from ciserver.model.build import (
+    Cache,
+    Concurrency,
+    EnvironmentValue,
+    Job,
+    Reports,
+    Resources,
+    Task,
+    TriggerSpec,
+)
 from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.evaluation import Kind
 from ciserver.model.schedule import ScheduleKind, ScheduleSpec
 from ciserver.recipe.checks import kind_of, shown
 from ciserver.recipe.complaints import at_most, complaints_of
+from ciserver.recipe.expand import MOST_JOBS, combinations, expand
+from ciserver.recipe.fields import JOB_NAME, JOB_NAME_RULE
 from ciserver.recipe.joint_rules import joint_faults
-from ciserver.recipe.schema import EmailTrigger, Manifest, ScheduleEntry, WebhookTrigger
+from ciserver.recipe.matrix_rules import matrix_faults
+from ciserver.recipe.schema import (
+    ConcurrencyKeys,
+    EmailTrigger,
+    Manifest,
+    MatrixKeys,
+    ResourceKeys,
+    ScheduleEntry,
+    TriggerList,
+    WebhookTrigger,
+)
 from ciserver.recipe.sources import parse_source
 from ciserver.recipe.yaml_text import load
 
 _ENDINGS = (".yml", ".yaml", ".json")
-_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,127}")
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_NAME = re.compile(JOB_NAME)
 _NOT_ACTED_ON = {
     "repositories": "not available in this version; the image's own repositories are used",
     "secrets": "not available in this version; the build runs without them",
@@ -33,24 +53,66 @@ _NOT_ACTED_ON = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of a recipe file: a job and the schedules it wants, or the complaints that say why
-    not.
+    """What came of a recipe file: jobs and the schedules it wants, or the complaints that say why
+    not. `broken` are complaints of single jobs, without which the others can be built.
     """
 
-    job: Job | None
+    jobs: tuple[Job, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     schedules: tuple[ScheduleSpec, ...] = ()
+    broken: tuple[Complaint, ...] = ()
 
 
-def read_manifest(file: str, text: bytes | str, *, default_system: str) -> Reading:
-    """Read one recipe file. Never raises: every fault of the text is a complaint."""
+def read_manifest(
+    file: str, text: bytes | str, *, default_system: str, most_jobs: int = MOST_JOBS
+) -> Reading:
+    """Read one recipe file. Never raises: every fault of the text is a complaint.
+
+    `most_jobs` is how many jobs it may make: who reads several files takes off what the files
+    before have made.
+    """
     try:
-        raw = _keys_of(load(text))
-        manifest = _validated(file, raw)
+        value = load(text)
     except Invalid as error:
-        return Reading(None, at_most(replace(one, file=file) for one in error.complaints))
+        return _faulty(file, error)
+    return read_value(
+        file,
+        job_name(file),
+        value,
+        default_system=default_system,
+        most_jobs=most_jobs,
+        faults=_name_faults(file),
+    )
+
+
+def read_value(
+    file: str,
+    name: str,
+    value: object,
+    *,
+    default_system: str,
+    most_jobs: int = MOST_JOBS,
+    faults: Iterable[Complaint] = (),
+) -> Reading:
+    """Read a manifest that is plain data already, as the recipe of this name. Never raises.
+
+    `faults` are what is known to be wrong with it beside.
+    """
+    try:
+        manifest = _validated(name, _keys_of(value), most_jobs, faults)
+    except Invalid as error:
+        return _faulty(file, error)
     schedules = tuple(_schedule(file, one) for one in manifest.schedules)
-    return Reading(_job(file, manifest, default_system), schedules=schedules)
+    return Reading(_jobs(file, name, manifest, default_system), schedules=schedules)
+
+
+def read_triggers(raw: object) -> tuple[tuple[TriggerSpec, ...], tuple[Complaint, ...]]:
+    """Read triggers that were given beside a recipe. Never raises; fields are `triggers[0]...`."""
+    try:
+        read = TriggerList.model_validate({"triggers": raw})
+    except ValidationError as error:
+        return (), tuple(at_most(complaints_of(error)))
+    return tuple(_trigger(one) for one in read.triggers), ()
 
 
 def job_name(file: str) -> str:
@@ -59,6 +121,10 @@ def job_name(file: str) -> str:
     for ending in _ENDINGS:
         name = name.removesuffix(ending)
     return name.lstrip(".") or "build"
+
+
+def _faulty(file: str, error: Invalid) -> Reading:
+    return Reading(complaints=at_most(replace(one, file=file) for one in error.complaints))
 
 
 def _keys_of(value: object) -> dict[str, Any]:
@@ -72,8 +138,10 @@ def _keys_of(value: object) -> dict[str, Any]:
     return {key: one for key, one in value.items() if one is not None or key not in known}
 
 
-def _validated(file: str, raw: dict[str, Any]) -> Manifest:
-    complaints = [*_name_faults(file), *joint_faults(raw)]
+def _validated(
+    name: str, raw: dict[str, Any], most_jobs: int, faults: Iterable[Complaint]
+) -> Manifest:
+    complaints = [*faults, *joint_faults(raw), *matrix_faults(name, raw, most_jobs)]
     try:
         manifest = Manifest.model_validate(raw)
     except ValidationError as error:
@@ -92,17 +160,26 @@ def _name_faults(file: str) -> Iterator[Complaint]:
     if not _NAME.fullmatch(name):
         yield Complaint(
             "",
-            f"the file's name makes the job {shown(name)}, which is no job name: 1 to 128 "
-            "letters, digits, '_', '-', '.' and '+'; rename the file",
+            f"the file's name makes the job {shown(name)}, which is no job name: "
+            f"{JOB_NAME_RULE}; rename the file",
         )
 
 
-def _job(file: str, manifest: Manifest, default_system: str) -> Job:
+def _jobs(file: str, name: str, manifest: Manifest, default_system: str) -> tuple[Job, ...]:
+    matrix = manifest.matrix or MatrixKeys.model_validate({})
+    systems = tuple(dict.fromkeys(manifest.systems)) or (
+        f"{manifest.arch}-linux" if manifest.arch else default_system,
+    )
+    chosen = tuple(combinations(matrix.axes, matrix.exclude))
+    return expand(_job(file, name, manifest, systems[0]), chosen, systems)
+
+
+def _job(file: str, name: str, manifest: Manifest, system: str) -> Job:
     return Job(
-        name=job_name(file),
+        name=name,
         file=file,
         image=manifest.image,
-        system=_system(manifest.arch, default_system),
+        system=system,
         tasks=tuple(Task(*entry) for task in manifest.tasks for entry in task.items()),
         sources=tuple(parse_source(text) for text in manifest.sources),
         environment={name: _variable(value) for name, value in manifest.environment.items()},
@@ -116,11 +193,27 @@ def _job(file: str, manifest: Manifest, default_system: str) -> Job:
         kinds=_kinds(manifest),
         refs=manifest.when.refs or manifest.submitter.git.allow_refs,
         notes=tuple(_notes(manifest)),
+        base=name,
+        needs=tuple(dict.fromkeys(manifest.needs)),
+        changed_paths=manifest.when.paths,
+        paths=manifest.paths,
+        retries=manifest.retries,
+        retry_on_failure=manifest.retry_on_failure,
+        concurrency=_concurrency(manifest.concurrency),
+        resources=_resources(manifest.resources),
+        cache=tuple(Cache(one.key, one.paths) for one in manifest.cache),
+        reports=Reports(**dict(manifest.reports)),
+        maintainers=manifest.maintainers,
+        always=manifest.always,
     )
 
 
-def _system(arch: str | None, default: str) -> str:
-    return f"{_MACHINES.get(arch, arch)}-linux" if arch else default
+def _concurrency(keys: ConcurrencyKeys | None) -> Concurrency | None:
+    return Concurrency(keys.group, keys.policy) if keys else None
+
+
+def _resources(keys: ResourceKeys) -> Resources:
+    return Resources(keys.memory or 0, keys.pids or 0, keys.disk or 0)
 
 
 def _variable(value: float | str | tuple[str, ...] | None) -> EnvironmentValue:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from ciserver.model.build import Job
+from ciserver.model.build import Job, Policy
 from ciserver.model.schedule import Timing
 from ciserver.recipe.checks import (
     NOT_EMPTY,
@@ -15,46 +15,41 @@ from ciserver.recipe.checks import (
     fault_at,
     must_be,
     not_one_of,
-    refused_if,
+    up_to,
 )
 from ciserver.recipe.fields import (
+    VARIABLE,
     AddressLines,
     Artifacts,
+    AxisValues,
+    CacheKey,
+    CachePaths,
     Condition,
     DayParts,
     Environment,
     Globs,
+    GroupName,
     Kinds,
     Machine,
+    Maintainers,
+    Mebibytes,
     Minutes,
+    NeededNames,
+    PartialCombinations,
+    PathGlobs,
+    PolicyWord,
     Priority,
+    Processes,
+    Retries,
     ScheduleWord,
     Sources,
+    Systems,
     Tasks,
     WebAddress,
     Words,
 )
 
 ACTIONS = ("email", "webhook")
-
-# Keys that the design has and this version has not.
-LATER = {
-    (): (
-        "always",
-        "cache",
-        "concurrency",
-        "maintainers",
-        "matrix",
-        "needs",
-        "paths",
-        "reports",
-        "resources",
-        "retries",
-        "retry_on_failure",
-        "systems",
-    ),
-    ("when",): ("paths",),
-}
 
 
 class _Keys(BaseModel):
@@ -94,9 +89,53 @@ Trigger = Annotated[
 ]
 
 
+class TriggerList(_Keys):
+    """Triggers that stand beside a manifest."""
+
+    triggers: Annotated[tuple[Trigger, ...], must_be("a list of maps", list)] = ()
+
+
 class When(_Keys):
     kinds: Kinds = Job.kinds
     refs: Annotated[Globs, NOT_EMPTY] = ()
+    paths: Annotated[PathGlobs, NOT_EMPTY] = ()
+
+
+class MatrixKeys(_Keys):
+    """Beside its one fixed key the author's own: variables, each with a list of values."""
+
+    model_config = ConfigDict(
+        extra="allow", json_schema_extra={"propertyNames": {"pattern": f"^(?:{VARIABLE})$"}}
+    )
+    __pydantic_extra__: dict[str, AxisValues]
+
+    exclude: PartialCombinations = ()
+
+    @property
+    def axes(self) -> dict[str, tuple[str, ...]]:
+        return self.__pydantic_extra__
+
+
+class ConcurrencyKeys(_Keys):
+    group: GroupName
+    policy: PolicyWord = Policy.QUEUE
+
+
+class ResourceKeys(_Keys):
+    memory: Mebibytes | None = None
+    pids: Processes | None = None
+    disk: Mebibytes | None = None
+
+
+class CacheEntry(_Keys):
+    key: CacheKey
+    paths: CachePaths
+
+
+class ReportKeys(_Keys):
+    junit: PathGlobs = ()
+    tap: PathGlobs = ()
+    coverage: PathGlobs = ()
 
 
 class ScheduleEntry(_Keys):
@@ -161,11 +200,31 @@ class Manifest(_Keys):
     timeout: Minutes | None = None
     silence: Minutes | None = None
     priority: Priority = 0
-    when: Annotated[When, must_be("a map with kinds and refs", dict)] = When()
+    when: Annotated[When, must_be("a map with kinds, refs and paths", dict)] = When()
     network: Switch = True
+    systems: Systems = ()
+    matrix: Annotated[MatrixKeys, must_be("a map of names to lists of values", dict)] | None = None
+    needs: NeededNames = ()
+    retries: Retries | None = None
+    retry_on_failure: Retries = 0
+    concurrency: Annotated[ConcurrencyKeys, must_be("a map with a group", dict)] | None = None
+    paths: Annotated[PathGlobs, NOT_EMPTY] = ()
+    resources: Annotated[ResourceKeys, must_be("a map with memory, pids and disk", dict)] = (
+        ResourceKeys()
+    )
+    cache: Annotated[
+        tuple[Annotated[CacheEntry, must_be("a map with key and paths", dict)], ...],
+        up_to(20, "entries"),
+        must_be("a list of maps", list),
+    ] = ()
+    reports: Annotated[ReportKeys, must_be("a map with junit, tap and coverage", dict)] = (
+        ReportKeys()
+    )
+    maintainers: Maintainers = ()
+    always: Switch = False
     schedules: Annotated[
         tuple[Annotated[ScheduleEntry, must_be("a map", dict)], ...],
-        refused_if(lambda entries: len(entries) > 100, "must have at most 100 schedules"),
+        up_to(100, "schedules"),
         must_be("a list of maps", list),
     ] = ()
 
@@ -174,6 +233,11 @@ class Manifest(_Keys):
 MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     (): Manifest,
     ("when",): When,
+    ("matrix",): MatrixKeys,
+    ("concurrency",): ConcurrencyKeys,
+    ("resources",): ResourceKeys,
+    ("cache",): CacheEntry,
+    ("reports",): ReportKeys,
     ("schedules",): ScheduleEntry,
     ("submitter",): Submitter,
     ("submitter", "git.sr.ht"): GitSubmitter,

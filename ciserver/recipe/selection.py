@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from ciserver.model.build import Job
 from ciserver.model.evaluation import Kind
+from ciserver.recipe.globs import Changes
 
 _SKIP_WORDS = re.compile(
     r"\[(?:skip ci|ci skip|no ci|skip actions|actions skip)\]|\bDONTBUILD\b", re.IGNORECASE
@@ -30,12 +31,18 @@ def _trailers(message: str) -> str:
     return lines.rpartition("\n\n")[2] if "\n\n" in lines else ""
 
 
-def left_out(job: Job, kind: Kind, ref: str) -> str:
-    """Why the job's own filters leave it out, naming the filter; empty when they do not."""
+def left_out(job: Job, kind: Kind, ref: str, changes: Changes | None = None) -> str:
+    """Why the job's own filters leave it out, naming the filter; empty when they do not.
+
+    Without `changes`, where there is nothing to compare with, no job is left out for its paths.
+    """
     if kind not in job.kinds:
         return f"when.kinds: {kind} is none of {', '.join(job.kinds) or '(nothing)'}"
     if job.refs and not _is_chosen(ref, job.refs):
         return f"when.refs: {ref or 'no ref'} matches none of {', '.join(job.refs)}"
+    if job.changed_paths and changes is not None and not changes.touch(job.changed_paths):
+        globs = ", ".join(job.changed_paths)
+        return f"when.paths: none of the {len(changes)} changed files matches {globs}"
     return ""
 
 

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from ciserver.model.build import Job, Source, Task, TriggerSpec
+from ciserver.model.build import (
+    Cache,
+    Concurrency,
+    Job,
+    Policy,
+    Reports,
+    Resources,
+    Source,
+    Task,
+    TriggerSpec,
+)
 from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind
 
@@ -21,6 +31,14 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "artifacts": tuple,
     "refs": tuple,
     "notes": tuple,
+    "needs": tuple,
+    "changed_paths": tuple,
+    "paths": tuple,
+    "concurrency": lambda given: given and Concurrency(given["group"], Policy(given["policy"])),
+    "resources": lambda given: Resources(**given),
+    "cache": lambda given: tuple(Cache(one["key"], tuple(one["paths"])) for one in given),
+    "reports": lambda given: Reports(**{kind: tuple(globs) for kind, globs in given.items()}),
+    "maintainers": tuple,
 }
 
 
@@ -34,7 +52,7 @@ def job_from_json(text: str) -> Job:
     try:
         values = json.loads(text)
         return Job(**{key: _READ.get(key, _same)(value) for key, value in values.items()})
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Invalid(
             f"the text is not a stored job: {error}",
             hint="It was changed, or written by a newer version.",

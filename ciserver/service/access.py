@@ -4,16 +4,19 @@ import hashlib
 import hmac
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ciserver.model.account import SCOPES, Actor, Token, User
-from ciserver.model.errors import Busy, Complaint, Forbidden, Invalid, NotFound, NotSignedIn
+from ciserver.model.account import ROLES, SCOPES, Actor, Token, User
+from ciserver.model.errors import Busy, Complaint, Invalid, NotFound, NotSignedIn
 from ciserver.model.ports import Clock
+from ciserver.model.request import Action
+from ciserver.service.audit import Audit
+from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
 TOKEN_PREFIX = "cis_"  # noqa: S105  what scanners look for, not a secret
@@ -23,6 +26,9 @@ _TOUCH_EVERY = timedelta(minutes=1)
 _FAILURES_ALLOWED = 10
 _FAILURE_WINDOW = timedelta(minutes=5)
 _VERIFIED_AT_ONCE = 4  # each takes 64 MiB for a moment
+_PROOF_LIFE = timedelta(minutes=5)
+_MOST_PROVEN = 1_000
+_OURS = frozenset({"administrator", "ciserver"})  # names that the server itself acts under
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,16 @@ class SignedIn:
 class Access:
     """`local_token` is what command-line calls on this machine prove themselves with."""
 
-    def __init__(self, store: Store, clock: Clock, *, local_token: str = "") -> None:
+    def __init__(self, store: Store, clock: Clock, audit: Audit, *, local_token: str = "") -> None:
         self._store = store
         self._clock = clock
+        self._audit = audit
         self._local_token = local_token
         self._hasher = PasswordHasher()
         self._failures: dict[tuple[str, str], list[datetime]] = {}
         self._verifying = threading.BoundedSemaphore(_VERIFIED_AT_ONCE)
+        self._proof_key = secrets.token_bytes(32)
+        self._proven: dict[bytes, datetime] = {}
 
     @cached_property
     def _nobody(self) -> str:
@@ -65,13 +74,35 @@ class Access:
         if token.last_used_at is None or now - token.last_used_at > _TOUCH_EVERY:
             with self._store.transaction():
                 self._store.accounts.touch_token(token.id, now)
-        return Actor(user.name, user.is_admin, token.scopes)
+        return _actor(user, token.scopes)
+
+    def actor_of_password(self, name: str, password: str, *, source: str = "") -> Actor:
+        """The actor behind a user name, or a mail address, and its password, for clients that
+        send it with every request. Raises NotSignedIn and Busy as `sign_in` does.
+        """
+        user = self._store.accounts.find(name) or self._store.accounts.find_by_mail(name)
+        stored = self._store.accounts.password_hash(user.name) if user else ""
+        # Not the password is remembered, but that this one was right for this hash.
+        proof = hmac.digest(self._proof_key, f"{stored}\0{password}".encode(), "sha256")
+        now = self._clock.now()
+        if user is None or self._proven.get(proof, now) <= now:
+            user = self._verified(user.name if user else name, password, source)
+            self._remember(proof, now)
+        return _actor(user, ("*",))
+
+    def _remember(self, proof: bytes, now: datetime) -> None:
+        if len(self._proven) > _MOST_PROVEN:
+            self._proven.clear()
+        self._proven[proof] = now + _PROOF_LIFE
 
     def sign_in(self, name: str, password: str, *, source: str = "") -> str:
         """Check name and password and start a session; answers its id, for the cookie.
         Raises NotSignedIn, or Busy after too many failures for this name from one source (the
         client's address), so that a stranger cannot lock others out.
         """
+        return self._start_session(self._verified(name, password, source))
+
+    def _verified(self, name: str, password: str, source: str) -> User:
         name = name[:101]  # no name is that long, and failures are remembered by it
         attempt = (source, name)
         self._refuse_after_failures(attempt)
@@ -84,7 +115,7 @@ class Access:
             self._failures.setdefault(attempt, []).append(self._clock.now())
             raise NotSignedIn("the name or the password is wrong") from None
         self._failures.pop(attempt, None)
-        return self._start_session(user)
+        return user
 
     def _refuse_after_failures(self, attempt: tuple[str, str]) -> None:
         since = self._clock.now() - _FAILURE_WINDOW
@@ -102,7 +133,7 @@ class Access:
         if found is None:
             raise NotSignedIn("the session has ended", hint="sign in again")
         user, csrf = found
-        return SignedIn(Actor(user.name, user.is_admin, ("*",)), csrf)
+        return SignedIn(_actor(user, ("*",)), csrf)
 
     def sign_out(self, session_id: str) -> None:
         with self._store.transaction():
@@ -118,6 +149,12 @@ class Access:
         return session_id
 
     # -- one-time links ---------------------------------------------------------------------------
+
+    def add_sign_in_link(self, actor: Actor, name: str) -> str:
+        """A one-time link for somebody, asked for by an administrator."""
+        with self._audit.record(actor, Action.ADD_LINK, user=name):
+            Rights.require_admin(actor)
+            return self.make_sign_in_link(name)
 
     def make_sign_in_link(self, name: str) -> str:
         """A token that signs this user in once, within a day."""
@@ -162,30 +199,80 @@ class Access:
 
     def add_user(self, actor: Actor, name: str, *, email: str, password: str, admin: bool) -> User:
         """Raises Invalid with every fault, AlreadyExists, Forbidden."""
-        self.require_admin(actor)
+        with self._audit.refusals(actor, Action.ADD_USER, user=name):
+            Rights.require_admin(actor)
         complaints = [*name_complaints("name", name)]
-        if email and ("@" not in email or any(mark in email for mark in " \r\n,;<>")):
-            complaints.append(Complaint("email", "must be one mail address"))
+        if name in _OURS:
+            complaints.append(Complaint("name", "is a name of the server itself"))
+        complaints += _mail_complaints(email)
         if len(password) < 8:
             complaints.append(Complaint("password", "must have at least 8 characters"))
         if complaints:
             raise Invalid("the user cannot be made", complaints=complaints)
         hashed = self._hasher.hash(password)
-        with self._store.transaction():
+        with self._audit.record(actor, Action.ADD_USER, user=name):
             self._store.accounts.add(
                 name, email=email, password_hash=hashed, is_admin=admin, now=self._clock.now()
             )
         return self._store.accounts.get(name)
 
     def list_users(self, actor: Actor) -> tuple[User, ...]:
-        self.require_admin(actor)
+        Rights.require_admin(actor)
         return self._store.accounts.list_all()
+
+    def user(self, actor: Actor) -> User:
+        """The account of whoever asks. Raises NotSignedIn."""
+        found = self._store.accounts.find(actor.name) if actor.name else None
+        if found is None:
+            raise NotSignedIn("this needs a signed-in user")
+        return found
+
+    def profile(self, actor: Actor, name: str) -> User | None:
+        """An account as others see it: its mail address is not for strangers. None for a name
+        that is no account.
+        """
+        found = self._store.accounts.find(name)
+        return replace(found, email="") if found and not actor.name else found
+
+    def change_user(
+        self,
+        actor: Actor,
+        name: str,
+        *,
+        email: str | None = None,
+        full_name: str | None = None,
+        roles: tuple[str, ...] | None = None,
+        admin: bool | None = None,
+    ) -> User:
+        """Change what is given of an account. Raises Invalid with every fault, NotFound,
+        Forbidden.
+        """
+        with self._audit.record(actor, Action.CHANGE_USER, user=name):
+            Rights.require_admin(actor)
+            user = self._store.accounts.get(name)
+            complaints = _mail_complaints(email or "")
+            complaints += [
+                Complaint("roles", f"unknown role {one}; known are {', '.join(ROLES)}")
+                for one in roles or ()
+                if one not in ROLES
+            ]
+            if complaints:
+                raise Invalid("the user cannot be changed", complaints=complaints)
+            self._store.accounts.change(
+                user.id,
+                email=user.email if email is None else email,
+                full_name=user.full_name if full_name is None else full_name,
+                roles=user.roles if roles is None else roles,
+                is_admin=user.is_admin if admin is None else admin,
+            )
+        return self._store.accounts.get(name)
 
     def add_token(
         self, actor: Actor, user_name: str, scopes: tuple[str, ...], expires_at: datetime | None
     ) -> tuple[str, Token]:
         """Make an API token; it is shown now and never again."""
-        self.require_admin(actor)
+        with self._audit.refusals(actor, Action.ADD_TOKEN, user=user_name, scopes=list(scopes)):
+            Rights.require_admin(actor)
         unknown = [scope for scope in scopes if scope != "*" and scope not in SCOPES]
         if unknown or not scopes:
             raise Invalid(
@@ -197,7 +284,7 @@ class Access:
         user = self._store.accounts.get(user_name)
         text = TOKEN_PREFIX + secrets.token_urlsafe(32)
         now = self._clock.now()
-        with self._store.transaction():
+        with self._audit.record(actor, Action.ADD_TOKEN, user=user_name, scopes=list(scopes)):
             token_id = self._store.accounts.add_token(
                 user.id,
                 hash=_hash(text),
@@ -220,26 +307,15 @@ class Access:
             )
         return self._hasher.hash(password)
 
-    # -- rights -----------------------------------------------------------------------------------
 
-    @staticmethod
-    def require(actor: Actor, scope: str) -> None:
-        """Raises NotSignedIn for nobody, Forbidden for somebody without the scope."""
-        if not actor.name:
-            raise NotSignedIn("this needs a signed-in user or an API token")
-        if not actor.has_scope(scope):
-            raise Forbidden(f"the token lacks the scope {scope}")
+def _actor(user: User, scopes: tuple[str, ...]) -> Actor:
+    return Actor(user.name, user.is_admin, scopes, user.roles)
 
-    @staticmethod
-    def may(actor: Actor, scope: str) -> bool:
-        return bool(actor.name) and actor.has_scope(scope)
 
-    @staticmethod
-    def require_admin(actor: Actor) -> None:
-        if not actor.name:
-            raise NotSignedIn("this needs an administrator")
-        if not actor.is_admin or not actor.has_scope("users:write"):
-            raise Forbidden("this needs an administrator")
+def _mail_complaints(email: str) -> list[Complaint]:
+    if email and ("@" not in email or any(mark in email for mark in " \r\n,;<>")):
+        return [Complaint("email", "must be one mail address")]
+    return []
 
 
 def name_complaints(field: str, name: str) -> list[Complaint]:

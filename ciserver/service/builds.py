@@ -1,190 +1,261 @@
 """What becomes of builds: finished, canceled, run again, rescued from lost workers."""
 
-import hashlib
-import json
-import secrets
-from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 
 import structlog
 
-from ciserver.model.account import Actor
-from ciserver.model.build import Build, BuildResult, Lease, Loss, StepResult, TriggerSpec
-from ciserver.model.errors import BuildAlreadyFinished, BuildNotFinished, Conflict
-from ciserver.model.event import BuildFinished, StepSummary, stamp
-from ciserver.model.links import Links
+from ciserver.model.account import Actor, Right
+from ciserver.model.build import Build, BuildResult, Lease, Loss, StepResult
+from ciserver.model.errors import (
+    BuildAlreadyFinished,
+    BuildAlreadyStarted,
+    BuildNotFinished,
+    Complaint,
+    Conflict,
+    Invalid,
+)
 from ciserver.model.ports import Clock, Engine
+from ciserver.model.request import Action
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.recipe.text import job_from_json
-from ciserver.service.access import Access
+from ciserver.service.audit import Audit
+from ciserver.service.ends import Ends
+from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
 
+HIGHEST_PRIORITY = 10  # but for administrators
+_PRIORITY_BOUND = 1_000_000
+MOST_REBUILDS = 100
+
 
 class Builds:
-    """`engine` runs builds; `ring_deliveries` wakes whoever sends what is in the outbox."""
+    """`engine` runs builds; the number of `retries` is for attempts that were lost."""
 
     def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        links: Links,
-        *,
-        retries: int,
-        ring_deliveries: Callable[[], None],
+        self, store: Store, clock: Clock, rights: Rights, audit: Audit, ends: Ends, *, retries: int
     ) -> None:
         self._store = store
         self._clock = clock
-        self._links = links
+        self._rights = rights
+        self._audit = audit
+        self._ends = ends
         self._retries = retries
-        self._ring_deliveries = ring_deliveries
         self._engine: Engine | None = None
 
     def run_on(self, engine: Engine) -> None:
         """Name the engine that is rung when a build is queued again and told of cancellations."""
         self._engine = engine
 
-    # -- ends -------------------------------------------------------------------------------------
-
     def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
         """End an attempt: result, steps, counters and deliveries in one transaction.
         Raises LeaseLost, Conflict for a move that is not allowed.
         """
         with self._store.transaction():
-            status = self._store.queue.check(lease)
+            status = self._store.attempts.check(lease)
             if not (result.status.is_final and status.may_become(result.status)):
                 raise Conflict(f"build {lease.build_id} is {status}, not {result.status}")
-            self._store.queue.end_steps(lease, steps, self._clock.now())
-            self._end(lease.build_id, lease.attempt, result)
+            if result.status is BuildStatus.CANCELED and self._store.attempts.was_superseded(lease):
+                result = replace(result, reason=Reason.SUPERSEDED)
+            self._store.attempts.end_steps(lease, steps, self._clock.now())
+            if not self._is_tried_again(lease, result):
+                self._ends.end(lease.build_id, lease.attempt, result)
 
-    def _end(self, build_id: int, attempt: int, result: BuildResult) -> None:
-        self._store.queue.end(
-            build_id, attempt, result.status, result.reason, result.detail, self._clock.now()
+    def _is_tried_again(self, lease: Lease, result: BuildResult) -> bool:
+        """Queue a build again whose command failed, where its recipe asks for that."""
+        if result.status is not BuildStatus.FAILED or result.reason is not Reason.EXIT_CODE:
+            return False
+        wanted = job_from_json(self._store.builds.job_text(lease.build_id)).retry_on_failure
+        failed = self._store.attempts.count_failed(lease.build_id)
+        if failed >= wanted:
+            return False
+        again = Loss(f"{result.detail}; it is tried again", result.reason, counts=False)
+        self._store.queue.requeue(
+            lease.build_id, lease.attempt, again, self._clock.now(), status=result.status
         )
-        self._tell(build_id)
-
-    def _tell(self, build_id: int) -> None:
-        """Count a build that has just ended, and put what its triggers want into the outbox."""
-        build = self._store.builds.get(build_id)
-        self._store.evaluations.count_builds(
-            build.evaluation_id, finished=1, good=int(build.status.is_good)
-        )
-        job = job_from_json(self._store.builds.job_text(build_id))
-        if not job.triggers:
-            return
-        event = self._event(build)
-        for index, spec in enumerate(job.triggers):
-            if event.meets(spec.condition):
-                self._add_delivery(build, event, index, spec)
-        self._store.after_commit(self._ring_deliveries)
-
-    def _add_delivery(
-        self, build: Build, event: BuildFinished, index: int, spec: TriggerSpec
-    ) -> None:
-        self._store.outbox.add_once(
-            f"msg_{secrets.token_hex(16)}",
-            dedupe_key=f"{build.id}:{build.attempt}:{event.type}:{index}:{_digest(spec)}",
-            action=spec.action,
-            target=_target(spec),
-            options=spec.options,
-            event=event,
-            now=self._clock.now(),
-        )
-
-    def _event(self, build: Build) -> BuildFinished:
-        evaluation = self._store.evaluations.get(build.evaluation_id)
-        steps = self._store.builds.list_steps(build.id)
-        return BuildFinished(
-            build_id=build.id,
-            attempt=build.attempt,
-            number=build.number,
-            project=build.project,
-            jobset=build.jobset,
-            job=build.job,
-            system=build.system,
-            image=build.image,
-            status=build.status.value,
-            reason=build.reason.value,
-            detail=build.detail,
-            previous_status=self._store.builds.previous_status(build),
-            kind=build.kind.value,
-            ref=build.ref,
-            revision=build.revision,
-            subject=evaluation.subject,
-            author=evaluation.author,
-            requested_by=build.requested_by,
-            canceled_by=build.canceled_by,
-            queued_at=stamp(build.queued_at),
-            started_at=stamp(build.started_at),
-            finished_at=stamp(build.finished_at),
-            duration_seconds=_seconds(build.started_at, build.finished_at),
-            url=self._links.build(build.id),
-            evaluation_url=self._links.evaluation(build.evaluation_id),
-            steps=tuple(
-                StepSummary(
-                    step.name, step.status.value, self._links.log(build.id, step.attempt, step.name)
-                )
-                for step in steps
-                if step.attempt == build.attempt
-            ),
-        )
+        self._ring()
+        return True
 
     # -- asked for by people ----------------------------------------------------------------------
 
     def cancel(self, actor: Actor, build_id: int) -> Build:
         """Stop a build. Safe to repeat while it stops. Raises BuildAlreadyFinished, NotFound."""
-        Access.require(actor, "builds:write")
-        with self._store.transaction():
-            build = self._store.builds.get(build_id)
+        with self._audit.record(actor, Action.CANCEL_BUILD, build=build_id):
+            build = self._rights.build(actor, build_id, Right.CANCEL)
             if build.status.is_final:
                 raise BuildAlreadyFinished(f"build {build_id} is {build.status}")
-            if self._store.queue.cancel_waiting(build_id, actor.name, self._clock.now()):
-                self._tell(build_id)
+            self.stop(build_id, actor.name)
+        return self._store.builds.get(build_id)
+
+    def stop(self, build_id: int, by: str) -> None:
+        """Cancel a build that has not ended, whoever says so."""
+        now = self._clock.now()
+        with self._store.transaction():
+            if self._store.queue.cancel_waiting(build_id, by, now):
+                self._ends.follow(build_id)
             else:
-                self._store.queue.ask_to_cancel(build_id, actor.name)
+                self._store.attempts.ask_to_cancel(build_id, by, now)
+        # Only what is durable is told: the worker asks the store why.
+        self._store.after_commit(lambda: self.stop_running(build_id))
+        log.info("build-canceled", build=build_id, by=by)
+
+    def stop_running(self, build_id: int) -> None:
+        """Tell whoever runs the build at once what the store says already."""
         if self._engine is not None:
             self._engine.stop(build_id)
-        log.info("build-canceled", build=build_id, by=actor.name)
-        return self._store.builds.get(build_id)
 
     def rerun(self, actor: Actor, build_id: int) -> Build:
         """Run a finished build again: the same build, the same pinned inputs, one more attempt.
         Raises BuildNotFinished, NotFound.
         """
-        Access.require(actor, "builds:write")
-        with self._store.transaction():
-            build = self._store.builds.get(build_id)
+        with self._audit.record(actor, Action.RERUN_BUILD, build=build_id):
+            build = self._rights.build(actor, build_id, Right.RESTART)
             if not build.status.is_final:
                 raise BuildNotFinished(
                     f"build {build_id} is {build.status}", hint="cancel it first, or wait"
                 )
-            self._store.queue.rerun(build_id, actor.name, self._clock.now())
-            self._store.evaluations.count_builds(
-                build.evaluation_id, finished=-1, good=-int(build.status.is_good)
-            )
+            self._run_again(build)
         self._ring()
         log.info("build-rerun", build=build_id, by=actor.name)
         return self._store.builds.get(build_id)
+
+    def _run_again(self, build: Build) -> None:
+        """The build, and whatever ended because of it, waits again."""
+        self._store.queue.rerun(build.id, self._clock.now())
+        self._store.evaluations.count_builds(
+            build.evaluation_id, finished=-1, good=-int(build.status.is_good)
+        )
+        for one in self._store.gates.dependents(build.id):
+            dependent = self._store.builds.get(one)
+            if dependent.status is BuildStatus.DEPENDENCY_FAILED:
+                self._run_again(dependent)
+
+    def bump(self, actor: Actor, build_id: int) -> Build:
+        """Put a waiting build before all others. Raises BuildAlreadyStarted,
+        BuildAlreadyFinished, NotFound.
+        """
+        with self._audit.record(actor, Action.BUMP_BUILD, build=build_id):
+            build = self._rights.build(actor, build_id, Right.BUMP)
+            self.require_waiting(build)
+            self._store.queue.bump(build_id, self._clock.now())
+        self._ring()
+        return self._store.builds.get(build_id)
+
+    def rebuild(
+        self, actor: Actor, build_id: int, *, priority: int = 0, count: int = 1
+    ) -> tuple[int, ...]:
+        """New builds of what a build was made of, whatever became of it; answers their ids.
+        Raises Invalid, NotFound.
+        """
+        if not 1 <= count <= MOST_REBUILDS:
+            fault = Complaint("count", f"must be 1 to {MOST_REBUILDS}")
+            raise Invalid("the build cannot be made again", complaints=[fault])
+        with self._audit.record(
+            actor, Action.REBUILD, build=build_id, priority=priority, count=count
+        ) as outcome:
+            build = self._rights.build(actor, build_id, Right.EVALUATE)
+            self.check_priority(actor, priority)
+            outcome.created += [self._copy(actor, build, priority) for _ in range(count)]
+        self._ring()
+        return tuple(outcome.created)
+
+    def _copy(self, actor: Actor, build: Build, priority: int) -> int:
+        evaluation = self._store.evaluations.get(build.evaluation_id)
+        job = job_from_json(self._store.builds.job_text(build.id))
+        texts = self._store.builds.texts(build.id)
+        made = self._store.queue.add(
+            replace(evaluation, requested_by=actor.name),
+            replace(job, priority=priority),
+            texts,
+            self._clock.now(),
+            rebuild_of=build.id,
+        )
+        self._store.evaluations.count_builds(evaluation.id, total=1)
+        return made
+
+    def reprioritize(self, actor: Actor, build_id: int, priority: int) -> Build:
+        """Give a waiting build another priority. Raises BuildAlreadyStarted,
+        BuildAlreadyFinished, Invalid, NotFound.
+        """
+        with self._audit.record(actor, Action.REPRIORITIZE, build=build_id, priority=priority):
+            build = self._rights.build(actor, build_id, Right.BUMP)
+            self.check_priority(actor, priority)
+            self.require_waiting(build)
+            self._store.queue.reprioritize(build_id, priority, self._clock.now())
+        return self._store.builds.get(build_id)
+
+    @staticmethod
+    def require_waiting(build: Build) -> None:
+        """Raises BuildAlreadyFinished or BuildAlreadyStarted."""
+        if build.status.is_final:
+            raise BuildAlreadyFinished(f"build {build.id} is {build.status}", status=build.status)
+        if not build.status.is_waiting:
+            raise BuildAlreadyStarted(f"build {build.id} is {build.status}", status=build.status)
+
+    @staticmethod
+    def check_priority(actor: Actor, priority: int) -> None:
+        """Raises Invalid for one that the actor may not give."""
+        highest = _PRIORITY_BOUND if actor.is_admin else HIGHEST_PRIORITY
+        if not -_PRIORITY_BOUND <= priority <= highest:
+            fault = Complaint("priority", f"must be {-_PRIORITY_BOUND} to {highest}")
+            raise Invalid("the priority cannot be given", complaints=[fault])
+
+    def start(self, actor: Actor, build_id: int) -> Build:
+        """Let a held build wait for a worker. Raises BuildAlreadyStarted, BuildAlreadyFinished,
+        NotFound.
+        """
+        with self._audit.record(actor, Action.START_BUILD, build=build_id):
+            build = self._rights.build(actor, build_id, Right.EVALUATE)
+            if not self._store.queue.release(build_id, self._clock.now()):
+                self.require_waiting(build)
+                raise BuildAlreadyStarted(
+                    f"build {build_id} is {build.status}", status=build.status
+                )
+        self._ring()
+        return self._store.builds.get(build_id)
+
+    def keep(self, actor: Actor, build_id: int, *, kept: bool) -> Build:
+        """Protect a build's products from being cleaned away, or no more. Raises
+        BuildNotFinished for one that did not succeed, NotFound.
+        """
+        with self._audit.record(actor, Action.KEEP_BUILD, build=build_id, kept=kept):
+            build = self._rights.build(actor, build_id, Right.EDIT)
+            if not build.status.is_good:
+                raise BuildNotFinished(
+                    f"build {build_id} is {build.status}, and only what succeeded is kept"
+                )
+            self._store.builds.keep(build_id, self._clock.now(), kept=kept)
+        return self._store.builds.get(build_id)
+
+    def delete(self, actor: Actor, build_id: int) -> None:
+        """Take a finished build out of every list; nobody finds it any more. Raises
+        BuildNotFinished, NotFound.
+        """
+        with self._audit.record(actor, Action.DELETE_BUILD, build=build_id):
+            build = self._rights.build(actor, build_id, Right.EDIT)
+            if not build.status.is_final:
+                raise BuildNotFinished(f"build {build_id} is {build.status}")
+            self._store.builds.delete(build_id, build.requested_by)
 
     # -- rescued ----------------------------------------------------------------------------------
 
     def rescue_lost(self) -> int:
         """Queue the builds whose lease ran out again, or end those that were lost too often."""
-        lost = self._store.queue.list_lost(self._clock.now())
+        lost = self._store.attempts.list_lost(self._clock.now())
         loss = Loss("the worker stopped answering")
         return sum(self._rescue(*one, loss) for one in lost)
 
     def recover(self, worker_prefix: str) -> int:
         """At start: what this server's own workers held when it was killed is lost at once."""
-        lost = self._store.queue.list_lost(self._clock.now(), worker_prefix)
+        lost = self._store.attempts.list_lost(self._clock.now(), worker_prefix)
         loss = Loss("the server was stopped while it ran")
         return sum(self._rescue(*one, loss) for one in lost)
 
     def give_back(self, lease: Lease, loss: Loss) -> None:
         """An attempt ended before its job could be judged. Raises LeaseLost."""
         with self._store.transaction():
-            self._store.queue.check(lease)
+            self._store.attempts.check(lease)
             self._lose(self._store.builds.get(lease.build_id), loss)
         self._ring()
 
@@ -201,7 +272,7 @@ class Builds:
     def _lose(self, build: Build, loss: Loss) -> None:
         if build.status is BuildStatus.CANCELING:
             result = BuildResult(BuildStatus.CANCELED, Reason.CANCELED_BY, loss.detail)
-        elif loss.counts and self._store.builds.lost_attempts(build.id) >= self._retries:
+        elif loss.counts and self._store.builds.lost_attempts(build.id) >= self._retries_of(build):
             result = BuildResult(
                 BuildStatus.ERRORED,
                 loss.reason,
@@ -210,24 +281,12 @@ class Builds:
         else:
             self._store.queue.requeue(build.id, build.attempt, loss, self._clock.now())
             return
-        self._end(build.id, build.attempt, result)
+        self._ends.end(build.id, build.attempt, result)
+
+    def _retries_of(self, build: Build) -> int:
+        own = job_from_json(self._store.builds.job_text(build.id)).retries
+        return self._retries if own is None else own
 
     def _ring(self) -> None:
         if self._engine is not None:
-            self._engine.ring()
-
-
-def _seconds(start: datetime | None, end: datetime | None) -> float:
-    return round((end - start).total_seconds(), 3) if start and end else 0.0
-
-
-def _digest(spec: TriggerSpec) -> str:
-    text = json.dumps([spec.action, spec.condition, spec.options], sort_keys=True, default=list)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _target(spec: TriggerSpec) -> str:
-    if "url" in spec.options:
-        return str(spec.options["url"])
-    people = [*spec.options.get("to", ()), *spec.options.get("cc", ())]
-    return ", ".join(people)
+            self._store.after_commit(self._engine.ring)

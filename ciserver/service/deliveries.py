@@ -10,8 +10,10 @@ from ciserver.model.account import Actor
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import RemoteFailure
 from ciserver.model.ports import Clock, Trigger
+from ciserver.model.request import Action
 from ciserver.model.status import DeliveryStatus
-from ciserver.service.access import Access
+from ciserver.service.audit import Audit
+from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
@@ -40,13 +42,17 @@ class Deliveries:
         self,
         store: Store,
         clock: Clock,
+        rights: Rights,
+        audit: Audit,
         triggers: Mapping[str, Trigger],
-        ring: Callable[[], None],
         *,
+        ring: Callable[[], None],
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311  no secret
     ) -> None:
         self._store = store
         self._clock = clock
+        self._rights = rights
+        self._audit = audit
         self._triggers = triggers
         self._ring = ring
         self._jitter = jitter
@@ -79,10 +85,16 @@ class Deliveries:
             return self._store.outbox.release_all()
 
     def resend(self, actor: Actor, delivery_id: str) -> Delivery:
-        """Send a delivery again now, whatever became of it. Raises NotFound."""
-        Access.require(actor, "deliveries:write")
-        with self._store.transaction():
-            self._store.outbox.get(delivery_id)
+        """Send a delivery again now, whatever became of it. Raises NotSignedIn or Forbidden before
+        it looks, then NotFound, or Forbidden for strangers.
+        """
+        with self._audit.refusals(actor, Action.RESEND_DELIVERY, delivery=delivery_id):
+            self._rights.require_scope(actor, "deliveries:write")
+        build_id = self._store.outbox.get(delivery_id).event.build_id
+        with self._audit.record(
+            actor, Action.RESEND_DELIVERY, build=build_id, delivery=delivery_id
+        ):
+            self._rights.build_of_member(actor, build_id)
             self._store.outbox.resend(delivery_id, self._clock.now())
         self._ring()
         return self._store.outbox.get(delivery_id)

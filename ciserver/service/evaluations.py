@@ -1,27 +1,33 @@
 """Evaluate: pin every input, read the recipe, create the builds, or write down why not."""
 
-import hashlib
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from ciserver.git.mirror import Commit, Mirror, Mirrors
-from ciserver.model.build import Job, Source
+from ciserver.git.address import check_revision
+from ciserver.git.mirror import Mirror
+from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure
-from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
+from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, SkippedJob, Wish
 from ciserver.model.ports import Clock
-from ciserver.model.project import Jobset
-from ciserver.model.schedule import PgoStrategy, ScheduleSpec
+from ciserver.model.project import InputType, Jobset, JobsetMode
+from ciserver.model.push import trust_of
+from ciserver.model.request import Action, RequestStatus
+from ciserver.model.schedule import ScheduleSpec
 from ciserver.model.status import EvaluationStatus
-from ciserver.recipe.manifest import read_manifest
-from ciserver.recipe.selection import left_out, recipe_globs, skip_reason
-from ciserver.recipe.sources import with_pushed_source
-from ciserver.recipe.text import job_to_json
-from ciserver.service.choice import Choice, choose_revision
+from ciserver.recipe.complaints import at_most
+from ciserver.recipe.evaluators import read_recipe
+from ciserver.recipe.selection import recipe_globs, skip_reason
+from ciserver.service.audit import Audit
+from ciserver.service.building import Building, WrittenJob
 from ciserver.service.declarations import declare_schedules
+from ciserver.service.exports import Exports
+from ciserver.service.pinning import Pinned, Pinning, require_source
+from ciserver.service.rights import Rights
+from ciserver.service.variables import check_variables
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
@@ -33,13 +39,16 @@ _LEASE = timedelta(minutes=15)
 _RETRY_AFTER = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=60))
 
 
-@dataclass(frozen=True)
-class _Pinned:
-    """The recipe's input at its revision, with the place to read it from."""
+@dataclass
+class _Read:
+    """What the recipe files of a revision come to; `broken` is what keeps single jobs from being
+    built, `complaints` what keeps all.
+    """
 
-    mirror: Mirror
-    input: PinnedInput
-    commit: Commit
+    jobs: list[WrittenJob] = field(default_factory=list)
+    schedules: list[ScheduleSpec] = field(default_factory=list)
+    complaints: list[Complaint] = field(default_factory=list)
+    broken: list[Complaint] = field(default_factory=list)
 
 
 class Evaluations:
@@ -47,19 +56,62 @@ class Evaluations:
         self,
         store: Store,
         clock: Clock,
-        mirrors: Mirrors,
+        pinning: Pinning,
+        exports: Exports,
+        building: Building,
+        rights: Rights,
+        audit: Audit,
         *,
         system: str,
+        ring: Callable[[], None],
         ring_engine: Callable[[], None],
         wake_schedules: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
-        self._mirrors = mirrors
+        self._pinning = pinning
+        self._exports = exports
+        self._building = building
+        self._rights = rights
+        self._audit = audit
+        self._ring = ring
         self._system = system
         self._ring_engine = ring_engine
         self._wake_schedules = wake_schedules
         self._stranded: set[int] = set()
+
+    def request(
+        self,
+        actor: Actor,
+        jobset: Jobset,
+        *,
+        kind: Kind = Kind.API,
+        revision: str = "",
+        wish: Wish = NO_WISH,
+    ) -> int:
+        """Ask for an evaluation of a jobset, of its source's newest revision unless one is named;
+        answers its id. Raises Invalid, Conflict for a jobset without a source, Forbidden, NotFound.
+        """
+        with self._audit.record(
+            actor, Action.EVALUATE, jobset=jobset.full_name, kind=kind, revision=revision
+        ):
+            self._rights.project(actor, jobset.project, Right.EVALUATE)
+            check_variables(wish.environment)
+            source = require_source(jobset)
+            evaluation_id = self._store.evaluations.request(
+                jobset.id,
+                kind=kind,
+                ref=source.ref,
+                revision=check_revision(revision) if revision else "",
+                options=(),
+                requested_by=actor.name,
+                push_id=None,
+                now=self._clock.now(),
+                trust=trust_of(source.ref),
+                wish=wish,
+            )
+        self._store.after_commit(self._ring)
+        return evaluation_id
 
     def evaluate_next(self) -> bool:
         """Take one requested evaluation to its end. False when none waits."""
@@ -97,12 +149,16 @@ class Evaluations:
 
     def recover(self) -> int:
         """At start: evaluations that a killed server had taken wait again."""
+        self._exports.forget()
         with self._store.transaction():
             return self._store.evaluations.release_all()
 
     def _evaluate(self, evaluation: Evaluation) -> None:
         jobset = self._store.projects.get_jobset(evaluation.jobset_id)
-        pinned, reason = self._pin(jobset, evaluation)
+        if jobset.settings.mode is JobsetMode.ONE_SHOT:
+            with self._store.transaction():
+                self._store.projects.set_mode(jobset.id, JobsetMode.OFF)
+        pinned, reason = self._pinning.pin(jobset, evaluation)
         # From here on it is of what was pinned: a tag's commit, the default branch by its name.
         evaluation = replace(evaluation, ref=pinned.input.ref, revision=pinned.input.revision)
         if evaluation.kind in _BY_PUSH:
@@ -110,17 +166,18 @@ class Evaluations:
         if reason:
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=reason)
             return
-        jobs, schedules, complaints = self._read_recipe(jobset, evaluation, pinned)
-        if complaints:
-            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=tuple(complaints))
+        read = self._read_recipe(jobset, evaluation, pinned)
+        complaints = (*read.complaints, *at_most(read.broken))
+        if read.complaints or (read.broken and not read.jobs):
+            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=complaints)
             return
-        self._declare(jobset, evaluation, pinned, schedules)
-        if not jobs:
+        self._declare(jobset, evaluation, pinned, tuple(read.schedules))
+        if not read.jobs:
             globs = recipe_globs(evaluation.options, jobset.recipe_path)
             note = f"there is no recipe at this revision (looked for {', '.join(globs)})"
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
             return
-        self._create_builds(jobset, evaluation, pinned, jobs)
+        self._create_builds(jobset, evaluation, pinned, read.jobs, complaints)
         if evaluation.number % _MAINTAIN_EVERY == 0:
             self._maintain(pinned.mirror)
 
@@ -132,60 +189,34 @@ class Evaluations:
         except CiError as error:
             log.warning("mirror-not-maintained", mirror=mirror.address, why=error.message)
 
-    def _pin(self, jobset: Jobset, evaluation: Evaluation) -> tuple[_Pinned, str]:
-        """The recipe's input at its revision; with the reason if a schedule finds nothing new."""
-        source = jobset.source
-        credential, local = self._store.projects.credential(jobset.id, source.uri)
-        mirror = self._mirrors.open(source.uri, credential, local=local)
-        ref = evaluation.ref or source.ref
-        revision = mirror.pin(ref, evaluation.revision)
-        choice = self._choose(evaluation, mirror, revision)
-        if ref == "HEAD":
-            ref = mirror.default_branch() or ref
-        pinned = PinnedInput(source.name, source.uri, ref, choice.revision or revision)
-        return _Pinned(mirror, pinned, mirror.commit(pinned.revision)), choice.reason
-
-    def _choose(self, evaluation: Evaluation, mirror: Mirror, head: str) -> Choice:
-        schedule = (
-            self._store.schedules.find(evaluation.schedule_id) if evaluation.schedule_id else None
-        )
-        if schedule is None or evaluation.revision:
-            return Choice(head)
-        store, jobset_id = self._store.evaluations, evaluation.jobset_id
-        return choose_revision(
-            mirror,
-            head,
-            schedule,
-            self._clock.now(),
-            was_built=lambda revision: store.was_built(jobset_id, evaluation.kind, revision),
-            was_good=lambda revision: store.was_good(jobset_id, revision),
-        )
-
-    def _read_recipe(
-        self, jobset: Jobset, evaluation: Evaluation, pinned: _Pinned
-    ) -> tuple[list[Job], tuple[ScheduleSpec, ...], list[Complaint]]:
+    def _read_recipe(self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned) -> _Read:
         globs = recipe_globs(evaluation.options, jobset.recipe_path)
-        jobs: dict[str, Job] = {}
-        schedules: list[ScheduleSpec] = []
-        complaints: list[Complaint] = []
-        for file in pinned.mirror.list_files(pinned.input.revision, globs):
-            text = pinned.mirror.read(pinned.input.revision, file, limit=RECIPE_LIMIT)
-            reading = read_manifest(file, text, default_system=self._system)
-            complaints += reading.complaints
-            schedules += reading.schedules
-            if reading.job is None:
-                continue
-            twin = jobs.setdefault(reading.job.name, reading.job)
-            if twin is not reading.job:
-                fault = f"the job {twin.name} is already made by {twin.file}"
-                complaints.append(Complaint("", fault, file))
-        return list(jobs.values()), tuple(schedules), complaints
+        jobs: dict[tuple[str, str], WrittenJob] = {}
+        read = _Read()
+        with self._exports.lend(jobset, pinned) as tree:
+            for file in pinned.mirror.list_files(pinned.input.revision, globs):
+                text = pinned.mirror.read(pinned.input.revision, file, limit=RECIPE_LIMIT)
+                reading = read_recipe(
+                    file, text, default_system=self._system, inputs=_values(pinned), tree=tree
+                )
+                read.complaints += reading.complaints
+                read.broken += reading.broken
+                read.schedules += reading.schedules
+                whole = text.decode("utf-8", "replace")
+                for job in reading.jobs:
+                    written = WrittenJob(job, whole)
+                    twin = jobs.setdefault((job.name, job.system), written)
+                    if twin is not written:
+                        fault = f"the job {job.name} is already made by {twin.job.file}"
+                        read.complaints.append(Complaint("", fault, file))
+        read.jobs = list(jobs.values())
+        return read
 
     def _declare(
         self,
         jobset: Jobset,
         evaluation: Evaluation,
-        pinned: _Pinned,
+        pinned: Pinned,
         schedules: tuple[ScheduleSpec, ...],
     ) -> None:
         """What the default branch declares is in force from its push on."""
@@ -194,72 +225,56 @@ class Evaluations:
         if evaluation.kind is not Kind.PUSH or not is_default or not is_whole:
             return
         with self._store.transaction():
-            if self._store.evaluations.was_overtaken(evaluation):
+            if self._store.history.was_overtaken(evaluation):
                 return
             changed = declare_schedules(self._store, jobset, schedules, self._clock.now())
         if changed:
             self._wake_schedules()
 
     def _create_builds(
-        self, jobset: Jobset, evaluation: Evaluation, pinned: _Pinned, jobs: list[Job]
+        self,
+        jobset: Jobset,
+        evaluation: Evaluation,
+        pinned: Pinned,
+        jobs: list[WrittenJob],
+        broken: tuple[Complaint, ...],
     ) -> None:
-        wanted, skipped = _select(jobs, evaluation, jobset.pgo_strategy)
-        ready, complaints = [], []
-        for job in wanted:
-            whole = with_pushed_source(
-                job, pinned.input.uri, pinned.input.ref, pinned.input.revision
-            )
-            sources, faults = self._pin_sources(jobset, whole)
-            complaints += faults
-            ready.append(replace(whole, sources=sources))
-        if complaints:
-            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=tuple(complaints))
+        """Build what can be built; `broken` says of other jobs why not."""
+        plan = self._building.plan(jobset, evaluation, pinned, jobs)
+        if plan.complaints:
+            complaints = (*plan.complaints, *broken)
+            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=complaints)
             return
-        status = EvaluationStatus.SUCCEEDED if ready else EvaluationStatus.SKIPPED
-        note = "" if ready else "every job of the recipe was left out by its filters"
-        texts = [(job, job_to_json(job)) for job in ready]
-        now = self._clock.now()
+        status = EvaluationStatus.SUCCEEDED if plan.jobs else EvaluationStatus.SKIPPED
+        note = "" if plan.jobs else "every job of the recipe was left out by its filters"
         with self._store.transaction():
-            self._finish(evaluation, pinned, status, note=note, skipped=tuple(skipped))
-            self._store.evaluations.count_builds(evaluation.id, total=len(texts))
-            for job, text in texts:
-                digest = hashlib.sha256(text.encode()).hexdigest()
-                self._store.queue.add_job_text(digest, text)
-                self._store.queue.add(evaluation, job, digest, now)
+            if not self._store.evaluations.is_open(evaluation.id):
+                return  # its jobset was removed meanwhile
+            made = self._building.make(jobset, evaluation, plan)
+            self._finish(
+                evaluation,
+                pinned,
+                status,
+                note=note,
+                complaints=broken,
+                skipped=plan.skipped,
+                created=made,
+            )
         self._ring_engine()
-
-    def _pin_sources(self, jobset: Jobset, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
-        """Every source of a job at an exact revision, or what is wrong with each."""
-        pinned, complaints = [], []
-        for index, source in enumerate(job.sources):
-            try:
-                pinned.append(self._pin_source(jobset, source))
-            except RemoteFailure as failure:
-                if failure.temporary:
-                    raise
-                complaints.append(Complaint(f"sources[{index}]", failure.message, job.file))
-            except CiError as error:
-                complaints.append(Complaint(f"sources[{index}]", error.message, job.file))
-        return tuple(pinned), complaints
-
-    def _pin_source(self, jobset: Jobset, source: Source) -> Source:
-        if source.revision:
-            return source
-        credential, local = self._store.projects.credential(jobset.id, source.uri)
-        mirror = self._mirrors.open(source.uri, credential, local=local)
-        return replace(source, revision=mirror.pin(source.ref or "HEAD"))
 
     def _finish(
         self,
         evaluation: Evaluation,
-        pinned: _Pinned,
+        pinned: Pinned,
         status: EvaluationStatus,
         *,
         note: str = "",
         complaints: tuple[Complaint, ...] = (),
         skipped: tuple[SkippedJob, ...] = (),
+        created: Sequence[int] = (),
     ) -> None:
         with self._store.transaction():
+            self._answer(evaluation.id, status, note, complaints, created)
             self._store.evaluations.finish(
                 evaluation.id,
                 status,
@@ -267,7 +282,8 @@ class Evaluations:
                 note=note,
                 complaints=complaints,
                 skipped=skipped,
-                inputs=(pinned.input,),
+                inputs=(pinned.input, *pinned.others),
+                pinned_at=pinned.at,
                 ref=pinned.input.ref,
                 revision=pinned.input.revision,
                 subject=pinned.commit.subject[:500],
@@ -286,26 +302,36 @@ class Evaluations:
 
     def _fail(self, evaluation: Evaluation, complaints: tuple[Complaint, ...]) -> None:
         with self._store.transaction():
+            self._answer(evaluation.id, EvaluationStatus.FAILED, "", complaints, ())
             self._store.evaluations.finish(
                 evaluation.id, EvaluationStatus.FAILED, self._clock.now(), complaints=complaints
             )
 
+    def _answer(
+        self,
+        evaluation_id: int,
+        outcome: EvaluationStatus,
+        note: str,
+        complaints: tuple[Complaint, ...],
+        created: Sequence[int],
+    ) -> None:
+        """Complete the job requests that wait for this evaluation."""
+        is_failed = outcome is EvaluationStatus.FAILED
+        status = RequestStatus.FAILED if is_failed else RequestStatus.DONE
+        message = "; ".join(map(str, complaints)) or note or "Ok"
+        for request in self._store.requests.list_waiting_for(evaluation_id):
+            self._store.requests.complete(
+                request.id, status, self._clock.now(), message=message, created=created
+            )
 
-def _select(
-    jobs: list[Job], evaluation: Evaluation, strategy: PgoStrategy
-) -> tuple[list[Job], list[SkippedJob]]:
-    """The jobs to build. Where every push is a PGO build, PGO jobs are jobs of a push."""
-    kinds = [evaluation.kind]
-    if strategy is PgoStrategy.PER_PUSH and evaluation.kind is Kind.PUSH:
-        kinds.append(Kind.PGO)
-    wanted, skipped = [], []
-    for job in jobs:
-        reason = left_out(job, kinds[0], evaluation.ref)
-        if reason and all(left_out(job, kind, evaluation.ref) for kind in kinds):
-            skipped.append(SkippedJob(job.name, reason))
-        else:
-            wanted.append(job)
-    return wanted, skipped
+
+def _values(pinned: Pinned) -> dict[str, str | bool]:
+    """The inputs that stand for themselves."""
+    return {
+        one.name: one.value == "true" if one.type is InputType.BOOLEAN else one.value
+        for one in pinned.others
+        if one.type in {InputType.STRING, InputType.BOOLEAN}
+    }
 
 
 def _complaints(error: CiError) -> tuple[Complaint, ...]:

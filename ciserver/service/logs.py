@@ -69,6 +69,10 @@ class Logs:
         except FileNotFoundError:
             return None
 
+    def size(self, build_id: int, step: Step) -> int:
+        """How many bytes of the log there are now."""
+        return self._store.files.log_size(build_id, step.attempt, step.number)
+
     def tail(self, build_id: int, step: Step, limit: int) -> tuple[LogChunk, int]:
         """The last `limit` bytes of a log, and the number of the line they begin in."""
         size = self._store.files.log_size(build_id, step.attempt, step.number)

@@ -8,7 +8,15 @@ from ciserver.model.errors import Forbidden
 from ciserver.model.evaluation import Kind
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset, Project
-from ciserver.model.push import Push, PushOutcome, Received, RefChange, RequestedEvaluation
+from ciserver.model.push import (
+    Push,
+    PushOutcome,
+    Received,
+    RefChange,
+    RequestedEvaluation,
+    is_proposal,
+    trust_of,
+)
 from ciserver.store.store import Store
 
 SAME_BODY_WINDOW = timedelta(minutes=5)
@@ -42,7 +50,7 @@ class Pushes:
 
     def _jobsets_of(self, project: Project, push: Push) -> tuple[Jobset, ...]:
         """The project's jobsets with this repository as an input."""
-        jobsets = self._store.projects.list_jobsets(project.name)
+        jobsets = self._store.projects.jobsets_of_project(project.id)
         if not push.repositories:
             return jobsets
         told = {repository_key(uri) for uri in push.repositories}
@@ -69,7 +77,7 @@ class Pushes:
             requested += [
                 self._request_one(push_id, jobset, change, push)
                 for jobset in jobsets
-                if jobset.enabled and jobset.source.watches(change.ref)
+                if jobset.enabled and jobset.watches(change.ref)
             ]
         ignored = "" if requested else "; ".join(notes) or "the push changes no ref"
         outcome = PushOutcome(push_id, tuple(requested), ignored, tuple(notes))
@@ -81,15 +89,23 @@ class Pushes:
     ) -> RequestedEvaluation:
         evaluation_id = self._store.evaluations.request(
             jobset.id,
-            kind=Kind.TAG if change.is_tag else Kind.PUSH,
+            kind=_kind(change),
             ref=change.ref,
             revision=change.new,
             options=push.options,
             requested_by=push.pusher,
             push_id=push_id,
             now=self._clock.now(),
+            trust=trust_of(change.ref),
+            base_revision=change.old,
         )
         return RequestedEvaluation(evaluation_id, jobset.name, change.ref)
+
+
+def _kind(change: RefChange) -> Kind:
+    if is_proposal(change.ref):
+        return Kind.PULL_REQUEST
+    return Kind.TAG if change.is_tag else Kind.PUSH
 
 
 def _ignore_reason(project: Project, change: RefChange, jobsets: tuple[Jobset, ...]) -> str:
@@ -97,7 +113,7 @@ def _ignore_reason(project: Project, change: RefChange, jobsets: tuple[Jobset, .
         return f"{change.ref} was deleted"
     if not project.enabled:
         return f"project {project.name} is disabled"
-    watching = [one for one in jobsets if one.source.watches(change.ref)]
+    watching = [one for one in jobsets if one.watches(change.ref)]
     if not watching:
         return f"no jobset watches {change.ref}"
     if not any(one.enabled for one in watching):

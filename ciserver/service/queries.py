@@ -1,8 +1,9 @@
 """Read-only views for pages and APIs, each in a bounded number of statements."""
 
-from typing import IO
+from collections.abc import Iterable
+from typing import IO, Any
 
-from ciserver.model.account import Actor
+from ciserver.model.account import Actor, Right, Sight
 from ciserver.model.build import Build, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import NotFound
@@ -16,17 +17,25 @@ from ciserver.model.view import (
     JobsetView,
     ProjectSummary,
     QueueView,
+    Related,
+    Told,
 )
-from ciserver.service.access import Access
-from ciserver.service.waiting import waiting_reason
+from ciserver.recipe.json_schema import manifest_schema
+from ciserver.recipe.text import job_from_json
+from ciserver.service.rights import Rights
+from ciserver.service.waiting import Holds, waiting_reason
+from ciserver.store.pauses import QUEUE
 from ciserver.store.store import Store
 
 PAGE = 50
+BAD_TESTS = 200
+RELATED = 100
 
 
 class Queries:
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rights: Rights) -> None:
         self._store = store
+        self._rights = rights
         self._engine: Engine | None = None
 
     def run_on(self, engine: Engine) -> None:
@@ -34,9 +43,10 @@ class Queries:
         self._engine = engine
 
     def list_projects(self, actor: Actor) -> tuple[ProjectSummary, ...]:
-        projects = self._store.projects.list_all()
-        jobsets = self._store.projects.list_jobsets()
-        latest = self._store.evaluations.list_latest(one.id for one in jobsets)
+        sight = self._rights.sight(actor)
+        projects = self._store.projects.list_all(sight)
+        jobsets = self._store.projects.list_jobsets(sight)
+        latest = self._store.evaluations.list_latest(sight, (one.id for one in jobsets))
         return tuple(
             ProjectSummary(
                 project,
@@ -51,9 +61,10 @@ class Queries:
 
     def project(self, actor: Actor, name: str) -> ProjectSummary:
         """Raises NotFound."""
-        project = self._store.projects.get(name)
-        jobsets = self._store.projects.list_jobsets(name)
-        latest = self._store.evaluations.list_latest(one.id for one in jobsets)
+        project = self._rights.project(actor, name)
+        jobsets = self._store.projects.jobsets_of_project(project.id)
+        sight = self._rights.sight_of(actor, *jobsets)
+        latest = self._store.evaluations.list_latest(sight, (one.id for one in jobsets))
         summaries = tuple(JobsetSummary(one, latest.get(one.id)) for one in jobsets)
         return ProjectSummary(project, summaries)
 
@@ -63,20 +74,29 @@ class Queries:
         """A jobset with a page of evaluations; `before` is an evaluation number.
         Raises NotFound.
         """
-        jobset = self._store.projects.find_jobset(project, name)
+        jobset = self._rights.jobset(actor, project, name)
+        sight = self._rights.sight_of(actor, jobset)
         return JobsetView(
             jobset=jobset,
             evaluations=self._store.evaluations.list_of_jobset(
-                jobset.id, before=before, limit=PAGE
+                sight, jobset.id, before=before, limit=PAGE
             ),
-            results=self._store.builds.list_results(jobset.id),
+            results=self._store.builds.list_results(sight, jobset.id),
             ignored=self._store.pushes.list_ignored(jobset.project_id, 10),
         )
 
     def evaluation(self, actor: Actor, evaluation_id: int) -> EvaluationView:
         """Raises NotFound."""
-        evaluation = self._store.evaluations.get(evaluation_id)
-        return EvaluationView(evaluation, self._store.builds.list_of_evaluation(evaluation_id))
+        evaluation = self._rights.evaluation(actor, evaluation_id)
+        reused = self._store.evaluations.reused_ids(evaluation_id)
+        builds = self._store.builds.list_of_evaluation(evaluation_id)
+        return EvaluationView(
+            evaluation,
+            builds,
+            reused=self._store.listings.of_ids(reused),
+            reasons=self._reasons(builds),
+            needs=self._store.gates.needs_of_evaluation(evaluation_id),
+        )
 
     def builds(
         self,
@@ -88,14 +108,21 @@ class Queries:
         jobset: str = "",
     ) -> BuildPage:
         """Builds, newest first, of all jobsets or of one. Raises NotFound."""
-        jobset_id = self._store.projects.find_jobset(project, jobset).id if project else None
-        return self._store.builds.list_newest(before=before, limit=limit, jobset_id=jobset_id)
+        sight, jobset_id = self._rights.sight(actor), None
+        if project:
+            found = self._rights.jobset(actor, project, jobset)
+            sight, jobset_id = self._rights.sight_of(actor, found), found.id
+        return self._store.builds.list_newest(
+            sight, before=before, limit=limit, jobset_id=jobset_id
+        )
 
     def build(self, actor: Actor, build_id: int) -> BuildView:
         """Raises NotFound."""
-        build = self._store.builds.get(build_id)
+        build = self._rights.build(actor, build_id)
         steps = self._store.builds.list_steps(build_id)
-        may_write = Access.may(actor, "builds:write")
+        is_final = build.status.is_final
+        is_member = self._rights.is_member(actor, build)
+        note, tags = self._store.builds.submissions([build_id]).get(build_id, ("", ()))
         return BuildView(
             build=build,
             evaluation=self._store.evaluations.get(build.evaluation_id),
@@ -104,27 +131,63 @@ class Queries:
                 for one in self._store.builds.list_attempts(build_id)
             ),
             products=self._store.builds.list_products(build_id),
-            deliveries=self._store.outbox.list_of_build(build_id),
-            waiting_for=self._waiting_reason(build),
-            may_cancel=may_write and not build.status.is_final,
-            may_rerun=may_write and build.status.is_final,
+            deliveries=self._store.outbox.list_of_build(build_id) if is_member else (),
+            waiting_for=self._reasons([build]).get(build_id, ""),
+            may_cancel=not is_final and self._rights.may(actor, Right.CANCEL, build),
+            may_rerun=is_final and self._rights.may(actor, Right.RESTART, build),
+            job=job_from_json(self._store.builds.job_text(build_id)),
+            note=note,
+            tags=tags,
+            told=self._told(build),
+            needs=self._related(self._store.gates.needed(build_id)),
+            needed_by=self._related(self._store.gates.dependents(build_id)),
         )
 
-    def queue(self, actor: Actor, *, before: int | None = None) -> QueueView:
-        waiting = self._store.builds.list_waiting(before=before, limit=PAGE)
-        return QueueView(
-            running=self._store.builds.list_running(),
-            waiting=waiting,
-            waiting_total=self._store.builds.count_waiting(),
-            reasons={one.id: self._waiting_reason(one) for one in waiting.builds},
-            evaluations=self._store.evaluations.list_open(PAGE),
+    def _related(self, ids: list[int]) -> Related:
+        return Related(tuple(ids), self._store.listings.of_ids(ids[:RELATED]) if ids else ())
+
+    def _told(self, build: Build) -> Told:
+        reports, newest = self._store.reports, (build.id, build.attempt)
+        return Told(
+            counts=reports.counts(*newest),
+            bad=reports.list_bad(*newest, BAD_TESTS),
+            metrics=reports.list_metrics(*newest),
+            notes=reports.notes(*newest),
         )
+
+    @staticmethod
+    def recipe_schema() -> dict[str, Any]:
+        """What a recipe may hold, as JSON Schema."""
+        return manifest_schema()
+
+    def recipe(self, actor: Actor, build_id: int) -> str:
+        """The recipe of a build exactly as it was written. Raises NotFound."""
+        return self._store.builds.recipe_text(self._rights.build(actor, build_id).id)
+
+    def queue(self, actor: Actor, *, before: int | None = None) -> QueueView:
+        sight = self._rights.sight(actor)
+        waiting = self._store.builds.list_waiting(sight, before=before, limit=PAGE)
+        return QueueView(
+            running=self._store.builds.list_running(sight),
+            waiting=waiting,
+            waiting_total=self._waiting_total(sight, waiting, before),
+            reasons=self._reasons(waiting.builds),
+            evaluations=self._store.evaluations.list_open(sight, PAGE),
+        )
+
+    def _waiting_total(self, sight: Sight, page: BuildPage, before: int | None) -> int | None:
+        """Everything is counted for those who see everything; to count what others see would be
+        to look at each, so for them it is what one page holds.
+        """
+        if sight.everything:
+            return self._store.builds.count_waiting()
+        return len(page.builds) if before is None and page.next is None else None
 
     def step(self, actor: Actor, build_id: int, step: int | str, attempt: int | None) -> Step:
         """One step by number or name; of the newest attempt unless one is named.
         Raises NotFound.
         """
-        build = self._store.builds.get(build_id)
+        build = self._rights.build(actor, build_id)
         wanted = attempt or build.attempt
         if isinstance(step, int):
             return self._store.builds.get_step(build_id, wanted, step)
@@ -132,6 +195,7 @@ class Queries:
 
     def product(self, actor: Actor, build_id: int, product_id: int) -> Product:
         """Raises NotFound."""
+        self._rights.build(actor, build_id)
         return self._store.builds.get_product(build_id, product_id)
 
     def open_product(self, product: Product) -> IO[bytes]:
@@ -142,13 +206,16 @@ class Queries:
             raise NotFound(f"the content of {product.name} was removed") from None
 
     def deliveries(self, actor: Actor, *, limit: int = PAGE) -> tuple[Delivery, ...]:
-        Access.require(actor, "builds:read")
-        return self._store.outbox.list_newest(limit)
+        """What builds of one's own projects told, newest first. Raises NotSignedIn, Forbidden."""
+        self._rights.require_scope(actor, Right.READ.scope)
+        return self._store.outbox.list_newest(self._rights.sight(actor), limit)
 
     def delivery(self, actor: Actor, delivery_id: str) -> tuple[Delivery, tuple[DeliveryTry, ...]]:
-        """Raises NotFound."""
-        Access.require(actor, "builds:read")
-        return self._store.outbox.get(delivery_id), self._store.outbox.list_tries(delivery_id)
+        """Raises NotFound, NotSignedIn, Forbidden."""
+        self._rights.require_scope(actor, Right.READ.scope)
+        delivery = self._store.outbox.get(delivery_id)
+        self._rights.build_of_member(actor, delivery.event.build_id)
+        return delivery, self._store.outbox.list_tries(delivery_id)
 
     def hook_secrets(self, project: str) -> tuple[str, ...]:
         """The secrets that may sign the project's hooks; empty for an unknown project."""
@@ -156,7 +223,29 @@ class Queries:
 
     def check_ready(self) -> None:
         """Touch the database; raises what it raises."""
-        self._store.builds.list_newest(before=None, limit=1)
+        self._store.builds.list_newest(Sight(), before=None, limit=1)
 
-    def _waiting_reason(self, build: Build) -> str:
-        return waiting_reason(build, self._engine.state() if self._engine else None)
+    def _reasons(self, builds: Iterable[Build]) -> dict[int, str]:
+        """Why each of these waits; in a bounded number of statements."""
+        waiting = [one for one in builds if one.status.is_waiting]
+        engine = self._engine.state() if self._engine else None
+        paused = self._store.pauses.list_all()
+        blockers = self._store.gates.blockers(one.id for one in waiting if one.waiting)
+        jobsets = self._store.pauses.jobsets({one.jobset_id for one in waiting})
+        return {
+            one.id: waiting_reason(
+                one,
+                engine,
+                Holds(_paused(one, paused, jobsets), blockers.get(one.id, ())),
+            )
+            for one in waiting
+        }
+
+
+def _paused(build: Build, paused: dict[str, str], jobsets: set[int]) -> str:
+    if build.jobset_id in jobsets:
+        return f"the jobset {build.project}:{build.jobset} is paused"
+    if QUEUE in paused:
+        return "the queue is paused"
+    workers = ", ".join(paused)
+    return f"paused workers: {workers}" if workers else ""

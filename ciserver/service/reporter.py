@@ -8,9 +8,12 @@ from ciserver.model.build import BuildResult, Lease, Loss, Offer, StepResult, Wo
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock
+from ciserver.model.report import MOST_TESTS, Counts, ReportKind
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_from_json
+from ciserver.reports.read import read_report
 from ciserver.service.builds import Builds
+from ciserver.service.caches import Caches
 from ciserver.service.logs import Logs
 from ciserver.store.store import Store
 
@@ -26,12 +29,14 @@ class LocalReporter:
         clock: Clock,
         builds: Builds,
         logs: Logs,
+        caches: Caches,
         links: Links,
     ) -> None:
         self._store = store
         self._clock = clock
         self._builds = builds
         self._logs = logs
+        self._caches = caches
         self._links = links
 
     def claim(self, offer: Offer) -> Work | None:
@@ -45,10 +50,13 @@ class LocalReporter:
             lease, text = claimed
             build = self._store.builds.get(lease.build_id)
             evaluation = self._store.evaluations.get(build.evaluation_id)
-            credentials = self._store.projects.list_credentials(build.jobset_id)
+            job = job_from_json(text)
+            credentials = self._store.projects.list_credentials(
+                job.script_jobset or build.jobset_id
+            )
         return Work(
             lease=lease,
-            job=job_from_json(text),
+            job=job,
             environment=environment(
                 evaluation,
                 self._links,
@@ -63,38 +71,55 @@ class LocalReporter:
                 for one in (credential.password, credential.ssh_key, credential.passphrase)
                 if one
             ),
+            cache_bytes=self._caches.room(build),
         )
 
     def renew(self, lease: Lease) -> bool:
         until = self._clock.now() + timedelta(seconds=LEASE_SECONDS)
         with self._store.transaction():
-            return self._store.queue.renew(lease, until) is BuildStatus.CANCELING
+            return self._store.attempts.renew(lease, until) is BuildStatus.CANCELING
 
     def advance(
         self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
     ) -> None:
         now = self._clock.now()
         with self._store.transaction():
-            status = self._store.queue.check(lease)
-            self._store.queue.end_steps(lease, (done,), now)
+            status = self._store.attempts.check(lease)
+            self._store.attempts.end_steps(lease, (done,), now)
             if starting is not None:
-                self._store.queue.start_step(lease, starting, now)
+                self._store.attempts.start_step(lease, starting, now)
             if status is BuildStatus.STARTING:
-                self._store.queue.run(lease, sandbox)
+                self._store.attempts.run(lease, sandbox, now)
         self._logs.announce(lease.build_id)
 
     def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
-        self._store.queue.check(lease)
+        self._store.attempts.check(lease)
         self._store.files.write_log(lease.build_id, lease.attempt, step, offset, chunk)
         self._logs.announce(lease.build_id)
 
     def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
         sha256, size = self._store.files.keep_product(content)
         with self._store.transaction():
-            self._store.queue.check(lease)
+            self._store.attempts.check(lease)
             self._store.builds.add_product(
                 lease.build_id, lease.attempt, path=path, size=size, sha256=sha256
             )
+
+    def add_report(
+        self, lease: Lease, kind: ReportKind, path: str, content: IO[bytes]
+    ) -> tuple[Counts, tuple[str, ...]]:
+        left = MOST_TESTS - self._store.reports.count_tests(lease.build_id, lease.attempt)
+        report = read_report(kind, path, content, most_tests=max(left, 0))
+        with self._store.transaction():
+            self._store.attempts.check(lease)
+            self._store.reports.add(lease.build_id, lease.attempt, kind, path, report)
+        return report.counts, report.notes
+
+    def open_cache(self, lease: Lease, key: str) -> IO[bytes] | None:
+        return self._caches.open(lease, key)
+
+    def save_cache(self, lease: Lease, key: str, content: IO[bytes]) -> None:
+        self._caches.save(lease, key, content)
 
     def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
         self._builds.finish(lease, result, steps)

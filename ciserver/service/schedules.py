@@ -1,17 +1,20 @@
 """Schedules: made, shown, and fired exactly once for each due moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from ciserver.git.address import check_ref
-from ciserver.model.account import Actor
+from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
+from ciserver.model.push import trust_of
+from ciserver.model.request import Action
 from ciserver.model.schedule import (
     Firing,
     PgoStrategy,
@@ -23,8 +26,9 @@ from ciserver.model.schedule import (
     latest_due,
     next_due,
 )
-from ciserver.service.access import Access
+from ciserver.service.audit import Audit
 from ciserver.service.declarations import BY_PEOPLE
+from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
@@ -69,10 +73,19 @@ class Schedules:
     """
 
     def __init__(
-        self, store: Store, clock: Clock, *, ring: Callable[[], None], wake: Callable[[], None]
+        self,
+        store: Store,
+        clock: Clock,
+        rights: Rights,
+        audit: Audit,
+        *,
+        ring: Callable[[], None],
+        wake: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
+        self._rights = rights
+        self._audit = audit
         self._ring = ring
         self._wake = wake
 
@@ -92,13 +105,15 @@ class Schedules:
         declared_by: str = "command",
     ) -> Schedule:
         """Make a schedule. Raises Invalid with every fault."""
-        Access.require(actor, "projects:write")
-        found, unknown = self._find_jobset(project, jobset)
-        complaints = [*unknown, *faults(timing), *_ref_faults(ref)]
-        if found is None or complaints:
-            raise Invalid("the schedule cannot be made", complaints=complaints)
         now = self._clock.now()
-        with self._store.transaction():
+        with self._audit.record(
+            actor, Action.ADD_SCHEDULE, jobset=f"{project}:{jobset}", kind=kind
+        ):
+            Rights.require_scope(actor, Right.EDIT.scope)
+            found, unknown = self._find_jobset(actor, project, jobset)
+            complaints = [*unknown, *faults(timing), *_ref_faults(ref)]
+            if found is None or complaints:
+                raise Invalid("the schedule cannot be made", complaints=complaints)
             schedule_id = self._store.schedules.add(
                 found.id,
                 kind,
@@ -115,22 +130,22 @@ class Schedules:
         self._wake()
         return self._store.schedules.get(schedule_id)
 
-    def _find_jobset(self, project: str, name: str) -> tuple[Jobset | None, list[Complaint]]:
+    def _find_jobset(
+        self, actor: Actor, project: str, name: str
+    ) -> tuple[Jobset | None, list[Complaint]]:
         try:
-            return self._store.projects.find_jobset(project, name), []
+            return self._rights.jobset(actor, project, name, Right.EDIT), []
         except NotFound as error:
             return None, [Complaint("jobset", error.message)]
 
     def remove(self, actor: Actor, schedule_id: int) -> None:
         """Raises NotFound, and Invalid for one that its recipe declares."""
-        Access.require(actor, "projects:write")
-        schedule = self._store.schedules.get(schedule_id)
-        if schedule.declared_by not in BY_PEOPLE:
-            raise Invalid(
-                f"schedule {schedule_id} is declared in {schedule.declared_by}",
-                hint="take it out of the recipe of the default branch, or pause it",
-            )
-        with self._store.transaction():
+        with self._changing(actor, Action.REMOVE_SCHEDULE, schedule_id) as schedule:
+            if schedule.declared_by not in BY_PEOPLE:
+                raise Invalid(
+                    f"schedule {schedule_id} is declared in {schedule.declared_by}",
+                    hint="take it out of the recipe of the default branch, or pause it",
+                )
             self._store.schedules.remove(schedule_id)
         self._wake()
 
@@ -138,9 +153,7 @@ class Schedules:
         """Fire no more, or go on with the next due moment; one that is overdue stays so when it
         was not paused. Raises NotFound.
         """
-        Access.require(actor, "projects:write")
-        with self._store.transaction():
-            schedule = self._store.schedules.get(schedule_id)
+        with self._changing(actor, Action.CHANGE_SCHEDULE, schedule_id) as schedule:
             if schedule.paused != paused:
                 due = None if paused else next_due(schedule.timing, self._clock.now())
                 self._store.schedules.pause(schedule_id, paused=paused, next_due_at=due)
@@ -151,9 +164,10 @@ class Schedules:
         self, actor: Actor, project: str, jobset: str, strategy: PgoStrategy
     ) -> Jobset:
         """How the jobset makes its PGO builds. Raises NotFound."""
-        Access.require(actor, "projects:write")
-        found = self._store.projects.find_jobset(project, jobset)
-        with self._store.transaction():
+        with self._audit.record(
+            actor, Action.CHANGE_JOBSET, jobset=f"{project}:{jobset}", pgo_strategy=strategy
+        ):
+            found = self._rights.jobset(actor, project, jobset, Right.EDIT)
             self._store.projects.set_pgo_strategy(found.id, strategy)
         return self._store.projects.find_jobset(project, jobset)
 
@@ -163,17 +177,36 @@ class Schedules:
         """Fire now, whatever the clock says and whether or not something changed; answers the
         evaluation. Raises NotFound, and Conflict where the jobset wants no PGO builds at all.
         """
-        Access.require(actor, "builds:write")
-        schedule = self._store.schedules.get(schedule_id)
-        self._refuse_unwanted(schedule)
         now = self._clock.now()
-        with self._store.transaction():
+        fired = self._changing(actor, Action.FIRE_SCHEDULE, schedule_id, Right.EVALUATE)
+        with fired as schedule:
+            self._refuse_unwanted(schedule)
             evaluation_id = self._request(schedule, now, actor.name, chooses=False)
             self._store.schedules.add_firing(
                 Firing(schedule.id, now, now, missed=0, evaluation_id=evaluation_id, outcome="")
             )
         self._ring()
         return evaluation_id
+
+    @contextmanager
+    def _changing(
+        self, actor: Actor, action: Action, schedule_id: int, right: Right = Right.EDIT
+    ) -> Iterator[Schedule]:
+        """One recorded change of a schedule that the actor may make."""
+        schedule = self._seen(actor, schedule_id)
+        jobset = f"{schedule.project}:{schedule.jobset}"
+        with self._audit.record(actor, action, jobset=jobset, schedule=schedule_id):
+            self._rights.project(actor, schedule.project, right)
+            yield schedule
+
+    def _seen(self, actor: Actor, schedule_id: int) -> Schedule:
+        """Raises NotFound, also for one of a project that the actor may not see."""
+        schedule = self._store.schedules.get(schedule_id)
+        try:
+            self._rights.project(actor, schedule.project)
+        except NotFound:
+            raise NotFound(f"there is no schedule {schedule_id}") from None
+        return schedule
 
     def _refuse_unwanted(self, schedule: Schedule) -> None:
         strategy = self._store.projects.get_jobset(schedule.jobset_id).pgo_strategy
@@ -250,19 +283,21 @@ class Schedules:
             push_id=None,
             now=now,
             schedule_id=schedule.id if chooses else None,
+            trust=trust_of(schedule.ref),
         )
 
     # -- shown ------------------------------------------------------------------------------------
 
     def list_all(self, actor: Actor) -> tuple[ScheduleView, ...]:
-        return tuple(self._view(one, 1) for one in self._store.schedules.list_all())
+        sight = self._rights.sight(actor)
+        return tuple(self._view(one, 1) for one in self._store.schedules.list_all(sight))
 
     def list_of_jobset(self, actor: Actor, jobset: Jobset) -> tuple[ScheduleView, ...]:
         return tuple(self._view(one, 1) for one in self._store.schedules.list_of_jobset(jobset.id))
 
     def show(self, actor: Actor, schedule_id: int) -> ScheduleView:
         """One schedule with its history. Raises NotFound."""
-        return self._view(self._store.schedules.get(schedule_id), 50)
+        return self._view(self._seen(actor, schedule_id), 50)
 
     def _view(self, schedule: Schedule, firings: int) -> ScheduleView:
         shown = tuple(

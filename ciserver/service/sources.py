@@ -1,16 +1,21 @@
-"""Puts the pinned sources of a build into its home, from the mirrors of this server."""
+"""Puts the sources of a build into its home, from the mirrors of this server."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ciserver.git.checkout import Checkouts
-from ciserver.model.build import Source, Work
+from ciserver.git.mirror import Mirrors
+from ciserver.model.build import Build, Source, Work
+from ciserver.model.evaluation import PinnedInput
+from ciserver.model.project import Credential
 from ciserver.store.store import Store
 
 
 class MirrorSources:
-    def __init__(self, store: Store, checkouts: Checkouts) -> None:
+    def __init__(self, store: Store, mirrors: Mirrors, checkouts: Checkouts) -> None:
         self._store = store
+        self._mirrors = mirrors
         self._checkouts = checkouts
 
     def put(
@@ -20,7 +25,30 @@ class MirrorSources:
         Raises RemoteFailure, BadAddress, Invalid.
         """
         build = self._store.builds.get(work.lease.build_id)
-        credential, local = self._store.projects.credential(build.jobset_id, source.uri)
+        owner = work.job.script_jobset or build.jobset_id
+        credential, local = self._store.projects.credential(owner, source.uri)
+        if not source.revision:
+            source = self._pinned(build, source, credential, local=local)
         return self._checkouts.make(
             source, into, credential=credential, local=local, objects_at=objects_at
         )
+
+    def _pinned(
+        self, build: Build, source: Source, credential: Credential | None, *, local: bool
+    ) -> Source:
+        """What was submitted is pinned by the first attempt that gets so far; later ones find it
+        written down.
+        """
+        inputs = self._store.evaluations.get(build.evaluation_id).inputs
+        known = next((one for one in inputs if one.name == source.directory), None)
+        if known is not None:
+            return replace(source, revision=known.revision)
+        mirror = self._mirrors.open(source.uri, credential, local=local)
+        ref = source.ref or "HEAD"
+        revision = mirror.pin(ref)
+        pinned = PinnedInput(source.directory, mirror.address, ref, revision)
+        with self._store.transaction():
+            self._store.evaluations.add_input(build.evaluation_id, pinned)
+            if not build.revision:
+                self._store.evaluations.set_revision(build.evaluation_id, ref, revision)
+        return replace(source, revision=revision)

@@ -1,6 +1,7 @@
 """Users, their tokens, sessions and one-time sign-in links. Only hashes of secrets are kept."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +53,23 @@ class Accounts:
         """The stored hash; empty when there is no such user or no password was set."""
         return self._db.scalar(t.User.select(t.User.password_hash).where(t.User.name == name)) or ""
 
+    def change(
+        self, user_id: int, *, email: str, full_name: str, roles: Iterable[str], is_admin: bool
+    ) -> None:
+        self._db.change(
+            t.User.update(
+                email=email,
+                full_name=full_name,
+                roles=json.dumps(sorted(roles)),
+                is_admin=is_admin,
+            ).where(t.User.id == user_id)
+        )
+
+    def find_by_mail(self, email: str) -> User | None:
+        """The one account with this address; None when there is none, or more than one."""
+        rows = self._db.rows(t.User.select().where(t.User.email == email).limit(2))
+        return _user(rows[0]) if len(rows) == 1 else None
+
     def set_password(self, user_id: int, password_hash: str) -> None:
         self._db.change(t.User.update(password_hash=password_hash).where(t.User.id == user_id))
 
@@ -79,7 +97,14 @@ class Accounts:
     def find_token(self, hash: str, now: datetime) -> tuple[Token, User] | None:  # noqa: A002
         """The live token with this hash and its owner."""
         row = self._db.row(
-            t.Token.select(t.Token, t.User.name, t.User.email, t.User.is_admin)
+            t.Token.select(
+                t.Token,
+                t.User.name,
+                t.User.email,
+                t.User.is_admin,
+                t.User.full_name,
+                t.User.roles,
+            )
             .join(t.User)
             .where(
                 t.Token.hash == hash,
@@ -88,8 +113,7 @@ class Accounts:
         )
         if row is None:
             return None
-        owner = User(row["user"], row["name"], row["email"], row["is_admin"], row["created_at"])
-        return _token(row), owner
+        return _token(row), _user({**row, "id": row["user"]})
 
     def touch_token(self, token_id: int, now: datetime) -> None:
         self._db.change(t.Token.update(last_used_at=now).where(t.Token.id == token_id))
@@ -139,7 +163,15 @@ class Accounts:
 
 
 def _user(row: Mapping[str, Any]) -> User:
-    return User(row["id"], row["name"], row["email"], bool(row["is_admin"]), row["created_at"])
+    return User(
+        id=row["id"],
+        name=row["name"],
+        email=row["email"],
+        is_admin=bool(row["is_admin"]),
+        created_at=row["created_at"],
+        full_name=row["full_name"],
+        roles=tuple(json.loads(row["roles"])),
+    )
 
 
 def _token(row: Mapping[str, Any]) -> Token:

@@ -1,17 +1,23 @@
 """Builds to be read: single ones, lists, and what belongs to them."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import peewee
 
+from ciserver.model.account import Sight, Visibility
 from ciserver.model.build import Attempt, Build, Product, Step
 from ciserver.model.errors import NotFound
 from ciserver.model.evaluation import Kind
+from ciserver.model.push import Trust
 from ciserver.model.status import ACTIVE, BuildStatus, Reason, StepStatus
 from ciserver.model.view import BuildPage
 from ciserver.store import tables as t
 from ciserver.store.database import Database
+from ciserver.store.queue import Texts
+from ciserver.store.sight import listed_builds
 
 _FINAL = [status.value for status in BuildStatus if status.is_final]
 _ACTIVE = [status.value for status in ACTIVE]
@@ -23,22 +29,43 @@ class Builds:
         self._db = database
 
     def get(self, build_id: int) -> Build:
-        row = self._db.row(_select().where(t.Build.id == build_id))
+        there = t.Build.deleted == False  # noqa: E712  an expression of SQL
+        row = self._db.row(select_builds().where(t.Build.id == build_id, there))
         if row is None:
             raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
-        return _build(row)
+        return build_of(row)
 
     def lost_attempts(self, build_id: int) -> int:
         return int(
             self._db.scalar(t.Build.select(t.Build.lost_attempts).where(t.Build.id == build_id))
         )
 
+    def recipe_text(self, build_id: int) -> str:
+        """The recipe of a build as it was written; empty where it was made without one."""
+        return (
+            self._db.scalar(
+                t.Text.select(t.Text.text)
+                .join(t.Build, on=t.Build.recipe == t.Text.sha256)
+                .where(t.Build.id == build_id)
+            )
+            or ""
+        )
+
+    def texts(self, build_id: int) -> Texts:
+        """Where the texts of its job and its recipe are kept."""
+        row = self._db.row(
+            t.Build.select(t.Build.job_text, t.Build.recipe).where(t.Build.id == build_id)
+        )
+        if row is None:
+            raise NotFound(f"there is no build {build_id}")
+        return Texts(row["job_text"], row["recipe"])
+
     def job_text(self, build_id: int) -> str:
         """The job of a build, as stored."""
         return str(
             self._db.scalar(
-                t.JobText.select(t.JobText.text)
-                .join(t.Build, on=t.Build.job_text == t.JobText.sha256)
+                t.Text.select(t.Text.text)
+                .join(t.Build, on=t.Build.job_text == t.Text.sha256)
                 .where(t.Build.id == build_id)
             )
         )
@@ -66,39 +93,46 @@ class Builds:
         )
 
     def list_newest(
-        self, *, before: int | None, limit: int, jobset_id: int | None = None
+        self, sight: Sight, *, before: int | None, limit: int, jobset_id: int | None = None
     ) -> BuildPage:
-        query = _select()
+        query = select_builds().where(listed_builds(sight))
         if jobset_id is not None:
             query = query.where(t.Build.jobset == jobset_id)
         return self._page(query, before, limit)
 
     def list_of_evaluation(self, evaluation_id: int) -> tuple[Build, ...]:
-        rows = self._db.rows(
-            _select().where(t.Build.evaluation == evaluation_id).order_by(t.Build.id)
+        return self._list(
+            select_builds()
+            .where(t.Build.evaluation == evaluation_id, t.Build.deleted == False)  # noqa: E712
+            .order_by(t.Build.id)
         )
-        return tuple(_build(row) for row in rows)
 
-    def list_results(self, jobset_id: int) -> tuple[Build, ...]:
+    def list_results(self, sight: Sight, jobset_id: int) -> tuple[Build, ...]:
         """The newest build of each job and system of a jobset."""
         newest = (
             t.Build.select(peewee.fn.MAX(t.Build.id))
-            .where(t.Build.jobset == jobset_id)
+            .where(t.Build.jobset == jobset_id, t.Build.deleted == False)  # noqa: E712
             .group_by(t.Build.job, t.Build.system)
         )
-        rows = self._db.rows(
-            _select().where(t.Build.id << newest).order_by(t.Build.job, t.Build.system)
+        return self._list(
+            select_builds()
+            .where(t.Build.id << newest, listed_builds(sight))
+            .order_by(t.Build.job, t.Build.system)
         )
-        return tuple(_build(row) for row in rows)
 
-    def list_running(self) -> tuple[Build, ...]:
-        rows = self._db.rows(_select().where(t.Build.status << _ACTIVE).order_by(t.Build.id))
-        return tuple(_build(row) for row in rows)
+    def list_running(self, sight: Sight) -> tuple[Build, ...]:
+        return self._list(
+            select_builds()
+            .where(t.Build.status << _ACTIVE, listed_builds(sight))
+            .order_by(t.Build.id)
+        )
 
-    def list_waiting(self, *, before: int | None, limit: int) -> BuildPage:
+    def list_waiting(self, sight: Sight, *, before: int | None, limit: int) -> BuildPage:
         # One status at a time is read in order from the index; all at once would sort the queue.
         pages = [
-            self._page(_select().where(t.Build.status == status), before, limit)
+            self._page(
+                select_builds().where(t.Build.status == status, listed_builds(sight)), before, limit
+            )
             for status in _WAITING
         ]
         newest = sorted(
@@ -113,6 +147,76 @@ class Builds:
                 t.Build.select(peewee.fn.COUNT(t.Build.id)).where(t.Build.status << _WAITING)
             )
         )
+
+    def list_open_of_jobset(self, jobset_id: int) -> tuple[int, ...]:
+        """The ids of the builds of a jobset that have not ended."""
+        rows = self._db.rows(
+            t.Build.select(t.Build.id).where(
+                t.Build.jobset == jobset_id, t.Build.finished_at.is_null()
+            )
+        )
+        return tuple(row["id"] for row in rows)
+
+    # -- changed by people ------------------------------------------------------------------------
+
+    def keep(self, build_id: int, now: datetime, *, kept: bool) -> None:
+        self._db.change(t.Build.update(kept=kept, updated_at=now).where(t.Build.id == build_id))
+
+    def delete(self, build_id: int, requested_by: str) -> None:
+        """Take it out of every list; what others refer to stays."""
+        self._db.change(t.Build.update(deleted=True).where(t.Build.id == build_id))
+        self._db.change(
+            t.Requester.update(builds=t.Requester.builds - 1).where(
+                t.Requester.name == requested_by
+            )
+        )
+
+    def add_submission(self, build_id: int, *, note: str, tags: tuple[str, ...]) -> None:
+        self._db.insert(
+            t.Submission.insert(build=build_id, note=note, tags=json.dumps(tags)).as_rowcount()
+        )
+
+    # -- what belongs to builds -------------------------------------------------------------------
+
+    def submissions(self, build_ids: Iterable[int]) -> dict[int, tuple[str, tuple[str, ...]]]:
+        """Note and tags of those that were submitted."""
+        rows = self._db.rows(t.Submission.select().where(t.Submission.build << list(build_ids)))
+        return {row["build"]: (row["note"], tuple(json.loads(row["tags"]))) for row in rows}
+
+    def steps_of(self, builds: Iterable[Build]) -> dict[int, tuple[Step, ...]]:
+        """The steps of the newest attempt of each build."""
+        newest = {one.id: one.attempt for one in builds}
+        rows = self._db.rows(
+            t.Step.select()
+            .where(t.Step.build << list(newest))
+            .order_by(t.Step.build, t.Step.number)
+        )
+        steps: dict[int, list[Step]] = {one: [] for one in newest}
+        for row in rows:
+            if row["attempt"] == newest[row["build"]]:
+                steps[row["build"]].append(_step(row))
+        return {build_id: tuple(found) for build_id, found in steps.items()}
+
+    def products_of(self, builds: Iterable[Build]) -> dict[int, tuple[Product, ...]]:
+        """The products of the newest attempt of each build."""
+        newest = {one.id: one.attempt for one in builds}
+        rows = self._db.rows(
+            t.Product.select().where(t.Product.build << list(newest)).order_by(t.Product.id)
+        )
+        products: dict[int, list[Product]] = {one: [] for one in newest}
+        for row in rows:
+            if row["attempt"] == newest[row["build"]]:
+                products[row["build"]].append(_product(row))
+        return {build_id: tuple(found) for build_id, found in products.items()}
+
+    def job_texts(self, build_ids: Iterable[int]) -> dict[int, str]:
+        """The job of each build, as stored."""
+        rows = self._db.rows(
+            t.Build.select(t.Build.id, t.Text.text)
+            .join(t.Text, on=t.Build.job_text == t.Text.sha256)
+            .where(t.Build.id << list(build_ids))
+        )
+        return {row["id"]: row["text"] for row in rows}
 
     def list_attempts(self, build_id: int) -> tuple[Attempt, ...]:
         rows = self._db.rows(
@@ -138,10 +242,11 @@ class Builds:
         return _step(row)
 
     def find_step(self, build_id: int, attempt: int, name: str) -> Step:
+        # A task may have the name of the setup; it is the one that people mean then.
         row = self._db.row(
-            t.Step.select().where(
-                t.Step.build == build_id, t.Step.attempt == attempt, t.Step.name == name
-            )
+            t.Step.select()
+            .where(t.Step.build == build_id, t.Step.attempt == attempt, t.Step.name == name)
+            .order_by(t.Step.number.desc())
         )
         if row is None:
             raise NotFound(f"build {build_id} has no step {name} in attempt {attempt}")
@@ -179,21 +284,26 @@ class Builds:
             raise NotFound(f"build {build_id} has no product {product_id}")
         return _product(row)
 
+    def _list(self, query: Any) -> tuple[Build, ...]:
+        return tuple(build_of(row) for row in self._db.rows(query))
+
     def _page(self, query: Any, before: int | None, limit: int) -> BuildPage:
         if before is not None:
             query = query.where(t.Build.id < before)
         rows = self._db.rows(query.order_by(t.Build.id.desc()).limit(limit + 1))
-        found = tuple(_build(row) for row in rows[:limit])
+        found = tuple(build_of(row) for row in rows[:limit])
         return BuildPage(found, found[-1].id if len(rows) > limit else None)
 
 
-def _select() -> Any:
+def select_builds() -> Any:
+    """Builds with what `build_of` needs of the rows that they belong to."""
     return (
         t.Build.select(
             t.Build,
             t.Jobset.name.alias("jobset_name"),
             t.Project.name.alias("project_name"),
             t.Evaluation.subject,
+            t.Evaluation.visibility,
         )
         .join(t.Jobset)
         .join(t.Project)
@@ -202,7 +312,7 @@ def _select() -> Any:
     )
 
 
-def _build(row: Mapping[str, Any]) -> Build:
+def build_of(row: Mapping[str, Any]) -> Build:
     return Build(
         id=row["id"],
         evaluation_id=row["evaluation"],
@@ -227,7 +337,17 @@ def _build(row: Mapping[str, Any]) -> Build:
         queued_at=row["queued_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        updated_at=row["updated_at"],
+        group_id=row["group_id"],
+        rebuild_of=row["rebuild_of"],
+        trust=Trust(row["trust"]),
+        visibility=Visibility(row["visibility"]),
+        kept=bool(row["kept"]),
+        waiting=row["waiting"],
+        concurrency=row["concurrency"],
+        key=row["key"],
         subject=row["subject"],
+        worker=row["worker"],
     )
 
 

@@ -8,12 +8,16 @@ from typing import Any
 
 import peewee
 
+from ciserver.model.account import Sight, Visibility
 from ciserver.model.errors import Complaint, NotFound
-from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
+from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, PinnedInput, SkippedJob, Wish
+from ciserver.model.project import InputType
+from ciserver.model.push import Trust
 from ciserver.model.status import EvaluationStatus
 from ciserver.model.view import EvaluationPage
 from ciserver.store import tables as t
 from ciserver.store.database import Database
+from ciserver.store.sight import listed_evaluations
 
 # In the statement's text, not as parameters: only so SQLite sees that the partial index answers it.
 _OPEN = t.Evaluation.status << [peewee.SQL("'requested'"), peewee.SQL("'running'")]
@@ -35,6 +39,9 @@ class Evaluations:
         push_id: int | None,
         now: datetime,
         schedule_id: int | None = None,
+        trust: Trust = Trust.TRUSTED,
+        wish: Wish = NO_WISH,
+        base_revision: str = "",
     ) -> int:
         """A new evaluation in state requested, or the one that already waits for the same thing.
         A firing of a schedule always gets its own.
@@ -49,6 +56,7 @@ class Evaluations:
                 t.Evaluation.ref == ref,
                 t.Evaluation.revision == revision,
                 t.Evaluation.options == json.dumps(options),
+                t.Evaluation.wish == _wish_text(wish),
             )
         )
         if waiting:
@@ -58,22 +66,65 @@ class Evaluations:
                 jobset=jobset_id,
                 push=push_id,
                 schedule=schedule_id,
-                number=self._next_number(jobset_id),
+                number=self._next(jobset_id, t.Jobset.evaluations_made),
                 status=EvaluationStatus.REQUESTED,
                 kind=kind,
                 ref=ref,
                 revision=revision,
+                base_revision=base_revision,
                 options=json.dumps(options),
                 requested_by=requested_by,
                 requested_at=now,
+                trust=trust,
+                wish=_wish_text(wish),
             )
         )
 
-    def _next_number(self, jobset_id: int) -> int:
+    def add_submitted(
+        self, jobset_id: int, *, requested_by: str, visibility: Visibility, now: datetime, note: str
+    ) -> int:
+        """The evaluation of something that was submitted as a whole: there is nothing to read."""
+        return self._db.insert(
+            t.Evaluation.insert(
+                jobset=jobset_id,
+                number=self._next(jobset_id, t.Jobset.evaluations_made),
+                status=EvaluationStatus.SUCCEEDED,
+                kind=Kind.API,
+                ref="",
+                revision="",
+                requested_by=requested_by,
+                requested_at=now,
+                started_at=now,
+                pinned_at=now,
+                finished_at=now,
+                subject=note,
+                visibility=visibility,
+                wish=_wish_text(NO_WISH),
+            )
+        )
+
+    def add_input(self, evaluation_id: int, one: PinnedInput) -> None:
+        """Write down what a build found; once, however often it is told."""
+        known = t.PinnedInput.select(t.PinnedInput.id).where(
+            t.PinnedInput.evaluation == evaluation_id, t.PinnedInput.name == one.name
+        )
+        if self._db.scalar(known) is None:
+            self._db.insert(t.PinnedInput.insert(evaluation=evaluation_id, **asdict(one)))
+
+    def set_revision(self, evaluation_id: int, ref: str, revision: str) -> None:
+        """Name the revision of a submitted evaluation, and of its builds."""
+        self._db.change(
+            t.Evaluation.update(ref=ref, revision=revision).where(t.Evaluation.id == evaluation_id)
+        )
+        self._db.change(
+            t.Build.update(ref=ref, revision=revision).where(t.Build.evaluation == evaluation_id)
+        )
+
+    def _next(self, jobset_id: int, counter: Any) -> int:
+        """Count one more in a counter of the jobset."""
         mine = t.Jobset.id == jobset_id
-        made = t.Jobset.evaluations_made
-        self._db.change(t.Jobset.update(evaluations_made=made + 1).where(mine))
-        return int(self._db.scalar(t.Jobset.select(made).where(mine)))
+        self._db.change(t.Jobset.update({counter: counter + 1}).where(mine))
+        return int(self._db.scalar(t.Jobset.select(counter).where(mine)))
 
     def claim(self, now: datetime, until: datetime) -> tuple[Evaluation, int] | None:
         """Take the oldest one that nobody works on; answers it and how often it was taken."""
@@ -128,7 +179,7 @@ class Evaluations:
         inputs: Iterable[PinnedInput] = (),
         **commit: Any,
     ) -> None:
-        """Write the outcome; `commit` are subject, author and committed_at where known."""
+        """Write the outcome; `commit` are subject, author, committed_at, pinned_at where known."""
         self._db.change(
             t.Evaluation.update(
                 status=status,
@@ -144,40 +195,41 @@ class Evaluations:
         if rows:
             self._db.insert(t.PinnedInput.insert_many(rows).as_rowcount())
 
-    def was_overtaken(self, evaluation: Evaluation) -> bool:
-        """Whether the recipe of a later push to the same ref was read already."""
-        mine = t.Evaluation
-        was_read = (mine.status == EvaluationStatus.SUCCEEDED) | (mine.skipped != "[]")
-        later = (mine.jobset == evaluation.jobset_id) & (mine.number > evaluation.number)
-        query = mine.select(mine.id).where(
-            later, was_read, mine.kind == evaluation.kind, mine.ref == evaluation.ref
-        )
-        return self._db.scalar(query.limit(1)) is not None
-
-    def was_built(self, jobset_id: int, kind: Kind, revision: str) -> bool:
-        """Whether builds of this kind were made of the revision."""
-        mine = t.Evaluation
-        return self._exists(
-            (mine.jobset == jobset_id) & (mine.revision == revision), mine.kind == kind
+    def drop_open(self, jobset_id: int, now: datetime) -> None:
+        """End what was requested and is not evaluated yet: nobody wants it any more."""
+        self._db.change(
+            t.Evaluation.update(
+                status=EvaluationStatus.SKIPPED,
+                finished_at=now,
+                claimed_until=None,
+                note="its jobset was removed",
+            ).where(_OPEN, t.Evaluation.jobset == jobset_id)
         )
 
-    def was_good(self, jobset_id: int, revision: str) -> bool:
-        """Whether a push of the revision was built and every build of it succeeded."""
-        mine = t.Evaluation
-        return self._exists(
-            (mine.jobset == jobset_id) & (mine.revision == revision),
-            (mine.kind == Kind.PUSH) & (mine.builds_good == mine.builds_total),
-        )
+    def add_reuses(self, evaluation_id: int, build_ids: Iterable[int]) -> None:
+        """Earlier builds whose results stand for jobs of this evaluation."""
+        rows = [{"evaluation": evaluation_id, "build": one} for one in dict.fromkeys(build_ids)]
+        if rows:
+            self._db.insert(t.Reuse.insert_many(rows).as_rowcount())
 
-    def _exists(self, revision: Any, condition: Any) -> bool:
-        mine = t.Evaluation
-        query = mine.select(mine.id).where(revision, condition, mine.builds_total > 0)
-        return self._db.scalar(query.limit(1)) is not None
+    def reused_ids(self, evaluation_id: int) -> tuple[int, ...]:
+        rows = self._db.rows(
+            t.Reuse.select(t.Reuse.build)
+            .where(t.Reuse.evaluation == evaluation_id)
+            .order_by(t.Reuse.build)
+        )
+        return tuple(row["build"] for row in rows)
+
+    def is_open(self, evaluation_id: int) -> bool:
+        query = t.Evaluation.select(t.Evaluation.id).where(_OPEN, t.Evaluation.id == evaluation_id)
+        return self._db.scalar(query) is not None
 
     def count_builds(
         self, evaluation_id: int, *, total: int = 0, finished: int = 0, good: int = 0
     ) -> None:
         mine = t.Evaluation
+        if total:
+            self._number_built(evaluation_id)
         self._db.change(
             mine.update(
                 builds_total=mine.builds_total + total,
@@ -186,40 +238,118 @@ class Evaluations:
             ).where(mine.id == evaluation_id)
         )
 
+    def _number_built(self, evaluation_id: int) -> None:
+        """It is the next one of its jobset that made builds, unless it is counted already."""
+        mine = t.Evaluation.id == evaluation_id
+        jobset_id = self._db.scalar(
+            t.Evaluation.select(t.Evaluation.jobset).where(
+                mine, t.Evaluation.built_number.is_null()
+            )
+        )
+        if jobset_id is not None:
+            number = self._next(jobset_id, t.Jobset.evaluations_built)
+            self._db.change(t.Evaluation.update(built_number=number).where(mine))
+
     def get(self, evaluation_id: int) -> Evaluation:
         row = self._db.row(_select().where(t.Evaluation.id == evaluation_id))
         if row is None:
             raise NotFound(f"there is no evaluation {evaluation_id}")
-        inputs = self._db.rows(
-            t.PinnedInput.select(
-                t.PinnedInput.name, t.PinnedInput.uri, t.PinnedInput.ref, t.PinnedInput.revision
-            )
-            .where(t.PinnedInput.evaluation == evaluation_id)
+        return _evaluation(row, self._inputs([evaluation_id])[evaluation_id])
+
+    def _inputs(self, evaluation_ids: list[int]) -> dict[int, tuple[PinnedInput, ...]]:
+        rows = self._db.rows(
+            t.PinnedInput.select()
+            .where(t.PinnedInput.evaluation << evaluation_ids)
             .order_by(t.PinnedInput.id)
         )
-        return _evaluation(row, tuple(PinnedInput(**one) for one in inputs))
+        found: dict[int, list[PinnedInput]] = {one: [] for one in evaluation_ids}
+        for row in rows:
+            found[row["evaluation"]].append(
+                PinnedInput(
+                    name=row["name"],
+                    uri=row["uri"],
+                    ref=row["ref"],
+                    revision=row["revision"],
+                    type=InputType(row["type"]),
+                    value=row["value"],
+                )
+            )
+        return {key: tuple(inputs) for key, inputs in found.items()}
 
-    def list_of_jobset(self, jobset_id: int, *, before: int | None, limit: int) -> EvaluationPage:
-        query = _select().where(t.Evaluation.jobset == jobset_id)
+    def list_page(
+        self, jobset_id: int, sight: Sight, *, page: int, size: int, built: bool
+    ) -> tuple[tuple[Evaluation, ...], int]:
+        """Page 1, 2 ... of a jobset's evaluations, newest first, with inputs, and how many there
+        are; only those that made builds where `built` says so. Found by number, so that page 1000
+        costs what page 1 does.
+        """
+        counter = t.Jobset.evaluations_built if built else t.Jobset.evaluations_made
+        number = t.Evaluation.built_number if built else t.Evaluation.number
+        total = int(self._db.scalar(t.Jobset.select(counter).where(t.Jobset.id == jobset_id)) or 0)
+        newest = total - (page - 1) * size
+        rows = self._db.rows(
+            _select()
+            .where(
+                t.Evaluation.jobset == jobset_id,
+                number <= newest,
+                number > newest - size,
+                listed_evaluations(sight),
+            )
+            .order_by(number.desc())
+        )
+        inputs = self._inputs([row["id"] for row in rows])
+        return tuple(_evaluation(row, inputs[row["id"]]) for row in rows), total
+
+    def build_ids(self, evaluation_ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
+        """The builds that each of them made."""
+        wanted = list(evaluation_ids)
+        rows = self._db.rows(
+            t.Build.select(t.Build.id, t.Build.evaluation)
+            .where(t.Build.evaluation << wanted, t.Build.deleted == False)  # noqa: E712
+            .order_by(t.Build.id)
+        )
+        found: dict[int, list[int]] = {one: [] for one in wanted}
+        for row in rows:
+            found[row["evaluation"]].append(row["id"])
+        return {key: tuple(ids) for key, ids in found.items()}
+
+    def list_of_jobset(
+        self, sight: Sight, jobset_id: int, *, before: int | None, limit: int
+    ) -> EvaluationPage:
+        query = _select().where(t.Evaluation.jobset == jobset_id, listed_evaluations(sight))
         if before is not None:
             query = query.where(t.Evaluation.number < before)
         rows = self._db.rows(query.order_by(t.Evaluation.number.desc()).limit(limit + 1))
         found = tuple(_evaluation(row) for row in rows[:limit])
         return EvaluationPage(found, found[-1].number if len(rows) > limit else None)
 
-    def list_open(self, limit: int) -> tuple[Evaluation, ...]:
-        rows = self._db.rows(_select().where(_OPEN).order_by(t.Evaluation.id).limit(limit))
+    def list_open(self, sight: Sight, limit: int) -> tuple[Evaluation, ...]:
+        query = _select().where(_OPEN, listed_evaluations(sight))
+        rows = self._db.rows(query.order_by(t.Evaluation.id).limit(limit))
         return tuple(_evaluation(row) for row in rows)
 
-    def list_latest(self, jobset_ids: Iterable[int]) -> dict[int, Evaluation]:
-        """The newest evaluation of each jobset."""
+    def list_latest(self, sight: Sight, jobset_ids: Iterable[int]) -> dict[int, Evaluation]:
+        """The newest evaluation of each jobset that may be listed."""
+        other = t.Evaluation.alias()
+        newest = (
+            other.select(other.number)
+            .where(other.jobset == t.Jobset.id, listed_evaluations(sight, other))
+            .order_by(other.number.desc())
+            .limit(1)
+        )
         rows = self._db.rows(
-            _select().where(
-                t.Evaluation.jobset << list(jobset_ids),
-                t.Evaluation.number == t.Jobset.evaluations_made,
-            )
+            _select().where(t.Jobset.id << list(jobset_ids), t.Evaluation.number == newest)
         )
         return {row["jobset"]: _evaluation(row) for row in rows}
+
+
+def _wish_text(wish: Wish) -> str:
+    return json.dumps(asdict(wish), sort_keys=True)
+
+
+def _wish(text: str) -> Wish:
+    told = json.loads(text)
+    return Wish(tuple(told.get("jobs", ())), told.get("environment", {}), told.get("priority"))
 
 
 def _select() -> Any:
@@ -261,4 +391,9 @@ def _evaluation(row: Mapping[str, Any], inputs: tuple[PinnedInput, ...] = ()) ->
         builds_total=row["builds_total"],
         builds_finished=row["builds_finished"],
         builds_good=row["builds_good"],
+        pinned_at=row["pinned_at"],
+        trust=Trust(row["trust"]),
+        base_revision=row["base_revision"],
+        visibility=Visibility(row["visibility"]),
+        wish=_wish(row["wish"]),
     )

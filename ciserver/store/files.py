@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -15,7 +16,8 @@ class Files:
     def __init__(self, root: Path) -> None:
         self._logs = root / "logs"
         self._products = root / "products"
-        for directory in (self._logs, self._products):
+        self._caches = root / "caches"
+        for directory in (self._logs, self._products, self._caches):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._made: set[Path] = set()
 
@@ -59,26 +61,36 @@ class Files:
 
     def keep_product(self, content: IO[bytes]) -> tuple[str, int]:
         """Store a file; answers its SHA-256 and size. Durable before it answers."""
-        digest, size = hashlib.sha256(), 0
         spool = self._products / f".incoming-{secrets.token_hex(8)}"
+        sha256, size = _write(spool, content)
         try:
-            with spool.open("xb") as file:
-                while chunk := content.read(_CHUNK):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            path = self._product_path(digest.hexdigest())
+            path = self._product_path(sha256)
             self._make(path.parent)
             spool.replace(path)
         except BaseException:
             spool.unlink(missing_ok=True)
             raise
-        return digest.hexdigest(), size
+        return sha256, size
 
     def open_product(self, sha256: str) -> IO[bytes]:
         return self._product_path(sha256).open("rb")
+
+    def keep_cache(self, content: IO[bytes]) -> tuple[str, str, int]:
+        """Store a file under a name of its own; answers the name, its SHA-256 and size."""
+        name = secrets.token_hex(16)
+        return name, *_write(self._caches / name, content)
+
+    def open_cache(self, name: str) -> IO[bytes]:
+        """Raises FileNotFoundError."""
+        return (self._caches / name).open("rb")
+
+    def remove_caches(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self._caches / name).unlink(missing_ok=True)
+
+    def sweep_caches(self, known: set[str]) -> None:
+        """At start: remove those that nobody knows of."""
+        self.remove_caches(path.name for path in self._caches.iterdir() if path.name not in known)
 
     def remove_spool(self) -> None:
         """At start: what a killed server was receiving is of no use."""
@@ -92,3 +104,20 @@ class Files:
         if directory not in self._made:
             directory.mkdir(mode=0o700, exist_ok=True)
             self._made.add(directory)
+
+
+def _write(path: Path, content: IO[bytes]) -> tuple[str, int]:
+    """A new file, on the disk before this answers; gone again when it fails."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("xb") as file:
+            while chunk := content.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest(), size

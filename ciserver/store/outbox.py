@@ -7,6 +7,7 @@ from typing import Any
 
 import peewee
 
+from ciserver.model.account import Sight
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import NotFound
 from ciserver.model.event import BuildFinished
@@ -133,12 +134,15 @@ class Outbox:
             )
         return _delivery(row)
 
-    def list_newest(self, limit: int) -> tuple[Delivery, ...]:
-        rows = self._db.rows(
-            t.Delivery.select()
-            .order_by(t.Delivery.created_at.desc(), t.Delivery.id.desc())
-            .limit(limit)
-        )
+    def list_newest(self, sight: Sight, limit: int) -> tuple[Delivery, ...]:
+        """Only of one's own projects: whom a build tells is not everybody's business."""
+        query = t.Delivery.select(t.Delivery)
+        if not sight.everything:
+            query = (
+                query.join(t.Build).join(t.Jobset).where(t.Jobset.project << list(sight.projects))
+            )
+        newest = query.order_by(t.Delivery.created_at.desc(), t.Delivery.id.desc())
+        rows = self._db.rows(newest.limit(limit))
         return tuple(_delivery(row) for row in rows)
 
     def list_of_build(self, build_id: int) -> tuple[Delivery, ...]:

@@ -1,18 +1,32 @@
 """Projects, their jobsets and inputs, and the secrets that belong to them (sealed)."""
 
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import peewee
 
+from ciserver.model.account import Sight, Visibility
 from ciserver.model.errors import AlreadyExists, NotFound
-from ciserver.model.project import Credential, Input, Jobset, Project
+from ciserver.model.project import (
+    Credential,
+    Input,
+    InputType,
+    Jobset,
+    JobsetMode,
+    JobsetSettings,
+    Project,
+    ProjectSettings,
+    ScriptDefaults,
+)
 from ciserver.model.schedule import PgoStrategy
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.seal import Seal
+from ciserver.store.sight import listed_projects
 
 
 class Projects:
@@ -20,35 +34,78 @@ class Projects:
         self._db = database
         self._seal = seal
 
-    def add(self, name: str, *, description: str, signing_secret: str, now: datetime) -> int:
+    # -- projects ---------------------------------------------------------------------------------
+
+    def add(
+        self,
+        name: str,
+        owner: str,
+        settings: ProjectSettings,
+        *,
+        signing_secret: str,
+        now: datetime,
+    ) -> int:
         try:
             return self._db.insert(
                 t.Project.insert(
                     name=name,
-                    description=description,
+                    owner=owner,
                     signing_secret=self._seal.close(signing_secret),
                     created_at=now,
+                    **asdict(settings),
                 )
             )
         except peewee.IntegrityError as error:
             raise AlreadyExists(f"there is already a project {name}") from error
 
+    def change(self, project_id: int, name: str, owner: str, settings: ProjectSettings) -> None:
+        """Replace the project's name, owner and settings. Raises AlreadyExists."""
+        try:
+            self._db.change(
+                t.Project.update(name=name, owner=owner, **asdict(settings)).where(
+                    t.Project.id == project_id
+                )
+            )
+        except peewee.IntegrityError as error:
+            raise AlreadyExists(f"there is already a project {name}") from error
+
+    def remove(self, project_id: int) -> None:
+        """Take it and its jobsets out of every list, and free their names."""
+        self._db.change(t.Project.update(removed=True).where(t.Project.id == project_id))
+        self._remove_jobsets(t.Jobset.project == project_id)
+
     def find(self, name: str) -> Project | None:
-        row = self._db.row(_PROJECTS.where(t.Project.name == name))
-        return Project(**row) if row else None
+        return self._find((t.Project.name == name) & _THERE)
+
+    def find_by_id(self, project_id: int) -> Project | None:
+        return self._find((t.Project.id == project_id) & _THERE)
+
+    def find_of_jobset(self, jobset_id: int) -> Project | None:
+        """The project of a jobset; None when either was removed."""
+        row = self._db.row(
+            t.Project.select()
+            .join(t.Jobset)
+            .where(t.Jobset.id == jobset_id, t.Jobset.removed == False, _THERE)  # noqa: E712
+        )
+        return _project(row) if row else None
+
+    def _find(self, where: Any) -> Project | None:
+        row = self._db.row(t.Project.select().where(where))
+        return _project(row) if row else None
 
     def get(self, name: str) -> Project:
         project = self.find(name)
         if project is None:
-            raise NotFound(f"there is no project {name}", hint="see: ciserver list projects")
+            raise no_project(name)
         return project
 
-    def list_all(self) -> tuple[Project, ...]:
-        return tuple(Project(**row) for row in self._db.rows(_PROJECTS.order_by(t.Project.name)))
+    def list_all(self, sight: Sight) -> tuple[Project, ...]:
+        query = t.Project.select().where(listed_projects(sight)).order_by(t.Project.name)
+        return tuple(_project(row) for row in self._db.rows(query))
 
     def signing_secret(self, name: str) -> str:
         sealed = self._db.scalar(
-            t.Project.select(t.Project.signing_secret).where(t.Project.name == name)
+            t.Project.select(t.Project.signing_secret).where(t.Project.name == name, _THERE)
         )
         if sealed is None:
             raise NotFound(f"there is no project {name}")
@@ -64,25 +121,76 @@ class Projects:
         rows = self._db.rows(
             t.HookSecret.select(t.HookSecret.sealed)
             .join(t.Project)
-            .where(t.Project.name == project)
+            .where(t.Project.name == project, _THERE)
             .order_by(t.HookSecret.id)
         )
         return tuple(self._seal.open(row["sealed"]) for row in rows)
 
-    def add_jobset(
-        self, project_id: int, name: str, *, recipe_input: str, recipe_path: Iterable[str]
-    ) -> int:
+    # -- jobsets ----------------------------------------------------------------------------------
+
+    def add_jobset(self, project: Project, name: str, settings: JobsetSettings) -> int:
+        """A jobset without inputs. It takes its name as its branch where no other has it, and
+        a slug that no other of the owner's jobsets has.
+        """
         try:
             return self._db.insert(
                 t.Jobset.insert(
-                    project=project_id,
+                    project=project.id,
                     name=name,
-                    recipe_input=recipe_input,
-                    recipe_path=json.dumps(list(recipe_path)),
+                    branch=None if self._is_branch(name) else name,
+                    slug=self._free_slug(project, name),
+                    **_columns(settings),
                 )
             )
         except peewee.IntegrityError as error:
             raise AlreadyExists(f"the project already has a jobset {name}") from error
+
+    def _is_branch(self, name: str) -> bool:
+        if name in _RESERVED_BRANCHES:
+            return True
+        taken = t.Jobset.select(t.Jobset.id).where(t.Jobset.branch == name)
+        return self._db.scalar(taken.limit(1)) is not None
+
+    def _free_slug(self, project: Project, name: str) -> str:
+        mine = t.Jobset.select(t.Jobset.id).where(t.Jobset.project == project.id)
+        is_first = self._db.scalar(mine.where(t.Jobset.removed == False).limit(1)) is None  # noqa: E712
+        stem = project.name.removeprefix("~")
+        wanted = stem if is_first else f"{stem}-{name}"
+        taken = t.Jobset.select(t.Jobset.slug).join(t.Project)
+        rows = self._db.rows(
+            taken.where(t.Project.owner == project.owner, t.Jobset.slug.startswith(wanted))
+        )
+        slugs = {row["slug"] for row in rows}
+        return next(
+            slug
+            for number in itertools.count(1)
+            if (slug := wanted if number == 1 else f"{wanted}-{number}") not in slugs
+        )
+
+    def change_jobset(self, jobset_id: int, name: str, settings: JobsetSettings) -> None:
+        """Replace the jobset's name and settings. Raises AlreadyExists."""
+        try:
+            self._db.change(
+                t.Jobset.update(name=name, **_columns(settings)).where(t.Jobset.id == jobset_id)
+            )
+        except peewee.IntegrityError as error:
+            raise AlreadyExists(f"the project already has a jobset {name}") from error
+
+    def set_mode(self, jobset_id: int, mode: JobsetMode) -> None:
+        self._db.change(t.Jobset.update(mode=mode).where(t.Jobset.id == jobset_id))
+
+    def remove_jobset(self, jobset_id: int) -> None:
+        """Take it out of every list, and free its names."""
+        self._remove_jobsets(t.Jobset.id == jobset_id)
+
+    def _remove_jobsets(self, where: Any) -> None:
+        # What is watched no more must not be found by its address.
+        gone = t.Jobset.select(t.Jobset.id).where(where)
+        self._db.change(t.Input.delete().where(t.Input.jobset << gone))
+        self._db.change(
+            t.Schedule.update(removed=True, next_due_at=None).where(t.Schedule.jobset << gone)
+        )
+        self._db.change(t.Jobset.update(removed=True, branch=None).where(where))
 
     def set_pgo_strategy(self, jobset_id: int, strategy: PgoStrategy) -> None:
         self._db.change(t.Jobset.update(pgo_strategy=strategy).where(t.Jobset.id == jobset_id))
@@ -94,6 +202,8 @@ class Projects:
             t.Input.insert(
                 jobset=jobset_id,
                 name=one.name,
+                type=one.type,
+                value=one.value,
                 uri=one.uri,
                 repository_key=repository_key,
                 ref=one.ref,
@@ -103,7 +213,15 @@ class Projects:
             )
         )
 
+    def remove_inputs(self, jobset_id: int) -> dict[str, Credential]:
+        """Remove every input; answers the credentials they had, by address."""
+        rows = self._db.rows(t.Input.select().where(t.Input.jobset == jobset_id))
+        self._db.change(t.Input.delete().where(t.Input.jobset == jobset_id))
+        found = {row["uri"]: self._open(row["credential"]) for row in rows}
+        return {uri: one for uri, one in found.items() if one is not None}
+
     def get_jobset(self, jobset_id: int) -> Jobset:
+        """Raises NotFound, also for one that was removed."""
         found = self._jobsets(t.Jobset.id == jobset_id)
         if not found:
             raise NotFound(f"there is no jobset {jobset_id}")
@@ -115,8 +233,25 @@ class Projects:
             raise NotFound(f"there is no jobset {project}:{name}")
         return found[0]
 
-    def list_jobsets(self, project: str | None = None) -> tuple[Jobset, ...]:
-        return self._jobsets(t.Project.name == project if project else t.Jobset.id > 0)
+    def find_branch(self, branch: str) -> Jobset:
+        """The jobset of a branch name, or of PROJECT:JOBSET. Raises NotFound."""
+        project, colon, name = branch.partition(":")
+        if colon:
+            return self.find_jobset(project, name)
+        found = self._jobsets(t.Jobset.branch == branch)
+        if not found:
+            raise NotFound(f"there is no branch {branch}")
+        return found[0]
+
+    def list_jobsets(self, sight: Sight, project: str | None = None) -> tuple[Jobset, ...]:
+        seen = listed_projects(sight)
+        return self._jobsets(seen & (t.Project.name == project) if project else seen)
+
+    def list_jobsets_of_owner(self, sight: Sight, owner: str) -> tuple[Jobset, ...]:
+        return self._jobsets(listed_projects(sight) & (t.Project.owner == owner))
+
+    def jobsets_of_project(self, project_id: int) -> tuple[Jobset, ...]:
+        return self._jobsets(t.Project.id == project_id)
 
     def repository_keys(self, project: str) -> dict[str, list[int]]:
         """Normal form of each input's address -> the jobsets that have it as an input."""
@@ -124,7 +259,7 @@ class Projects:
             t.Input.select(t.Input.repository_key, t.Input.jobset)
             .join(t.Jobset)
             .join(t.Project)
-            .where(t.Project.name == project)
+            .where(t.Project.name == project, _THERE, t.Input.repository_key != "")
         )
         keys: dict[str, list[int]] = {}
         for row in rows:
@@ -170,9 +305,15 @@ class Projects:
 
     def _jobsets(self, where: Any) -> tuple[Jobset, ...]:
         rows = self._db.rows(
-            t.Jobset.select(t.Jobset, t.Project.name.alias("project_name"))
+            t.Jobset.select(
+                t.Jobset,
+                t.Project.name.alias("project_name"),
+                t.Project.owner,
+                t.Project.enabled.alias("project_enabled"),
+                t.Project.visibility,
+            )
             .join(t.Project)
-            .where(where)
+            .where(where, _THERE, t.Jobset.removed == False)  # noqa: E712
             .order_by(t.Project.name, t.Jobset.name)
         )
         inputs: dict[int, list[Input]] = {row["id"]: [] for row in rows}
@@ -183,18 +324,42 @@ class Projects:
         return tuple(_jobset(row, tuple(inputs[row["id"]])) for row in rows)
 
 
-_PROJECTS = t.Project.select(
-    t.Project.id,
-    t.Project.name,
-    t.Project.description,
-    t.Project.enabled,
-    t.Project.created_at,
-)
+def no_project(name: str) -> NotFound:
+    """The same words for one that is not there and for one that somebody may not see."""
+    return NotFound(f"there is no project {name}", hint="see: ciserver list projects")
+
+
+_THERE = t.Project.removed == False  # noqa: E712  an expression of SQL
+_RESERVED_BRANCHES = frozenset({"jobs", "branches"})
+
+
+def _columns(settings: JobsetSettings) -> dict[str, Any]:
+    columns = asdict(settings)
+    return {**columns, **columns.pop("script"), "recipe_path": json.dumps(settings.recipe_path)}
+
+
+def _project(row: Mapping[str, Any]) -> Project:
+    return Project(
+        id=row["id"],
+        name=row["name"],
+        owner=row["owner"],
+        created_at=row["created_at"],
+        settings=ProjectSettings(
+            display_name=row["display_name"],
+            description=row["description"],
+            homepage=row["homepage"],
+            enabled=bool(row["enabled"]),
+            hidden=bool(row["hidden"]),
+            visibility=Visibility(row["visibility"]),
+        ),
+    )
 
 
 def _input(row: Mapping[str, Any]) -> Input:
     return Input(
         name=row["name"],
+        type=InputType(row["type"]),
+        value=row["value"],
         uri=row["uri"],
         ref=row["ref"],
         watch=tuple(json.loads(row["watch"])),
@@ -207,10 +372,28 @@ def _jobset(row: Mapping[str, Any], inputs: tuple[Input, ...]) -> Jobset:
         id=row["id"],
         project_id=row["project"],
         project=row["project_name"],
+        owner=row["owner"],
         name=row["name"],
-        enabled=bool(row["enabled"]),
-        pgo_strategy=PgoStrategy(row["pgo_strategy"]),
-        recipe_input=row["recipe_input"],
-        recipe_path=tuple(json.loads(row["recipe_path"])),
+        branch=row["branch"] or "",
+        slug=row["slug"],
         inputs=inputs,
+        pgo_strategy=PgoStrategy(row["pgo_strategy"]),
+        project_enabled=bool(row["project_enabled"]),
+        visibility=Visibility(row["visibility"]),
+        paused=bool(row["paused"]),
+        checked_at=row["checked_at"],
+        settings=JobsetSettings(
+            description=row["description"],
+            mode=JobsetMode(row["mode"]),
+            hidden=bool(row["hidden"]),
+            recipe_input=row["recipe_input"],
+            recipe_path=tuple(json.loads(row["recipe_path"])),
+            check_interval_seconds=row["check_interval_seconds"],
+            reuse_results=bool(row["reuse_results"]),
+            shares=row["shares"],
+            keep_evaluations=row["keep_evaluations"],
+            tell_by_mail=bool(row["tell_by_mail"]),
+            mail_to=row["mail_to"],
+            script=ScriptDefaults(row["script"], row["parameters"], row["timeout_minutes"]),
+        ),
     )

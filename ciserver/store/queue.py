@@ -1,35 +1,32 @@
-"""The queue: which build runs next, who holds it, and how it leaves.
+"""The queue: which build runs next, and how builds come into it again.
 
 This is the hot path, so the statements are written by hand. A build is claimed by one conditional
-UPDATE; every later write of the attempt names its token, and a write with an old token changes
-nothing. `ready` counts the claimable builds of each lane and priority, so that a claim looks at
+UPDATE. `ready` counts the claimable builds of each lane and priority, so that a claim looks at
 lanes, never at the whole queue.
 """
 
+import hashlib
 import json
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from ciserver.model.build import SETUP, Job, Lease, Loss, Offer, StepResult
-from ciserver.model.errors import LeaseLost
+from ciserver.model.build import Job, Lease, Loss, Offer
 from ciserver.model.evaluation import Evaluation
-from ciserver.model.status import BuildStatus, Reason, StepStatus
+from ciserver.model.status import BuildStatus, Reason
+from ciserver.store.attempts import CLAIM_SECONDS, Attempts
 from ciserver.store.database import Database
 from ciserver.store.fields import to_microseconds
-
-TRUSTED = "trusted"
-# A claim counts at once, so that a jobset with many waiting builds cannot take every free slot.
-_CLAIM_SECONDS = 10.0
-_HALF_LIFE_SECONDS = 24 * 3600.0
+from ciserver.store.gates import ARRIVING, Gates
+from ciserver.store.lanes import Lanes
 
 _CLAIMABLE = "status = 'queued' AND waiting = ''"
-_HELD = "id = ? AND attempt = ? AND token = ? AND token != ''"  # nobody holds the empty token
+_UNCLAIMED = "status IN ('preparing', 'held', 'queued')"
 _BUMPED = """
 SELECT b.id, b.lane_id, b.priority FROM builds b INDEXED BY builds_bumped
 JOIN lanes l ON l.id = b.lane_id
-WHERE b.bumped = 1 AND b.status = 'queued' AND b.waiting = '' AND {offer}
+JOIN jobsets j ON j.id = l.jobset_id
+WHERE b.bumped = 1 AND b.status = 'queued' AND b.waiting = '' AND j.paused = 0 AND {offer}
 ORDER BY b.id LIMIT 1"""
 _BEST = """
 SELECT b.id, b.lane_id, b.priority FROM ready r
@@ -39,93 +36,115 @@ JOIN builds b ON b.id = (
     SELECT id FROM builds INDEXED BY builds_claimable
     WHERE lane_id = r.lane_id AND priority = r.priority AND status = 'queued' AND waiting = ''
     ORDER BY id LIMIT 1)
-WHERE {offer}
+WHERE j.paused = 0 AND {offer}
 ORDER BY r.priority DESC, j.share_rank, b.id LIMIT 1"""
 _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
-    lease_until = ?, started_at = ?, finished_at = NULL, bumped = 0, detail = ''
+    lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = ''
 WHERE id = ? AND {_CLAIMABLE}
 RETURNING attempt, jobset_id"""
+_INSERT = """
+INSERT INTO builds (evaluation_id, jobset_id, lane_id, job, job_sha256, recipe_sha256, group_id,
+    rebuild_of, key, concurrency, waiting, number, system, image, trust, status, reason, detail,
+    priority, bumped, kind, ref, revision, requested_by, canceled_by, attempt, lost_attempts,
+    token, worker, kept, deleted, queued_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, ?, ?, ?, '', 0, 0, '', '',
+    0, 0, ?, ?)
+RETURNING id"""
+
+
+class Texts(NamedTuple):
+    """The SHA-256 of a job as text, and of the recipe that it was written in, if it was."""
+
+    job: str
+    recipe: str | None = None
 
 
 class Queue:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lanes: Lanes, attempts: Attempts, gates: Gates) -> None:
         self._db = database
-        self._lanes: dict[tuple[int, str, str, str], int] = {}
+        self._lanes = lanes
+        self._attempts = attempts
+        self._gates = gates
 
     # -- in ---------------------------------------------------------------------------------------
 
-    def add(self, evaluation: Evaluation, job: Job, job_sha256: str, now: datetime) -> int:
-        """A new build in state queued."""
-        lane = self._lane(evaluation.jobset_id, job.system, job.image, TRUSTED)
+    def add(
+        self,
+        evaluation: Evaluation,
+        job: Job,
+        texts: Texts,
+        now: datetime,
+        *,
+        held: bool = False,
+        group_id: int | None = None,
+        rebuild_of: int | None = None,
+        key: str = "",
+        concurrency: str = "",
+        waiting: str = "",
+    ) -> int:
+        """A new build in state queued, or held until a person starts it; the first of a group of
+        its own unless one is named. `rebuild_of` is the build that it repeats. It may be claimed
+        at once unless it waits for something.
+        """
+        status = BuildStatus.HELD if held else BuildStatus.QUEUED
+        lane = self._lanes.get(evaluation.jobset_id, job.system, job.image, evaluation.trust.value)
         (number,) = self._db.sql(
             "INSERT INTO job_counters (jobset_id, job, number) VALUES (?, ?, 1)"
             " ON CONFLICT (jobset_id, job) DO UPDATE SET number = number + 1 RETURNING number",
             (evaluation.jobset_id, job.name),
         ).fetchone()
+        at = to_microseconds(now)
         (build_id,) = self._db.sql(
-            "INSERT INTO builds (evaluation_id, jobset_id, lane_id, job, job_sha256, number,"
-            " system, image, trust, status, reason, detail, waiting, priority, bumped, kind, ref,"
-            " revision, requested_by, canceled_by, attempt, lost_attempts, token, worker,"
-            " queued_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', '', '', '', ?, 0, ?, ?, ?, ?, '', 0, 0,"
-            " '', '', ?) RETURNING id",
+            _INSERT,
             (
                 evaluation.id,
                 evaluation.jobset_id,
                 lane,
                 job.name,
-                job_sha256,
+                texts.job,
+                texts.recipe,
+                group_id or 0,
+                rebuild_of,
+                key,
+                concurrency,
+                waiting,
                 number,
                 job.system,
                 job.image,
-                TRUSTED,
+                evaluation.trust.value,
+                status.value,
                 job.priority,
                 evaluation.kind.value,
                 evaluation.ref,
                 evaluation.revision,
                 evaluation.requested_by,
-                to_microseconds(now),
+                at,
+                at,
             ),
         ).fetchone()
-        self._count_ready(lane, job.priority, 1)
+        if group_id is None:
+            self._db.sql("UPDATE builds SET group_id = id WHERE id = ?", (build_id,))
+        if not held and not waiting:
+            self._lanes.count_ready(lane, job.priority, 1)
+        self._count_requested(evaluation.requested_by)
         return int(build_id)
 
-    def add_job_text(self, sha256: str, text: str) -> None:
+    def _count_requested(self, name: str) -> None:
         self._db.sql(
-            "INSERT INTO job_texts (sha256, text) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING",
+            "INSERT INTO requesters (name, builds) VALUES (?, 1)"
+            " ON CONFLICT (name) DO UPDATE SET builds = builds + 1",
+            (name,),
+        )
+
+    def add_text(self, text: str) -> str:
+        """Keep a recipe or a job's text, once; answers its SHA-256."""
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        self._db.sql(
+            "INSERT INTO texts (sha256, text) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING",
             (sha256, text),
         )
-
-    def _lane(self, jobset_id: int, system: str, image: str, trust: str) -> int:
-        key = (jobset_id, system, image, trust)
-        if key not in self._lanes:
-            self._db.sql(
-                "INSERT INTO lanes (jobset_id, system, image, trust) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (jobset_id, system, image, trust) DO NOTHING",
-                key,
-            )
-            (lane,) = self._db.sql(
-                "SELECT id FROM lanes WHERE jobset_id = ? AND system = ? AND image = ?"
-                " AND trust = ?",
-                key,
-            ).fetchone()
-            # Remembered only once it is durable: a rolled back lane must not be believed in.
-            self._db.after_commit(lambda: self._lanes.__setitem__(key, lane))
-            return int(lane)
-        return self._lanes[key]
-
-    def _count_ready(self, lane: int, priority: int, builds: int) -> None:
-        self._db.sql(
-            "INSERT INTO ready (lane_id, priority, builds) VALUES (?, ?, ?)"
-            " ON CONFLICT (lane_id, priority) DO UPDATE SET builds = builds + excluded.builds",
-            (lane, priority, builds),
-        )
-        if builds < 0:
-            self._db.sql(
-                "DELETE FROM ready WHERE lane_id = ? AND priority = ? AND builds <= 0",
-                (lane, priority),
-            )
+        return sha256
 
     # -- claimed ----------------------------------------------------------------------------------
 
@@ -135,26 +154,38 @@ class Queue:
         """Take the best build for this offer: bumped first, then priority, then the jobset that
         used least, then age. Answers the lease and the job's text. The setup step runs.
         """
-        found = self._best(offer)
+        found = None if self.is_paused(offer.worker) else self._best(offer)
         if found is None:
             return None
         build_id, lane, priority = found
+        at = to_microseconds(now)
         taken = self._db.sql(
-            _TAKE, (token, offer.worker, to_microseconds(until), to_microseconds(now), build_id)
+            _TAKE, (token, offer.worker, to_microseconds(until), at, at, build_id)
         ).fetchone()
         if taken is None:
             return None
         attempt, jobset_id = taken
-        self._count_ready(lane, priority, -1)
-        self._charge(jobset_id, _CLAIM_SECONDS, now)
+        self._lanes.count_ready(lane, priority, -1)
+        self._lanes.charge(jobset_id, CLAIM_SECONDS, now)
         (text,) = self._db.sql(
-            "SELECT t.text FROM builds b JOIN job_texts t ON t.sha256 = b.job_sha256"
-            " WHERE b.id = ?",
+            "SELECT t.text FROM builds b JOIN texts t ON t.sha256 = b.job_sha256 WHERE b.id = ?",
             (build_id,),
         ).fetchone()
-        self._add_attempt(build_id, attempt, offer.worker, now)
-        self._add_steps(build_id, attempt, [one["name"] for one in json.loads(text)["tasks"]], now)
+        self._attempts.add(build_id, attempt, offer.worker, now)
+        self._attempts.add_steps(
+            build_id, attempt, [one["name"] for one in json.loads(text)["tasks"]], now
+        )
         return Lease(build_id, attempt, token), text
+
+    def is_paused(self, worker: str) -> bool:
+        """Whether the whole queue, or this worker, takes no builds. A worker's slots have its name
+        before a dash.
+        """
+        row = self._db.sql(
+            "SELECT 1 FROM pauses WHERE worker IN ('', ?, ?) LIMIT 1",
+            (worker, worker.partition("-")[0]),
+        ).fetchone()
+        return row is not None
 
     def _best(self, offer: Offer) -> tuple[int, int, int] | None:
         clause = f"l.system IN ({_marks(offer.systems)})"
@@ -168,208 +199,111 @@ class Queue:
                 return row[0], row[1], row[2]
         return None
 
-    def _add_attempt(self, build_id: int, attempt: int, worker: str, now: datetime) -> None:
-        self._db.sql(
-            "INSERT INTO attempts (build_id, number, worker, sandbox, status, reason, detail,"
-            " started_at) VALUES (?, ?, ?, '', 'running', '', '', ?)",
-            (build_id, attempt, worker, to_microseconds(now)),
-        )
-
-    def _add_steps(self, build_id: int, attempt: int, tasks: Sequence[str], now: datetime) -> None:
-        values: list[Any] = [build_id, attempt, 0, SETUP, "running", to_microseconds(now)]
-        for number, name in enumerate(tasks, start=1):
-            values += [build_id, attempt, number, name, "pending", None]
-        marks = ", ".join(["(?, ?, ?, ?, ?, ?)"] * (len(tasks) + 1))
-        self._db.sql(
-            "INSERT INTO steps (build_id, attempt, number, name, status, started_at)"
-            f" VALUES {marks}",
-            values,
-        )
-
-    def _charge(self, jobset_id: int, seconds: float, now: datetime) -> None:
-        """Add build seconds to a jobset's use. The rank is a logarithm that grows with time by
-        what the use decays, so that values stored at different times compare.
-        """
-        age = now.timestamp() / _HALF_LIFE_SECONDS
-        (rank,) = self._db.sql(
-            "SELECT share_rank FROM jobsets WHERE id = ?", (jobset_id,)
-        ).fetchone()
-        # A clock that was set back by years must not overflow.
-        rank = math.log2(2.0 ** min(rank - age, 1000.0) + seconds) + age
-        self._db.sql("UPDATE jobsets SET share_rank = ? WHERE id = ?", (rank, jobset_id))
-
-    # -- held -------------------------------------------------------------------------------------
-
-    def renew(self, lease: Lease, until: datetime) -> BuildStatus:
-        """Keep the lease; answers the build's status. Raises LeaseLost."""
-        row = self._db.sql(
-            f"UPDATE builds SET lease_until = ? WHERE {_HELD} RETURNING status",
-            (to_microseconds(until), lease.build_id, lease.attempt, lease.token),
-        ).fetchone()
-        if row is None:
-            raise _lost(lease)
-        return BuildStatus(row[0])
-
-    def check(self, lease: Lease) -> BuildStatus:
-        """The status of a build whose lease still holds. Raises LeaseLost."""
-        row = self._db.sql(
-            f"SELECT status FROM builds WHERE {_HELD}",
-            (lease.build_id, lease.attempt, lease.token),
-        ).fetchone()
-        if row is None:
-            raise _lost(lease)
-        return BuildStatus(row[0])
-
-    def run(self, lease: Lease, sandbox: str) -> None:
-        """The first task begins: starting becomes running (a cancellation stays one)."""
-        self._db.sql(
-            "UPDATE builds SET status = 'running' WHERE id = ? AND status = 'starting'",
-            (lease.build_id,),
-        )
-        self._db.sql(
-            "UPDATE attempts SET sandbox = ? WHERE build_id = ? AND number = ?",
-            (sandbox, lease.build_id, lease.attempt),
-        )
-
-    def end_steps(self, lease: Lease, steps: Iterable[StepResult], now: datetime) -> None:
-        for step in steps:
-            self._db.sql(
-                "UPDATE steps SET status = ?, exit_code = ?, finished_at = ?"
-                " WHERE build_id = ? AND attempt = ? AND number = ?",
-                (
-                    step.status.value,
-                    step.exit_code,
-                    to_microseconds(now),
-                    lease.build_id,
-                    lease.attempt,
-                    step.number,
-                ),
-            )
-
-    def start_step(self, lease: Lease, number: int, now: datetime) -> None:
-        self._db.sql(
-            "UPDATE steps SET status = 'running', started_at = ?"
-            " WHERE build_id = ? AND attempt = ? AND number = ? AND status = 'pending'",
-            (to_microseconds(now), lease.build_id, lease.attempt, number),
-        )
-
     # -- out --------------------------------------------------------------------------------------
 
-    def end(
+    def requeue(
         self,
         build_id: int,
         attempt: int,
-        status: BuildStatus,
-        reason: Reason,
-        detail: str,
+        loss: Loss,
         now: datetime,
+        *,
+        status: BuildStatus = BuildStatus.ERRORED,
     ) -> None:
-        """The attempt ended and with it the build: a final status, and nobody holds it."""
+        """The attempt was lost, or failed and is tried again: the build waits again."""
         at = to_microseconds(now)
-        started, jobset_id = self._db.sql(
-            "UPDATE builds SET status = ?, reason = ?, detail = ?, finished_at = ?, token = '',"
-            " lease_until = NULL, bumped = 0 WHERE id = ? RETURNING started_at, jobset_id",
-            (status.value, reason.value, detail, at, build_id),
-        ).fetchone()
-        self._end_attempt(build_id, attempt, status, reason, detail, at)
-        if started is not None:
-            self._charge(jobset_id, max(0.0, (at - started) / 1e6 - _CLAIM_SECONDS), now)
+        self._attempts.end_attempt(build_id, attempt, status, loss.reason, loss.detail, at)
+        self._queue_again(build_id, now, f"lost_attempts = lost_attempts + {int(loss.counts)}")
+        self._gates.admit(build_id)
 
-    def requeue(self, build_id: int, attempt: int, loss: Loss, now: datetime) -> None:
-        """The attempt was lost: the build waits again."""
-        at = to_microseconds(now)
-        self._end_attempt(build_id, attempt, BuildStatus.ERRORED, loss.reason, loss.detail, at)
-        self._queue_again(build_id, f"lost_attempts = lost_attempts + {int(loss.counts)}")
-
-    def rerun(self, build_id: int, requested_by: str, now: datetime) -> None:
+    def rerun(self, build_id: int, now: datetime) -> None:
         """A finished build waits again for a new attempt with the same pinned inputs."""
         self._db.sql(
-            "UPDATE builds SET requested_by = ?, queued_at = ? WHERE id = ?",
-            (requested_by, to_microseconds(now), build_id),
+            "UPDATE builds SET queued_at = ? WHERE id = ?", (to_microseconds(now), build_id)
         )
-        self._queue_again(build_id, "lost_attempts = 0")
+        self._queue_again(build_id, now, "lost_attempts = 0")
+        self._gates.admit(build_id)
 
-    def _queue_again(self, build_id: int, count: str) -> None:
-        lane, priority = self._db.sql(
-            "UPDATE builds SET status = 'queued', reason = '', detail = '', waiting = '',"
-            " canceled_by = '', token = '', worker = '', lease_until = NULL, started_at = NULL,"
-            f" finished_at = NULL, {count} WHERE id = ? RETURNING lane_id, priority",
-            (build_id,),
-        ).fetchone()
-        self._count_ready(lane, priority, 1)
+    def _queue_again(self, build_id: int, now: datetime, count: str) -> None:
+        self._db.sql(
+            "UPDATE builds SET status = 'queued', reason = '', detail = '',"
+            f" waiting = '{ARRIVING}', canceled_by = '', token = '', worker = '',"
+            " lease_until = NULL, started_at = NULL, finished_at = NULL, kept = 0,"
+            f" updated_at = ?, {count} WHERE id = ?",
+            (to_microseconds(now), build_id),
+        )
 
-    def cancel_waiting(self, build_id: int, canceled_by: str, now: datetime) -> bool:
-        """Cancel a build that nobody runs. It gets an attempt that never started, so that each
-        end of a build is the end of one attempt. False when one does.
-        """
+    def release(self, build_id: int, now: datetime) -> bool:
+        """A held build waits for a worker from now on. False when it is not held."""
         row = self._db.sql(
-            "UPDATE builds SET canceled_by = ?, attempt = attempt + 1"
-            f" WHERE id = ? AND {_CLAIMABLE} RETURNING attempt, lane_id, priority",
-            (canceled_by, build_id),
+            f"UPDATE builds SET status = 'queued', queued_at = ?, updated_at = ?,"
+            f" waiting = '{ARRIVING}' WHERE id = ? AND status = 'held' RETURNING id",
+            (to_microseconds(now), to_microseconds(now), build_id),
         ).fetchone()
         if row is None:
             return False
-        attempt, lane, priority = row
-        self._count_ready(lane, priority, -1)
-        self._add_attempt(build_id, attempt, "", now)
-        self.end(
-            build_id,
-            attempt,
-            BuildStatus.CANCELED,
-            Reason.CANCELED_BY,
-            f"canceled by {canceled_by} before it started",
-            now,
-        )
+        self._gates.admit(build_id)
         return True
 
-    def ask_to_cancel(self, build_id: int, canceled_by: str) -> bool:
-        """Mark a build under way as being canceled; its worker learns of it. False when it is
-        not under way.
-        """
+    def bump(self, build_id: int, now: datetime) -> bool:
+        """Put a build that nobody runs before all others. False when one does."""
         row = self._db.sql(
-            "UPDATE builds SET status = 'canceling', canceled_by = ?"
-            " WHERE id = ? AND status IN ('starting', 'running') RETURNING id",
-            (canceled_by, build_id),
+            f"UPDATE builds SET bumped = 1, updated_at = ? WHERE id = ? AND {_UNCLAIMED}"
+            " RETURNING id",
+            (to_microseconds(now), build_id),
         ).fetchone()
         return row is not None
 
-    def list_lost(self, now: datetime, worker_prefix: str | None = None) -> list[tuple[int, int]]:
-        """(build, attempt) of every lease that ran out; of one server's workers: all of them."""
-        clause = "lease_until < ?"
-        values: list[Any] = [to_microseconds(now)]
-        if worker_prefix is not None:
-            clause, values = (
-                "lease_until IS NOT NULL AND substr(worker, 1, ?) = ?",
-                [
-                    len(worker_prefix),
-                    worker_prefix,
-                ],
-            )
-        rows = self._db.sql(
-            f"SELECT id, attempt FROM builds INDEXED BY builds_leased WHERE {clause} ORDER BY id",
-            values,
+    def reprioritize(self, build_id: int, priority: int, now: datetime) -> bool:
+        """Give a build that nobody runs another priority. False when one does."""
+        row = self._db.sql(
+            "SELECT lane_id, priority, status = 'queued' AND waiting = '' FROM builds"
+            f" WHERE id = ? AND {_UNCLAIMED}",
+            (build_id,),
+        ).fetchone()
+        if row is None:
+            return False
+        lane, old, is_ready = row
+        self._db.sql(
+            "UPDATE builds SET priority = ?, updated_at = ? WHERE id = ?",
+            (priority, to_microseconds(now), build_id),
         )
-        return [(row[0], row[1]) for row in rows.fetchall()]
+        if is_ready:
+            self._lanes.count_ready(lane, old, -1)
+            self._lanes.count_ready(lane, priority, 1)
+        return True
 
-    def _end_attempt(
-        self, build_id: int, attempt: int, status: BuildStatus, reason: Reason, detail: str, at: int
-    ) -> None:
-        self._db.sql(
-            "UPDATE attempts SET status = ?, reason = ?, detail = ?, finished_at = ?"
-            " WHERE build_id = ? AND number = ?",
-            (status.value, reason.value, detail, at, build_id, attempt),
-        )
-        unfinished = StepStatus.CANCELED if status is BuildStatus.CANCELED else StepStatus.LOST
-        self._db.sql(
-            "UPDATE steps SET status = ?, finished_at = ?"
-            " WHERE build_id = ? AND attempt = ? AND status = 'running'",
-            (unfinished.value, at, build_id, attempt),
-        )
+    def end_waiting(
+        self, build_id: int, status: BuildStatus, reason: Reason, detail: str, now: datetime
+    ) -> bool:
+        """End a build that nobody runs. It gets an attempt that never started, so that each end
+        of a build is the end of one attempt. False when somebody runs it, or it has ended.
+        """
+        row = self._db.sql(
+            f"SELECT status = 'queued' AND waiting = '' FROM builds WHERE id = ? AND {_UNCLAIMED}",
+            (build_id,),
+        ).fetchone()
+        if row is None:
+            return False
+        attempt, lane, priority = self._db.sql(
+            "UPDATE builds SET attempt = attempt + 1 WHERE id = ?"
+            " RETURNING attempt, lane_id, priority",
+            (build_id,),
+        ).fetchone()
+        if row[0]:
+            self._lanes.count_ready(lane, priority, -1)
+        self._attempts.add(build_id, attempt, "", now)
+        self._attempts.end(build_id, attempt, status, reason, detail, now)
+        return True
+
+    def cancel_waiting(self, build_id: int, canceled_by: str, now: datetime) -> bool:
+        """Cancel a build that nobody runs. False when somebody does."""
+        detail = f"canceled by {canceled_by} before it started"
+        if not self.end_waiting(build_id, BuildStatus.CANCELED, Reason.CANCELED_BY, detail, now):
+            return False
+        self._db.sql("UPDATE builds SET canceled_by = ? WHERE id = ?", (canceled_by, build_id))
+        return True
 
 
 def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _lost(lease: Lease) -> LeaseLost:
-    return LeaseLost(f"attempt {lease.attempt} no longer owns build {lease.build_id}")

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from ciserver.model.account import Sight
 from ciserver.model.errors import NotFound
 from ciserver.model.schedule import Firing, PgoStrategy, Schedule, ScheduleKind, Timing
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.fields import from_microseconds, to_microseconds
+from ciserver.store.sight import listed_projects
 
 _ACTIVE = (t.Schedule.paused == 0) & (t.Schedule.removed == 0)
 
@@ -59,8 +61,9 @@ class Schedules:
             )
         return _schedule(row)
 
-    def list_all(self) -> tuple[Schedule, ...]:
-        rows = self._db.rows(_select().where(t.Schedule.removed == 0).order_by(t.Schedule.id))
+    def list_all(self, sight: Sight) -> tuple[Schedule, ...]:
+        query = _select().where(t.Schedule.removed == 0, listed_projects(sight))
+        rows = self._db.rows(query.order_by(t.Schedule.id))
         return tuple(_schedule(row) for row in rows)
 
     def list_of_jobset(self, jobset_id: int) -> tuple[Schedule, ...]:
@@ -154,7 +157,7 @@ class Schedules:
     def switches(self, jobset_id: int) -> tuple[bool, bool, PgoStrategy]:
         """Whether the project and the jobset are enabled, and how PGO builds are made."""
         project, jobset, strategy = self._db.sql(
-            "SELECT projects.enabled, jobsets.enabled, pgo_strategy FROM jobsets"
+            "SELECT projects.enabled, jobsets.mode != 'off', pgo_strategy FROM jobsets"
             " JOIN projects ON projects.id = project_id WHERE jobsets.id = ?",
             (jobset_id,),
         ).fetchone()

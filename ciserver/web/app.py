@@ -1,84 +1,155 @@
 """The application: every address that it knows, and nothing else."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import falcon
 
+from ciserver.dialects.abf import Abf
+from ciserver.dialects.copr import Copr
+from ciserver.dialects.hydra import Hydra
+from ciserver.dialects.selfserve import SelfServe
+from ciserver.dialects.srht import Srht
+from ciserver.edge.dialect import DialectMaker, Dialects, SharedDialectMaker
 from ciserver.service.services import Services
-from ciserver.web.api import Api, Health
+from ciserver.web.builds import BuildApi
+from ciserver.web.deliveries import DeliveryApi
 from ciserver.web.failures import Failures
+from ciserver.web.front import Front
+from ciserver.web.health import Health
 from ciserver.web.hooks import HookDoor
 from ciserver.web.log_pages import LogPages
 from ciserver.web.middleware import AccessLog, Authentication, BrowserRules, HeadAsGet
 from ciserver.web.pages import Pages, no_such_page
+from ciserver.web.projects import ProjectApi
+from ciserver.web.queue import QueueApi
+from ciserver.web.recipe_schema import RecipeSchema
+from ciserver.web.requests import RequestApi
+from ciserver.web.results import Results
 from ciserver.web.schedules import ScheduleApi
+from ciserver.web.shared import SharedPages
 from ciserver.web.sign_in import SignIn
+from ciserver.web.users import UserApi
 from ciserver.web.view import View
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
 
-def create_app(services: Services, templates: Path, *, server_name: str, base_url: str) -> App:
-    """A WSGI application over these services. `base_url` empty: the Host of each request."""
+DIALECTS: tuple[DialectMaker, ...] = (Abf, Copr, SelfServe, Srht)
+
+
+def create_app(
+    services: Services,
+    templates: Path,
+    *,
+    server_name: str,
+    base_url: str,
+    dialects: Iterable[DialectMaker] = DIALECTS,
+    shared: SharedDialectMaker = Hydra,
+) -> App:
+    """A WSGI application over these services. `base_url` empty: the Host of each request. Each
+    dialect is made from the services and the `base_url`; `shared` makes the one that has the
+    addresses of the pages too, which is not among `dialects`.
+    """
     view = View(templates, server_name=server_name)
+    twin = shared(services, base_url)
+    spoken = Dialects([make(services, base_url) for make in dialects], twin)
     around: list[Any] = [
         AccessLog(),
         HeadAsGet(),
-        Authentication(services.access, services.clock),
-        BrowserRules(base_url),
+        Front(),
+        Authentication(services.access, services.clock, spoken),
+        BrowserRules(base_url, spoken),
     ]
     app: App = falcon.App(middleware=around)
-    Failures(view).register(app)
-    _add_pages(app, services, view, secure=base_url.startswith("https://"))
+    Failures(view, spoken).register(app)
+    sign_in = SignIn(services, view, secure=base_url.startswith("https://"))
+    pages = Pages(services, view)
+    _add_shared_pages(app, SharedPages(pages, sign_in, view.urls, twin))
+    _add_pages(app, services, view, pages)
+    app.add_route("/welcome/{token}", sign_in, suffix="welcome")
     _add_api(app, services, base_url)
     app.add_route("/hooks/{door}/{project}", HookDoor(services, base_url))
+    spoken.add_routes(app)
     app.add_sink(no_such_page, "/")
     return app
 
 
-def _add_pages(app: App, services: Services, view: View, *, secure: bool) -> None:
-    pages, logs = Pages(services, view), LogPages(services, view)
-    sign_in = SignIn(services, view, secure=secure)
-    app.add_route("/", pages, suffix="home")
-    app.add_route("/project/{project}", pages, suffix="project")
-    app.add_route("/jobset/{project}/{jobset}", pages, suffix="jobset")
+def _add_shared_pages(app: App, shared: SharedPages) -> None:
+    app.add_route("/", shared, suffix="home")
+    app.add_route("/project/{project}", shared, suffix="project")
+    app.add_route("/jobset/{project}/{jobset}", shared, suffix="jobset")
+    app.add_route("/jobset/{project}/{jobset}/evals", shared, suffix="evaluations")
+    app.add_route("/eval/{evaluation_id}", shared, suffix="evaluation")
+    app.add_route("/build/{build_id}", shared, suffix="build")
+    app.add_route("/login", shared, suffix="login")
+    app.add_route("/logout", shared, suffix="logout")
+
+
+def _add_pages(app: App, services: Services, view: View, pages: Pages) -> None:
     app.add_route("/jobset/{project}/{jobset}/schedules", pages, suffix="schedules")
+    app.add_route("/jobset/{project}/{jobset}/pause", pages, suffix="pause_jobset")
+    app.add_route("/jobset/{project}/{jobset}/resume", pages, suffix="resume_jobset")
     app.add_route("/schedule/{schedule_id}", pages, suffix="schedule")
     app.add_route("/schedule/{schedule_id}/{change}", pages, suffix="change_schedule")
-    app.add_route("/eval/{evaluation_id}", pages, suffix="evaluation")
-    app.add_route("/build/{build_id}", pages, suffix="build")
     app.add_route("/build/{build_id}/cancel", pages, suffix="cancel")
     app.add_route("/build/{build_id}/rerun", pages, suffix="rerun")
+    app.add_route("/build/{build_id}/rebuild", pages, suffix="rebuild")
+    app.add_route("/build/{build_id}/start", pages, suffix="start")
+    app.add_route("/build/{build_id}/bump", pages, suffix="bump")
     app.add_route("/queue", pages, suffix="queue")
+    app.add_route("/queue/pause", pages, suffix="pause_queue")
+    app.add_route("/queue/resume", pages, suffix="resume_queue")
+    app.add_route("/requests", pages, suffix="requests")
     app.add_route("/static/{name}", pages, suffix="static")
+    logs = LogPages(services, view)
     app.add_route("/build/{build_id}/step/{step}", logs, suffix="log")
     app.add_route("/build/{build_id}/step/{step}/lines", logs, suffix="lines")
     app.add_route("/build/{build_id}/log/{name}", logs, suffix="raw")
     app.add_route("/build/{build_id}/product/{product_id}/{name}", logs, suffix="product")
-    app.add_route("/login", sign_in, suffix="login")
-    app.add_route("/logout", sign_in, suffix="logout")
-    app.add_route("/welcome/{token}", sign_in, suffix="welcome")
+    results = Results(services, view)
+    app.add_route("/build/{build_id}/results/", results, suffix="index")
+    app.add_route("/build/{build_id}/results/{name}", results, suffix="file")
 
 
 def _add_api(app: App, services: Services, base_url: str) -> None:
-    api, health = Api(services, base_url), Health(services)
-    app.add_route("/ci/v1/projects", api, suffix="projects")
-    app.add_route("/ci/v1/projects/{name}/hook-secrets", api, suffix="hook_secret")
-    app.add_route("/ci/v1/projects/{name}/signing-secret", api, suffix="signing_secret")
-    app.add_route("/ci/v1/evaluations/{evaluation_id}", api, suffix="evaluation")
-    app.add_route("/ci/v1/builds", api, suffix="builds")
-    app.add_route("/ci/v1/builds/{build_id}", api, suffix="build")
-    app.add_route("/ci/v1/builds/{build_id}/cancel", api, suffix="cancel")
-    app.add_route("/ci/v1/builds/{build_id}/rerun", api, suffix="rerun")
-    app.add_route("/ci/v1/builds/{build_id}/steps/{step}/log", api, suffix="log")
-    app.add_route("/ci/v1/queue", api, suffix="queue")
-    app.add_route("/ci/v1/deliveries", api, suffix="deliveries")
-    app.add_route("/ci/v1/deliveries/{delivery_id}", api, suffix="delivery")
-    app.add_route("/ci/v1/deliveries/{delivery_id}/resend", api, suffix="resend")
-    app.add_route("/ci/v1/users", api, suffix="users")
-    app.add_route("/ci/v1/users/{name}/links", api, suffix="link")
-    app.add_route("/ci/v1/users/{name}/tokens", api, suffix="tokens")
+    projects = ProjectApi(services, base_url)
+    app.add_route("/ci/v1/projects", projects, suffix="projects")
+    app.add_route("/ci/v1/projects/{name}", projects, suffix="project")
+    app.add_route("/ci/v1/projects/{name}/hook-secrets", projects, suffix="hook_secret")
+    app.add_route("/ci/v1/projects/{name}/signing-secret", projects, suffix="signing_secret")
+    app.add_route("/ci/v1/projects/{name}/members", projects, suffix="members")
+    app.add_route("/ci/v1/projects/{name}/members/{user}", projects, suffix="member")
+    app.add_route("/ci/v1/projects/{name}/jobsets/{jobset}", projects, suffix="jobset")
+    for change in ("evaluate", "pause", "resume"):
+        app.add_route(f"/ci/v1/jobsets/{{project}}/{{jobset}}/{change}", projects, suffix=change)
+    builds = BuildApi(services, base_url)
+    app.add_route("/ci/v1/evaluations/{evaluation_id}", builds, suffix="evaluation")
+    app.add_route("/ci/v1/builds", builds, suffix="builds")
+    app.add_route("/ci/v1/builds/{build_id}", builds, suffix="build")
+    for change in (
+        *("cancel", "rerun", "rebuild", "start"),
+        *("bump", "priority", "keep", "unkeep", "delete"),
+    ):
+        app.add_route(f"/ci/v1/builds/{{build_id}}/{change}", builds, suffix=change)
+    app.add_route("/ci/v1/builds/{build_id}/steps/{step}/log", builds, suffix="log")
+    queue = QueueApi(services, base_url)
+    app.add_route("/ci/v1/queue", queue, suffix="queue")
+    app.add_route("/ci/v1/queue/pause", queue, suffix="pause")
+    app.add_route("/ci/v1/queue/resume", queue, suffix="resume")
+    deliveries = DeliveryApi(services)
+    app.add_route("/ci/v1/deliveries", deliveries, suffix="deliveries")
+    app.add_route("/ci/v1/deliveries/{delivery_id}", deliveries, suffix="delivery")
+    app.add_route("/ci/v1/deliveries/{delivery_id}/resend", deliveries, suffix="resend")
+    users = UserApi(services, base_url)
+    app.add_route("/ci/v1/users", users, suffix="users")
+    app.add_route("/ci/v1/users/{name}", users, suffix="user")
+    app.add_route("/ci/v1/users/{name}/links", users, suffix="link")
+    app.add_route("/ci/v1/users/{name}/tokens", users, suffix="tokens")
+    requests = RequestApi(services)
+    app.add_route("/ci/v1/requests", requests, suffix="requests")
+    app.add_route("/ci/v1/requests/{request_id}", requests, suffix="request")
     schedules = ScheduleApi(services, base_url)
     app.add_route("/ci/v1/schedules", schedules, suffix="schedules")
     app.add_route("/ci/v1/schedules/{schedule_id}", schedules, suffix="schedule")
@@ -89,6 +160,8 @@ def _add_api(app: App, services: Services, base_url: str) -> None:
     app.add_route(
         "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy", schedules, suffix="pgo_strategy"
     )
+    health = Health(services)
     app.add_route("/healthz", health, suffix="alive")
     app.add_route("/readyz", health, suffix="ready")
     app.add_route("/version", health, suffix="version")
+    app.add_route("/recipe.schema.json", RecipeSchema(services.queries))

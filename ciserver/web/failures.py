@@ -1,6 +1,5 @@
-"""Refusals become answers: the kind picks the status, the door picks the body."""
+"""Refusals become answers: the door that was asked picks the body."""
 
-import secrets
 from dataclasses import replace
 from typing import Any
 
@@ -8,23 +7,16 @@ import falcon
 import structlog
 
 from ciserver import __version__
+from ciserver.edge.dialect import Dialects
+from ciserver.edge.paths import is_for_programs
+from ciserver.edge.proofs import BASIC, BEARER
+from ciserver.edge.refusals import Refusal, refusal_of
 from ciserver.model.account import ANONYMOUS
-from ciserver.model.errors import CiError, Invalid, Kind, RemoteFailure
 from ciserver.web.middleware import shown_path
 from ciserver.web.view import PageContext, View
 
 log = structlog.get_logger()
 
-STATUS: dict[Kind, int] = {
-    "invalid": 400,
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "conflict": 409,
-    "too_large": 413,
-    "busy": 503,
-    "internal": 500,
-}
 TITLES = {
     400: "That cannot be done as asked",
     401: "Please sign in",
@@ -37,80 +29,70 @@ TITLES = {
     500: "Something broke inside the server",
     503: "Busy right now",
 }
-_MACHINE_PATHS = ("/ci/", "/hooks/", "/healthz", "/readyz", "/version")
 
 
 class Failures:
-    """Registers itself as the application's error handlers."""
+    """Registers itself as the application's error handler. A dialect words the refusals at its own
+    addresses, and so it does for unknown ones beneath them; elsewhere programs get JSON, and
+    people a page.
+    """
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, dialects: Dialects) -> None:
         self._view = view
+        self._dialects = dialects
 
     def register(self, app: "falcon.App[falcon.Request, falcon.Response]") -> None:
-        app.add_error_handler(Exception, self.crashed)
-        app.add_error_handler(falcon.HTTPError, self.refused_by_framework)
-        app.add_error_handler(CiError, self.refused)
+        app.add_error_handler(Exception, self.refused)
+        app.add_error_handler(falcon.HTTPError, self.refused)  # instead of the framework's own
 
-    def refused(self, req: falcon.Request, resp: falcon.Response, error: CiError, _: Any) -> None:
-        status = 502 if isinstance(error, RemoteFailure) else STATUS[error.kind]
-        if status == 503:
-            resp.set_header("Retry-After", "2")
-        if status == 401:
-            resp.set_header("WWW-Authenticate", "Bearer")
-        complaints = error.complaints if isinstance(error, Invalid) else ()
-        body = {"code": error.code, "message": error.message, "hint": error.hint or ""}
-        if complaints:
-            body["complaints"] = [  # type: ignore[assignment]
-                {"field": one.field, "message": one.message} for one in complaints
-            ]
-        self._answer(req, resp, status, body, "; ".join(map(str, complaints)))
+    def refused(self, req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
+        refusal = refusal_of(error)
+        if refusal.incident:
+            log.error(
+                "request-crashed",
+                incident=refusal.incident,
+                path=shown_path(req),
+                exc_info=refusal.error,
+            )
+        resp.status = falcon.code_to_http_status(refusal.status)
+        resp.content_type = falcon.MEDIA_JSON  # the responder may have meant to send something else
+        resp.set_headers(refusal.headers)
+        dialect = self._dialects.of(req)
+        if refusal.status == 401:
+            # For our own pages a browser would ask for Basic in a window of its own.
+            challenge = f"{BEARER}, {BASIC}" if dialect else BEARER
+            resp.set_header("WWW-Authenticate", challenge)
+        if dialect:
+            dialect.refuse(req, resp, refusal)
+        elif is_for_programs(req.path) or not wants_page(req):
+            resp.media = {"error": _body(refusal)}
+        else:
+            self._show(req, resp, refusal)
 
-    def refused_by_framework(
-        self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _: Any
-    ) -> None:
-        status = falcon.http_status_to_code(error.status)
-        for name, value in dict(error.headers or {}).items():
-            resp.set_header(name, value)
-        message = error.description or error.title or TITLES.get(status, "refused")
-        body = {"code": f"http-{status}", "message": message, "hint": ""}
-        self._answer(req, resp, status, body)
-
-    def crashed(self, req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
-        incident = secrets.token_hex(4)
-        log.error("request-crashed", incident=incident, path=shown_path(req), exc_info=error)
-        message = f"the server failed; its log has the details under incident {incident}"
-        body = {"code": "internal", "message": message, "hint": ""}
-        self._answer(req, resp, 500, body, incident=incident)
-
-    def _answer(
-        self,
-        req: falcon.Request,
-        resp: falcon.Response,
-        status: int,
-        body: dict[str, str],
-        details: str = "",
-        incident: str = "",
-    ) -> None:
-        resp.status = falcon.code_to_http_status(status)
-        if req.path.startswith(_MACHINE_PATHS) or not wants_page(req):
-            resp.media = {"error": body}
-            return
-        message = f"{body['message']}: {details}" if details else body["message"]
+    def _show(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
         page = page_context(req)
         if req.method != "GET":
-            page = replace(
-                page, path="/"
-            )  # whoever signs in now cannot come back to a form's target
+            # Whoever signs in now cannot come back to a form's target.
+            page = replace(page, path="/")
+        faults = "; ".join(map(str, refusal.complaints))
         resp.content_type = falcon.MEDIA_HTML
         resp.text = self._view.render(
             "error.html",
             page,
-            status=status,
-            title=TITLES.get(status, "Refused"),
-            message=message,
-            hint=body["hint"],
-            incident=incident,
+            status=refusal.status,
+            title=TITLES.get(refusal.status, "Refused"),
+            message=f"{refusal.message}: {faults}" if faults else refusal.message,
+            hint=refusal.hint,
+            incident=refusal.incident,
         )
+
+
+def _body(refusal: Refusal) -> dict[str, Any]:
+    body = {"code": refusal.code, "message": refusal.message, "hint": refusal.hint}
+    if not refusal.complaints:
+        return body
+    complaints = [{"field": one.field, "message": one.message} for one in refusal.complaints]
+    return {**body, "complaints": complaints}
 
 
 def wants_page(req: falcon.Request) -> bool:

@@ -5,13 +5,13 @@ import hashlib
 import falcon
 import structlog
 
+from ciserver.edge.bodies import HOOK_LIMIT, raw_body
 from ciserver.intake.doors import DOORS
 from ciserver.intake.knock import Knock
 from ciserver.model.errors import BadSignature, NotFound
 from ciserver.model.links import Links
 from ciserver.model.push import PushOutcome, Received
 from ciserver.service.services import Services
-from ciserver.web.bodies import HOOK_LIMIT, raw_body
 
 log = structlog.get_logger()
 

@@ -4,11 +4,11 @@ import io
 
 import falcon
 
+from ciserver.edge.bodies import has_left, number, number_query
+from ciserver.edge.files import as_download, first_byte, serve_file
 from ciserver.model.build import Step
 from ciserver.service.services import Services
-from ciserver.web.bodies import has_left, number, number_query
 from ciserver.web.failures import page_context
-from ciserver.web.files import as_download, first_byte, serve_file
 from ciserver.web.log_lines import more_lines, tail_lines
 from ciserver.web.view import View
 

@@ -1,7 +1,5 @@
 """What happens around every request: who asks, what browsers may do, and the access log."""
 
-import base64
-import binascii
 import hmac
 import time
 from typing import Any
@@ -9,14 +7,17 @@ from typing import Any
 import falcon
 import structlog
 
-from ciserver.model.account import ANONYMOUS
+from ciserver.edge.dialect import Dialects
+from ciserver.edge.paths import is_under
+from ciserver.edge.proofs import PasswordProof, Proof, TokenProof, usual_proof
+from ciserver.edge.sessions import SESSION_COOKIE
+from ciserver.model.account import ANONYMOUS, Actor
 from ciserver.model.errors import Forbidden, NotSignedIn
 from ciserver.model.ports import Clock
 from ciserver.service.access import Access
 
 log = structlog.get_logger()
 
-SESSION_COOKIE = "ciserver_session"
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
@@ -25,30 +26,39 @@ _PAGE_POLICY = (
 
 
 class Authentication:
-    """Puts `actor`, `csrf` and `now` into the request's context.
+    """Puts `actor`, `csrf`, `session` and `now` into the request's context.
 
-    A token comes by header only (Bearer, token, or Basic as user name or password); a person has a
-    session cookie, which is for pages and not for the API: a foreign page could send it there
-    without knowing what the forms know. A wrong token is an error, not a stranger; a session that
-    has ended is.
+    A program proves itself as the dialect of the address has it, elsewhere by the Authorization
+    header; a person has a session cookie, which is not for our own API: a foreign page could send
+    it there without knowing what the forms know. A wrong proof is an error, not a stranger; a
+    session that has ended is.
     """
 
-    def __init__(self, access: Access, clock: Clock) -> None:
+    def __init__(self, access: Access, clock: Clock, dialects: Dialects) -> None:
         self._access = access
         self._clock = clock
+        self._dialects = dialects
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         req.context.now = self._clock.now()
         req.context.actor, req.context.csrf, req.context.session = ANONYMOUS, "", ""
-        if req.path.startswith("/hooks/"):
+        if is_under(req.path, "/hooks"):
             return  # hooks prove themselves by signature, and by nothing else
-        token = _token(req.get_header("Authorization") or "")
-        if token:
-            req.context.actor = self._access.actor_of_token(token)
+        dialect = self._dialects.of(req)
+        proof = dialect.proof(req) if dialect else usual_proof(req)
+        if proof is not None:
+            req.context.actor = self._actor(proof, req.remote_addr)
             return
         session = req.get_cookie_values(SESSION_COOKIE)
-        if session and not req.path.startswith("/ci/"):
+        if session and not is_under(req.path, "/ci"):
             self._recognize(req, session[0])
+
+    def _actor(self, proof: Proof, source: str) -> Actor:
+        match proof:
+            case TokenProof(text):
+                return self._access.actor_of_token(text)
+            case PasswordProof(name, password):
+                return self._access.actor_of_password(name, password, source=source)
 
     def _recognize(self, req: falcon.Request, session: str) -> None:
         try:
@@ -63,20 +73,40 @@ class BrowserRules:
     """Headers that keep browsers safe, and no state-changing request from a foreign page.
 
     Our own pages are known by the Host of the request or, behind a proxy that changes it, by
-    `base_url`.
+    `base_url`. Their forms carry the token of the session. What is no form, in a dialect or by
+    another method than POST, has no such token, so with a session it must name the page that asks.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, dialects: Dialects) -> None:
         self._host = _host(base_url)
+        self._dialects = dialects
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        if req.method in _SAFE or req.path.startswith("/hooks/"):
+        if req.method in _SAFE or is_under(req.path, "/hooks"):
             return
         origin = req.get_header("Origin")
-        if origin is not None and _host(origin) not in {req.netloc, self._host} - {""}:
+        if origin is not None and not self._is_ours(req, origin):
             raise Forbidden("this request comes from a page of another site")
         if req.get_header("Sec-Fetch-Site") in {"cross-site", "same-site"}:
             raise Forbidden("this request comes from a page of another site")
+        if origin is None and req.context.session and self._has_no_form(req):
+            self._check_referer(req)
+
+    def _has_no_form(self, req: falcon.Request) -> bool:
+        return req.method != "POST" or self._dialects.of(req) is not None
+
+    def _check_referer(self, req: falcon.Request) -> None:
+        referer = req.get_header("Referer")
+        if referer is None:
+            raise Forbidden(
+                "with a session, a request that changes something must name its page",
+                hint="send the header Origin or Referer, or use an API token",
+            )
+        if not self._is_ours(req, referer):
+            raise Forbidden("this request comes from a page of another site")
+
+    def _is_ours(self, req: falcon.Request, url: str) -> bool:
+        return _host(url) in {req.netloc, self._host} - {""}
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
@@ -139,17 +169,3 @@ def shown_path(req: falcon.Request) -> str:
 
 def _host(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
-
-
-def _token(authorization: str) -> str:
-    scheme, _, value = authorization.strip().partition(" ")
-    value = value.strip()
-    if scheme.lower() in {"bearer", "token"}:
-        return value
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        name, _, password = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
-    return password or name

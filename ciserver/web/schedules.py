@@ -4,17 +4,16 @@ from typing import Any
 
 import falcon
 
-from ciserver.model.errors import Complaint, Invalid
+from ciserver.edge.bodies import json_body, number
 from ciserver.model.links import Links
 from ciserver.model.schedule import PgoStrategy, ScheduleKind, Timing
 from ciserver.service.schedules import FiringView, ScheduleView
 from ciserver.service.services import Services
-from ciserver.web.bodies import json_body, number
 from ciserver.web.show import moment
 
 _FIELDS = {
     "jobset": str,
-    "kind": "nightly",
+    "kind": ScheduleKind.NIGHTLY,
     "cron": "",
     "hours": (),
     "minutes": (),
@@ -41,7 +40,7 @@ class ScheduleApi:
             req.context.actor,
             project,
             jobset or "main",
-            _kind(body["kind"]),
+            body["kind"],
             _timing(body, req),
             ref=body["ref"],
             only_if_changed=body["only_if_changed"],
@@ -78,15 +77,8 @@ class ScheduleApi:
     def on_post_pgo_strategy(
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:
-        wanted = json_body(req, {"strategy": str})["strategy"]
-        if wanted not in set(PgoStrategy):
-            known = ", ".join(PgoStrategy)
-            raise Invalid(
-                "the strategy is unknown", complaints=[Complaint("strategy", f"one of {known}")]
-            )
-        found = self._schedules.set_pgo_strategy(
-            req.context.actor, project, jobset, PgoStrategy(wanted)
-        )
+        wanted = json_body(req, {"strategy": PgoStrategy})["strategy"]
+        found = self._schedules.set_pgo_strategy(req.context.actor, project, jobset, wanted)
         resp.media = {"jobset": f"{project}:{jobset}", "pgo_strategy": found.pgo_strategy.value}
 
 
@@ -128,10 +120,3 @@ def _firing(view: FiringView) -> dict[str, Any]:
         "evaluation": view.firing.evaluation_id,
         "result": view.result,
     }
-
-
-def _kind(text: str) -> ScheduleKind:
-    if text not in set(ScheduleKind):
-        known = ", ".join(ScheduleKind)
-        raise Invalid("the kind is unknown", complaints=[Complaint("kind", f"one of {known}")])
-    return ScheduleKind(text)

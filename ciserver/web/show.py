@@ -1,14 +1,26 @@
 """Values as JSON, for our own API."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from ciserver.model.account import Token, User
+from ciserver.model.account import Member, Token, User
 from ciserver.model.build import Build, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.links import Links
-from ciserver.model.view import AttemptView, BuildView, EvaluationView, ProjectSummary, QueueView
+from ciserver.model.project import Jobset
+from ciserver.model.request import JobRequest
+from ciserver.model.view import (
+    AttemptView,
+    BuildView,
+    EvaluationView,
+    Pause,
+    ProjectSummary,
+    QueueView,
+    Told,
+)
+from ciserver.service.waiting import group_name
 
 
 def moment(value: datetime | None) -> str | None:
@@ -16,23 +28,50 @@ def moment(value: datetime | None) -> str | None:
 
 
 def project(summary: ProjectSummary, links: Links) -> dict[str, Any]:
+    one = summary.project
     return {
-        "name": summary.project.name,
-        "enabled": summary.project.enabled,
-        "url": links.project(summary.project.name),
+        "name": one.name,
+        "owner": one.owner,
+        **asdict(one.settings),
+        "created_at": moment(one.created_at),
+        "url": links.project(one.name),
         "jobsets": [
-            {
-                "name": one.jobset.name,
-                "enabled": one.jobset.enabled,
-                "inputs": [
-                    {"name": each.name, "uri": each.uri, "watch": each.watch}
-                    for each in one.jobset.inputs
-                ],
-                "latest": evaluation(one.latest, links) if one.latest else None,
-            }
-            for one in summary.jobsets
+            jobset(each.jobset, links)
+            | {"latest": evaluation(each.latest, links) if each.latest else None}
+            for each in summary.jobsets
         ],
     }
+
+
+def jobset(one: Jobset, links: Links) -> dict[str, Any]:
+    """Without whom it mails to, which is not for everybody."""
+    settings = asdict(one.settings)
+    del settings["mail_to"]
+    return {
+        "project": one.project,
+        "name": one.name,
+        "enabled": one.enabled,
+        "paused": one.paused,
+        **settings,
+        **settings.pop("script"),
+        "pgo_strategy": one.pgo_strategy.value,
+        "inputs": [
+            {
+                "name": each.name,
+                "type": each.type.value,
+                "uri": each.uri,
+                "value": each.value,
+                "ref": each.ref,
+                "watch": each.watch,
+            }
+            for each in one.inputs
+        ],
+        "url": links.jobset(one.project, one.name),
+    }
+
+
+def member(one: Member) -> dict[str, Any]:
+    return {"user": one.user, "rights": sorted(one.rights)}
 
 
 def evaluation(one: Evaluation, links: Links) -> dict[str, Any]:
@@ -66,7 +105,12 @@ def evaluation(one: Evaluation, links: Links) -> dict[str, Any]:
 
 def evaluation_view(view: EvaluationView, links: Links) -> dict[str, Any]:
     return evaluation(view.evaluation, links) | {
-        "builds": [build(one, links) for one in view.builds]
+        "builds": [
+            build(one, links)
+            | {"needs": view.needs.get(one.id, ()), "waiting_for": view.reasons.get(one.id, "")}
+            for one in view.builds
+        ],
+        "reused": [build(one, links) for one in view.reused],
     }
 
 
@@ -84,14 +128,20 @@ def build(one: Build, links: Links) -> dict[str, Any]:
         "reason": one.reason.value,
         "detail": one.detail,
         "priority": one.priority,
+        "bumped": one.bumped,
+        "concurrency": group_name(one.concurrency),
         "kind": one.kind.value,
         "ref": one.ref,
         "revision": one.revision,
         "subject": one.subject,
         "evaluation": one.evaluation_id,
+        "group": one.group_id,
         "attempt": one.attempt,
         "requested_by": one.requested_by,
         "canceled_by": one.canceled_by,
+        "visibility": one.visibility.value,
+        "trust": one.trust.value,
+        "kept": one.kept,
         "queued_at": moment(one.queued_at),
         "started_at": moment(one.started_at),
         "finished_at": moment(one.finished_at),
@@ -102,9 +152,35 @@ def build(one: Build, links: Links) -> dict[str, Any]:
 def build_view(view: BuildView, links: Links) -> dict[str, Any]:
     return build(view.build, links) | {
         "waiting_for": view.waiting_for,
+        "needs": view.needs.ids,
+        "needed_by": view.needed_by.ids,
+        "note": view.note,
+        "tags": view.tags,
         "attempts": [attempt(one, links) for one in view.attempts],
         "products": [product(one, links) for one in view.products],
         "deliveries": [delivery(one) for one in view.deliveries],
+        **told(view.told),
+    }
+
+
+def told(one: Told) -> dict[str, Any]:
+    counts = one.counts
+    return {
+        "tests": {
+            "total": counts.tests,
+            "passed": counts.passed,
+            "failed": counts.failed,
+            "errored": counts.errored,
+            "skipped": counts.skipped,
+            "bad": [vars(each) | {"status": each.status.value} for each in one.bad],
+        },
+        "coverage": {
+            "lines_covered": counts.lines_covered,
+            "lines_valid": counts.lines_valid,
+            "percent": counts.coverage and round(counts.coverage, 2),
+        },
+        "metrics": [vars(each) for each in one.metrics],
+        "report_notes": [vars(each) for each in one.notes],
     }
 
 
@@ -183,8 +259,34 @@ def queue(view: QueueView, links: Links) -> dict[str, Any]:
     }
 
 
+def pause(one: Pause) -> dict[str, Any]:
+    """By whom, for those who are told."""
+    return {"worker": one.worker, **({"by": one.by} if one.by else {})}
+
+
+def request(one: JobRequest) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "action": one.action.value,
+        "asked_as": one.asked_as,
+        "who": one.who,
+        "what": one.what,
+        "requested_at": moment(one.requested_at),
+        "status": one.status.value,
+        "completed_at": moment(one.completed_at),
+        "message": one.message,
+        "created": one.created,
+    }
+
+
 def user(one: User) -> dict[str, Any]:
-    return {"name": one.name, "email": one.email, "is_admin": one.is_admin}
+    return {
+        "name": one.name,
+        "email": one.email,
+        "full_name": one.full_name,
+        "is_admin": one.is_admin,
+        "roles": one.roles,
+    }
 
 
 def token(one: Token, text: str) -> dict[str, Any]:

@@ -4,12 +4,13 @@ from urllib.parse import unquote
 
 import falcon
 
+from ciserver.edge.bodies import form_body
+from ciserver.edge.refusals import STATUS
+from ciserver.edge.sessions import drop_session, keep_session
 from ciserver.model.errors import CiError, Invalid
-from ciserver.service.access import SESSION_LIFE
 from ciserver.service.services import Services
-from ciserver.web.bodies import form_body
-from ciserver.web.failures import STATUS, page_context
-from ciserver.web.middleware import SESSION_COOKIE, check_csrf
+from ciserver.web.failures import page_context
+from ciserver.web.middleware import check_csrf
 from ciserver.web.view import View
 
 
@@ -33,14 +34,14 @@ class SignIn:
             resp.status = falcon.code_to_http_status(STATUS[error.kind])
             self._show_login(req, resp, following, name, error)
             return
-        self._set_cookie(resp, session)
+        keep_session(resp, session, secure=self._secure)
         _go(resp, following)
 
     def on_post_logout(self, req: falcon.Request, resp: falcon.Response) -> None:
         check_csrf(req, form_body(req).get("csrf", ""))
         if req.context.session:
             self._access.sign_out(req.context.session)
-        resp.unset_cookie(SESSION_COOKIE, path="/")
+        drop_session(resp)
         _go(resp, "/")
 
     def on_get_welcome(self, req: falcon.Request, resp: falcon.Response, token: str) -> None:
@@ -55,7 +56,7 @@ class SignIn:
             resp.status = falcon.code_to_http_status(STATUS[error.kind])
             self._show_welcome(req, resp, token, error)
             return
-        self._set_cookie(resp, session)
+        keep_session(resp, session, secure=self._secure)
         _go(resp, "/")
 
     def _show_login(
@@ -82,17 +83,6 @@ class SignIn:
         resp.content_type = falcon.MEDIA_HTML
         resp.text = self._view.render(
             "welcome.html", page_context(req), user=user.name, error=_words(error)
-        )
-
-    def _set_cookie(self, resp: falcon.Response, session: str) -> None:
-        resp.set_cookie(
-            SESSION_COOKIE,
-            session,
-            max_age=int(SESSION_LIFE.total_seconds()),
-            path="/",
-            secure=self._secure,
-            http_only=True,
-            same_site="Lax",
         )
 
 

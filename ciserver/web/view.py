@@ -1,15 +1,15 @@
-"""Pages for people: the templates, the words they use for states, and the addresses they link to.
+"""Pages for people: the templates, how they tell time, and the addresses they link to.
 
 A page gets values of the model and says nothing the model does not know.
 """
 
 import mimetypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -17,84 +17,11 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from ciserver.model.account import Actor
-from ciserver.model.build import Build, Step
+from ciserver.model.build import Step
 from ciserver.model.errors import NotFound
-from ciserver.model.evaluation import Evaluation
-from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
+from ciserver.model.status import StepStatus
 from ciserver.model.view import BuildView
-
-
-class Look(NamedTuple):
-    """How a state is shown: a word, the symbol beside it, and the tone that colors both."""
-
-    word: str
-    symbol: str
-    tone: str  # good, bad, warn, active, waiting, quiet
-
-
-BUILD_LOOKS = {
-    BuildStatus.PREPARING: Look("Preparing", "clock", "waiting"),
-    BuildStatus.HELD: Look("Held", "pause", "waiting"),
-    BuildStatus.QUEUED: Look("Queued", "clock", "waiting"),
-    BuildStatus.STARTING: Look("Starting", "dots", "active"),
-    BuildStatus.RUNNING: Look("Running", "dots", "active"),
-    BuildStatus.CANCELING: Look("Canceling", "dots", "warn"),
-    BuildStatus.SUCCEEDED: Look("Succeeded", "check", "good"),
-    BuildStatus.PARTIAL: Look("Partly succeeded", "half", "warn"),
-    BuildStatus.FAILED: Look("Failed", "cross", "bad"),
-    BuildStatus.DEPENDENCY_FAILED: Look("Dependency failed", "cross", "bad"),
-    BuildStatus.TIMED_OUT: Look("Timed out", "clock", "bad"),
-    BuildStatus.CANCELED: Look("Canceled", "dash", "quiet"),
-    BuildStatus.ERRORED: Look("Errored", "bang", "bad"),
-}
-STEP_LOOKS = {
-    StepStatus.PENDING: Look("Not started", "clock", "quiet"),
-    StepStatus.RUNNING: Look("Running", "dots", "active"),
-    StepStatus.SUCCEEDED: Look("Succeeded", "check", "good"),
-    StepStatus.FAILED: Look("Failed", "cross", "bad"),
-    StepStatus.SKIPPED: Look("Skipped", "dash", "quiet"),
-    StepStatus.CANCELED: Look("Canceled", "dash", "quiet"),
-    StepStatus.LOST: Look("Lost", "bang", "bad"),
-}
-EVALUATION_LOOKS = {
-    EvaluationStatus.REQUESTED: Look("Requested", "clock", "waiting"),
-    EvaluationStatus.RUNNING: Look("Reading the recipe", "dots", "active"),
-    EvaluationStatus.SUCCEEDED: Look("Evaluated", "check", "good"),
-    EvaluationStatus.FAILED: Look("Not evaluated", "bang", "bad"),
-    EvaluationStatus.SKIPPED: Look("Nothing to build", "dash", "quiet"),
-}
-DELIVERY_LOOKS = {
-    DeliveryStatus.PENDING: Look("To be sent", "clock", "waiting"),
-    DeliveryStatus.SENT: Look("Sent", "check", "good"),
-    DeliveryStatus.BURIED: Look("Given up", "bang", "bad"),
-}
-REASONS = {
-    Reason.NONE: "",
-    Reason.EXIT_CODE: "A step failed.",
-    Reason.TIME_LIMIT: "It ran longer than its time limit allows.",
-    Reason.SILENCE_LIMIT: "It wrote no output for longer than allowed.",
-    Reason.LOG_LIMIT: "It wrote more log output than allowed.",
-    Reason.OUTPUT_LIMIT: "Its products are larger than allowed.",
-    Reason.MEMORY_LIMIT: "It needed more memory than allowed.",
-    Reason.DISK_FULL: "There was no disk space left.",
-    Reason.MISSING_ARTIFACT: "A file that the recipe names as an artifact was not made.",
-    Reason.SOURCE_UNAVAILABLE: "A source could not be fetched.",
-    Reason.SANDBOX_BROKEN: "The sandbox could not be set up.",
-    Reason.WORKER_LOST: "The worker stopped answering.",
-    Reason.UNSUPPORTED_SYSTEM: "No worker can run this system.",
-    Reason.SUPERSEDED: "A newer push took its place.",
-    Reason.CANCELED_BY: "Somebody canceled it.",
-}
-DOORS = {"generic": "git hook", "github": "GitHub", "gitea": "Gitea", "gitlab": "GitLab"}
-_REF_NAMES = (
-    ("refs/heads/*", "all branches"),
-    ("refs/tags/*", "all tags"),
-    ("refs/heads/", ""),
-    ("refs/tags/", "tag "),
-    ("refs/pull/", "pull request "),
-    ("refs/merge-requests/", "merge request "),
-    ("refs/", ""),
-)
+from ciserver.web.words import WORDS
 
 
 @dataclass(frozen=True)
@@ -127,7 +54,7 @@ class Urls:
 
     def __init__(self, versions: dict[str, str]) -> None:
         self._versions = versions
-        self.home, self.queue = "/", "/queue"
+        self.home, self.queue, self.requests = "/", "/queue", "/requests"
         self.login, self.logout = "/login", "/logout"
 
     def project(self, project: str) -> str:
@@ -150,6 +77,15 @@ class Urls:
 
     def rerun(self, build_id: int) -> str:
         return _path("build", build_id, "rerun")
+
+    def rebuild(self, build_id: int) -> str:
+        return _path("build", build_id, "rebuild")
+
+    def start(self, build_id: int) -> str:
+        return _path("build", build_id, "start")
+
+    def bump(self, build_id: int) -> str:
+        return _path("build", build_id, "bump")
 
     def step(self, step: Step) -> str:
         return _path("build", step.build_id, "step", step.number, attempt=step.attempt)
@@ -224,28 +160,6 @@ def _static_file(file: Path) -> StaticFile:
     return StaticFile(content, media_type, sha256(content).hexdigest()[:16])
 
 
-def _evaluation_look(evaluation: Evaluation) -> Look:
-    """An evaluation that made builds is shown by how they fare."""
-    total, finished = evaluation.builds_total, evaluation.builds_finished
-    if evaluation.status is not EvaluationStatus.SUCCEEDED or not total:
-        return EVALUATION_LOOKS[evaluation.status]
-    bad = finished - evaluation.builds_good
-    if bad:
-        return Look(f"{bad} of {total} not good", "cross", "bad")
-    if finished < total:
-        return Look(f"{finished} of {total} done", "dots", "active")
-    return Look("All good" if total > 1 else "Good", "check", "good")
-
-
-def _status_sentence(build: Build) -> str:
-    """Why a build has its status, in the general and then in this build's own words."""
-    general = REASONS[build.reason]
-    if build.canceled_by:
-        general = f"Canceled by {build.canceled_by}."
-    own = build.detail[:1].upper() + build.detail[1:]
-    return " ".join(filter(None, (general, own)))
-
-
 def _time_tag(moment: datetime, text: str) -> Markup:
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
@@ -300,29 +214,9 @@ def _size(count: int) -> str:
     return f"{amount / 1_000:.1f} TB"
 
 
-def _short_ref(ref: str) -> str:
-    for prefix, name in _REF_NAMES:
-        if ref.startswith(prefix):
-            rest = ref.removeprefix(prefix)
-            return name + (rest.removesuffix("/head") if "request" in name else rest)
-    return ref
-
-
-def _refs(refs: Iterable[str]) -> str:
-    return ", ".join(map(_short_ref, refs))
-
-
 _FILTERS: dict[str, Callable[..., Any]] = {
+    **WORDS,
     "ago": _ago,
     "lasted": _lasted,
     "size": _size,
-    "refs": _refs,
-    "short_ref": _short_ref,
-    "short_revision": lambda revision: revision[:10],
-    "door": lambda door: DOORS.get(door, door),
-    "sentence": _status_sentence,
-    "build_look": lambda build: BUILD_LOOKS[build.status],
-    "step_look": lambda step: STEP_LOOKS[step.status],
-    "evaluation_look": _evaluation_look,
-    "delivery_look": lambda delivery: DELIVERY_LOOKS[delivery.status],
 }

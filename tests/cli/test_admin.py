@@ -29,9 +29,10 @@ def test_a_user_is_added_and_listed(online):
     )  # fmt: skip
     assert said.stdout == "added user ada\n"
     listed = json.loads(online.cli("user", "list", "-o", "json").stdout)
-    assert {"name": "ada", "email": "ada@example.org", "is_admin": False} in listed
+    (ada,) = [one for one in listed if one["name"] == "ada"]
+    assert (ada["email"], ada["is_admin"], ada["roles"]) == ("ada@example.org", False, [])
     text = online.cli("user", "list").stdout
-    assert text.splitlines()[0].split() == ["NAME", "EMAIL", "ADMIN"]
+    assert text.splitlines()[0].split() == ["NAME", "EMAIL", "ADMIN", "ROLES"]
 
 
 def test_every_fault_of_a_user_is_named(online):

@@ -110,7 +110,7 @@ def test_lint_names_every_fault(tmp_path):
     done = cli("lint", str(file), check=False)
     lines = done.stdout.splitlines()
     assert (done.returncode, len(lines)) == (2, 10), lines
-    assert all(line.startswith(".build.yml: ") for line in lines)
+    assert all(line.startswith(f"{file}: ") for line in lines)
     assert any("tirggers: " in line and "triggers" in line for line in lines)
     file.write_text(RECIPE)
     assert cli("lint", str(file)).stdout == f"{file}: no faults\n"

@@ -24,7 +24,8 @@ def test_commands_work_without_a_server(make_server, tmp_path):
     header = {"Authorization": f"Bearer {token}"}
     answer = server.request("POST", "/ci/v1/builds/1/rerun", token=False, headers=header)
     assert answer.status == 202
-    assert json.loads(answer.data)["requested_by"] == "ada"
+    newest = server.api("/requests?limit=1")["requests"][0]
+    assert (newest["action"], newest["who"], newest["what"]) == ("rerun-build", "ada", {"build": 1})
 
 
 def test_a_queued_build_is_canceled_without_a_server(make_server, tmp_path):
@@ -91,13 +92,15 @@ def test_doctor_tells_what_is_wrong(offline):
     """Exit 3 with each thing that does not work; secrets of the configuration are hidden."""
     (offline.data / "ciserver.toml").write_text(
         '[smtp]\nhost = "127.0.0.1"\nport = 9\nusername = "ci"\npassword = "canary-4f1c"\n'
+        '[builds]\ncontrol_groups = ["/nothing"]\n'
     )
     done = offline.cli("doctor", "-o", "json", check=False)
     told = json.loads(done.stdout)
     assert done.returncode == 3
     bad = [one["what"] for one in told["findings"] if one["level"] == "bad"]
-    assert len(bad) == 1
-    assert "the mail server 127.0.0.1:9 does not answer" in bad[0]
+    groups, mail = bad
+    assert "/nothing is not a control group that this user may use" in groups
+    assert "the mail server 127.0.0.1:9 does not answer" in mail
     assert told["settings"]["smtp"]["password"] == "(hidden)"
     assert "canary" not in done.stdout + done.stderr
 

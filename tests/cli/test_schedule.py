@@ -191,12 +191,20 @@ def test_ten_faults_at_once(online, jobset):
     assert [told.count(f"cron.{part}: ") for part in parts] == [2] * 5
 
 
-@pytest.mark.parametrize("name", ["nobody", "nobody:main", "nights:other", ""])
-def test_an_unknown_jobset_is_exit_2(online, jobset, name):
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("nobody", "project nobody"),
+        ("nobody:main", "project nobody"),
+        ("nights:other", "jobset nights:other"),
+        ("", "project"),
+    ],
+)
+def test_an_unknown_jobset_is_exit_2(online, jobset, name, missing):
     """It is named."""
     code, told = refusal(online, "add", name, "--cron", "@daily")
     assert code == 2
-    assert "jobset: there is no jobset" in told
+    assert f"jobset: there is no {missing}" in told
 
 
 def test_without_a_server(offline):

@@ -37,7 +37,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # its sender was killed: nobody takes half a request for one
                 received.append((self.path, dict(self.headers), body))
                 self.send_response(204)
                 self.end_headers()

@@ -70,8 +70,9 @@ class Pusher(threading.Thread):
 
     def run(self):
         try:
-            for _ in range(BUILDS):
-                self.revisions.append(self._repository.commit({".build.yml": self._recipe}))
+            for number in range(BUILDS):
+                files = {".build.yml": self._recipe, "number": str(number)}
+                self.revisions.append(self._repository.commit(files))
                 self._repository.push()
         except AssertionError as error:
             self.fault = error

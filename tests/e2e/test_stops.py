@@ -29,10 +29,13 @@ def begin(make_server, watch, gate):
     return make
 
 
-def until_begun(server):
-    """Wait until the newest attempt of build 1 has begun its task."""
+def until_begun(server, attempt=1):
+    """Wait until this attempt of build 1, the newest, has begun its task."""
     until(
-        lambda: server.builds() and b"begun" in server.step_log(1, 1),
+        lambda: (
+            [one["attempt"] for one in server.builds()] == [attempt]
+            and b"begun" in server.step_log(1, 1)
+        ),
         what=f"the build to begin; see {server.log}",
     )
 
@@ -105,8 +108,8 @@ def test_a_build_that_loses_its_server_again_and_again_is_given_up(begin, receiv
     """
     hook = {"action": "webhook", "url": receiver.url(), "condition": "failure"}
     server, repository = begin(retries=2, triggers=[hook])
-    for _ in range(3):
-        until_begun(server)
+    for attempt in (1, 2, 3):
+        until_begun(server, attempt)
         server.kill()
         until(lambda: not leftovers(server), seconds=2, what="the build to die with its server")
         server.start()

@@ -29,7 +29,8 @@ def webhook(url, condition="always"):
 
 
 def push(repository, text, subject="a commit"):
-    repository.commit({".build.yml": text}, subject)
+    # Each push has content of its own, so nothing built stands for it.
+    repository.commit({".build.yml": text, "subject": subject}, subject)
     repository.push()
 
 

@@ -1,5 +1,6 @@
 """A recording reporter and the parts to run builds with, in every sandbox this machine has."""
 
+import io
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ciserver.executor.bubblewrap import Bubblewrap
+from ciserver.executor.groups import ControlGroups
 from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.plain import Plain
@@ -20,6 +22,7 @@ from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import find_build_user
 from ciserver.model.build import Job, Lease, Task, Work
 from ciserver.model.errors import LeaseLost
+from ciserver.reports.read import read_report
 
 PATIENCE = 15
 LIMITS = Limits(timeout_seconds=30, grace_seconds=0.3, renew_seconds=0.1)
@@ -36,6 +39,7 @@ class Recorder:
     def __init__(self):
         self.changed = threading.Condition()
         self.queue, self.advanced, self.products, self.given_back = [], [], {}, []
+        self.reports, self.caches = {}, {}
         self.logs = defaultdict(bytearray)
         self.appends, self.renewals = 0, 0
         self.result, self.steps = None, None
@@ -67,6 +71,20 @@ class Recorder:
     def add_product(self, lease, path, content):
         with self._told():
             self.products[path] = content.read()
+
+    def add_report(self, lease, kind, path, content):
+        with self._told():
+            self.reports[kind.value, path] = text = content.read()
+            report = read_report(kind, path, io.BytesIO(text))
+            return report.counts, report.notes
+
+    def open_cache(self, lease, key):
+        with self._told():
+            return io.BytesIO(self.caches[key]) if key in self.caches else None
+
+    def save_cache(self, lease, key, content):
+        with self._told():
+            self.caches[key] = content.read()
 
     def finish(self, lease, result, steps):
         with self._told():
@@ -125,6 +143,7 @@ class World:
     recorder: Recorder = field(default_factory=Recorder)
     sources: object = field(default_factory=CopiedSources)
     limits: Limits = LIMITS
+    groups: ControlGroups | None = None
     stop: Stop = field(default_factory=Stop)
     runners: list = field(default_factory=list)
 
@@ -136,6 +155,7 @@ class World:
             SystemClock(),
             work_root=self.work_root,
             limits=self.limits,
+            groups=self.groups,
         )
         self.runners.append(runner)
         return runner
@@ -156,7 +176,7 @@ class World:
         self.limits = replace(self.limits, **limits)
 
 
-def make_work(*scripts, facts=None, secrets=(), build_id=7, **job):
+def make_work(*scripts, facts=None, secrets=(), build_id=7, cache_bytes=0, **job):
     """Work with these scripts as tasks; `facts` are the server's variables, `job` the job's."""
     tasks = tuple(Task(f"task{number}", script) for number, script in enumerate(scripts, start=1))
     return Work(
@@ -164,6 +184,7 @@ def make_work(*scripts, facts=None, secrets=(), build_id=7, **job):
         job=Job(name="test", file=".build.yml", image="", system="here", tasks=tasks, **job),
         environment=facts or {},
         secrets=tuple(secrets),
+        cache_bytes=cache_bytes,
     )
 
 

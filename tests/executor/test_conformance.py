@@ -41,6 +41,20 @@ def test_a_failed_command_fails_the_build(world):
     assert "not reached" not in world.recorder.log(1)
 
 
+def test_a_status_that_says_not_everything(world):
+    """A job may name one; then its tasks go on after it, and the build is partial."""
+    result = world.run("exit 6", "echo after", partial_exit_code=6)
+    assert (result.status, result.reason) == (BuildStatus.PARTIAL, Reason.NONE)
+    assert world.recorder.advanced[1][0] == StepResult(1, WELL, 6)
+    assert "not everything was made" in world.recorder.log(1)
+    assert "after" in world.recorder.log(2)
+
+
+def test_partial_and_then_failed(world):
+    """A failure that comes after it is the end of the build."""
+    assert world.run("exit 6", "exit 1", partial_exit_code=6).status is BuildStatus.FAILED
+
+
 def test_death_by_a_signal_is_named(world):
     """A shell that kills itself is said to be killed, not to exit with 137."""
     result = world.run("kill -KILL $$")

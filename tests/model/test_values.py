@@ -14,13 +14,16 @@ from ciserver.model.push import ZERO, RefChange
         (("builds:read",), "builds:read", True),
         (("builds:read",), "builds:write", False),
         (("builds:write",), "builds:read", True),
-        (("builds:write",), "jobs:read", False),
+        (("builds:write",), "projects:read", False),
+        (("builds:write",), "jobs:read", True),
+        (("jobs:read",), "builds:read", True),
+        (("jobs:read",), "builds:write", False),
         (("*",), "users:write", True),
         ((), "builds:read", False),
     ],
 )
 def test_scopes(scopes, asked, has):
-    """To write includes to read, and nothing of another subject."""
+    """To write includes to read, and nothing of another subject; jobs and builds are one."""
     assert Actor("ada", scopes=scopes).has_scope(asked) is has
 
 

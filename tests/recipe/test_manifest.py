@@ -1,4 +1,4 @@
-"""A recipe file gives its job, or every one of its faults."""
+"""A recipe file gives its jobs, or says why not."""
 
 import json
 import time
@@ -8,10 +8,20 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ciserver.model.build import Job, Source, Task, TriggerSpec
+from ciserver.model.build import (
+    Cache,
+    Concurrency,
+    Job,
+    Policy,
+    Reports,
+    Resources,
+    Source,
+    Task,
+    TriggerSpec,
+)
 from ciserver.model.evaluation import Kind
 from ciserver.recipe.manifest import job_name, read_manifest
-from ciserver.recipe.schema import LATER, Manifest, known_keys
+from ciserver.recipe.schema import MODELS, known_keys
 
 # A busy machine is no failure; two seconds for one small text would be.
 patient = settings(deadline=2000, suppress_health_check=[HealthCheck.too_slow])
@@ -77,14 +87,15 @@ def read_with(**keys):
 def job_with(**keys):
     reading = read_with(**keys)
     assert reading.complaints == ()
-    return reading.job
+    (job,) = reading.jobs
+    return job
 
 
 def test_a_plain_builds_sr_ht_manifest_is_read_whole():
     """Every key of builds.sr.ht is understood; what is not acted on becomes a note."""
     reading = read(SRHT)
     assert reading.complaints == ()
-    job = reading.job
+    (job,) = reading.jobs
     assert [note.partition(":")[0] for note in job.notes] == [
         "repositories",
         "secrets",
@@ -129,6 +140,7 @@ def test_a_plain_builds_sr_ht_manifest_is_read_whole():
         ),
         refs=("refs/heads/main",),
         notes=job.notes,
+        base="build",
     )
 
 
@@ -147,10 +159,73 @@ def test_our_own_keys_are_read():
     assert job.refs == ("main", "v*")
 
 
+EVERY_KEY = """
+image: host
+tasks: [test: make check]
+when: {paths: [src, "**/*.py"]}
+needs: [build, lint.3.11, build]
+retries: 0
+retry_on_failure: 2
+concurrency: {group: the database, policy: latest}
+paths: [src/, "docs/*.md"]
+resources: {memory: 4G, pids: 512, disk: 300}
+cache:
+  - key: pip
+    paths: [.cache/pip, .local/]
+reports:
+  junit: ["**/junit*.xml"]
+  coverage: [coverage.xml]
+maintainers: [Jo <jo@example.org>, ada@example.org]
+always: true
+"""
+
+
+def test_what_says_how_a_job_is_built_is_read():
+    """Sizes become MiB; what is needed twice is needed once."""
+    reading = read(EVERY_KEY)
+    assert reading.complaints == ()
+    assert reading.jobs == (
+        Job(
+            name="build",
+            file=".build.yml",
+            image="host",
+            system="x86_64-linux",
+            tasks=(Task("test", "make check"),),
+            base="build",
+            needs=("build", "lint.3.11"),
+            changed_paths=("src", "**/*.py"),
+            paths=("src/", "docs/*.md"),
+            retries=0,
+            retry_on_failure=2,
+            concurrency=Concurrency("the database", Policy.LATEST),
+            resources=Resources(memory_mb=4096, pids=512, disk_mb=300),
+            cache=(Cache("pip", (".cache/pip", ".local/")),),
+            reports=Reports(junit=("**/junit*.xml",), coverage=("coverage.xml",)),
+            maintainers=("Jo <jo@example.org>", "ada@example.org"),
+            always=True,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "mebibytes"),
+    [("1M", 1), ("512M", 512), ("4G", 4096), (300, 300), ("16384G", 1 << 24)],
+)
+def test_sizes_are_written_with_their_unit_or_in_mebibytes(written, mebibytes):
+    """M and G count in 1024s."""
+    assert job_with(resources={"memory": written}).resources == Resources(memory_mb=mebibytes)
+
+
+def test_builds_of_a_group_are_queued_where_nothing_else_is_said():
+    """The policy that loses nothing is the usual one."""
+    concurrency = job_with(concurrency={"group": "deploy"}).concurrency
+    assert concurrency == Concurrency("deploy", Policy.QUEUE)
+
+
 def test_the_smallest_recipe_leaves_the_rest_to_the_server():
     """An image and a task are enough."""
     assert job_with() == Job(
-        "build", ".build.yml", "debian", "x86_64-linux", (Task("build", "make"),)
+        "build", ".build.yml", "debian", "x86_64-linux", (Task("build", "make"),), base="build"
     )
 
 
@@ -217,140 +292,6 @@ def test_our_filter_of_refs_goes_before_the_submitter_s():
     assert job.notes == ("submitter.git.sr.ht.allow-refs: when.refs is used in its place",)
 
 
-MAIL = {"action": "email", "to": "a@b"}
-FAULTS = [
-    ({"image": None}, "image", "is required"),
-    ({"image": 3}, "image", "must be a string, not a number"),
-    ({"image": ""}, "image", "must not be empty"),
-    ({"image": "a\nb"}, "image", "must be one line of plain text"),
-    ({"arch": "x86_64-linux"}, "arch", "must be the name of a machine"),
-    ({"packages": 3}, "packages", "must be a list of strings, not a number"),
-    ({"packages": ["a", "-o x"]}, "packages[1]", "must be one word"),
-    ({"repositories": []}, "repositories", "must be a map of names to addresses, not a list"),
-    ({"secrets": "x"}, "secrets", "must be a list of strings, not a string"),
-    ({"oauth": True}, "oauth", "must be a string, not true or false"),
-    ({"shell": "x"}, "shell", "must be true or false, not a string"),
-    ({"sources": ["hg+https://x/y"]}, "sources[0]", "only git is supported"),
-    ({"sources": ["https://x/y", "https://z/y.git"]}, "sources[1]", "'y' is taken by sources[0]"),
-    ({"sources": [{"a": "b"}]}, "sources[0]", "must be a string, not a map"),
-    ({"environment": []}, "environment", "must be a map of names to values, not a list"),
-    ({"environment": {"1A": "x"}}, "environment.1A", "is not a variable name"),
-    ({"environment": {"A\n": "x"}}, "environment.'A\\n'", "is not a variable name"),
-    ({"environment": {"CISERVER_URL": "x"}}, "environment.CISERVER_URL", "is reserved"),
-    ({"environment": {"FOO": {}}}, "environment.FOO", "or a list of strings, not a map"),
-    ({"environment": {"FOO": ["a", 1]}}, "environment.FOO[1]", "must be a string, not a number"),
-    ({"environment": {"FOO": "a\0b"}}, "environment.FOO", "must not hold a NUL character"),
-    ({"tasks": None}, "tasks", "is required"),
-    ({"tasks": []}, "tasks", "must not be empty"),
-    ({"tasks": {"a": "b"}}, "tasks", "must be a list of maps, each one name with its script"),
-    ({"tasks": [{"a": "x", "b": "y"}]}, "tasks[0]", "must have exactly one name"),
-    ({"tasks": [{}]}, "tasks[0]", "must have exactly one name with its script"),
-    ({"tasks": [{"a": "x"}, {"b": 3}]}, "tasks[1].b", "must be a string, not a number"),
-    ({"tasks": [{"a": "x"}, {"a": "y"}]}, "tasks[1].a", "the name 'a' is taken by tasks[0].a"),
-    ({"tasks": [{"A b": "x"}]}, "tasks[0].A b", "is not a task name"),
-    ({"tasks": [{"a" * 129: "x"}]}, f"tasks[0].'{'a' * 60}...'", "1 to 128 of the characters"),
-    ({"tasks": [{"setup": "x"}]}, "tasks[0].setup", "is reserved; give the task another name"),
-    ({"artifacts": [""]}, "artifacts[0]", "must not be empty"),
-    ({"artifacts": ["a/../b"]}, "artifacts[0]", "must be the path of a file, without '..'"),
-    ({"artifacts": ["dir/"]}, "artifacts[0]", "must be the path of a file"),
-    ({"artifacts": ["a\0"]}, "artifacts[0]", "must be one line of plain text"),
-    ({"artifacts": ["a/x", "b/x"]}, "artifacts[1]", "the file name 'x' is taken by artifacts[0]"),
-    ({"triggers": {}}, "triggers", "must be a list of maps, not a map"),
-    ({"triggers": [{}]}, "triggers[0].action", "is required"),
-    ({"triggers": [{"action": "irc"}]}, "triggers[0].action", "one of email, webhook, not 'irc'"),
-    ({"triggers": [{"action": []}]}, "triggers[0].action", "one of email, webhook, not a list"),
-    ({"triggers": [{"action": "email"}]}, "triggers[0].to", "is required when there is no cc"),
-    ({"triggers": [MAIL | {"to": ["a@b", 3]}]}, "triggers[0].to[1]", "must be a string"),
-    ({"triggers": [MAIL | {"to": "jo"}]}, "triggers[0].to", "must be an email address"),
-    ({"triggers": [MAIL | {"cc": "a@b\r\nBcc: c@d"}]}, "triggers[0].cc", "must be one line"),
-    ({"triggers": [MAIL | {"in_reply_to": "a\nb"}]}, "triggers[0].in_reply_to", "must be one line"),
-    (
-        {"triggers": [MAIL | {"condition": "failed"}]},
-        "triggers[0].condition",
-        "not 'failed'; did you mean failure?",
-    ),
-    ({"triggers": [MAIL | {"form": 1}]}, "triggers[0].form", "is not a known key"),
-    ({"triggers": [{"action": "webhook"}]}, "triggers[0].url", "is required"),
-    ({"triggers": [{"action": "webhook", "url": "ftp://x"}]}, "triggers[0].url", "must be a URL"),
-    ({"triggers": [{"action": "webhook", "url": "http://[x"}]}, "triggers[0].url", "must be a URL"),
-    ({"timeout": 0}, "timeout", "must be more than 0 and at most"),
-    ({"timeout": 1e15}, "timeout", "must be more than 0 and at most"),
-    ({"silence": "5m"}, "silence", "must be a number of minutes, not a string"),
-    ({"silence": True}, "silence", "must be a number of minutes, not true or false"),
-    ({"priority": 11}, "priority", "must be from -1000 to 10"),
-    ({"priority": 1.5}, "priority", "must be a whole number, not a number with a fraction"),
-    ({"when": ["push"]}, "when", "must be a map with kinds and refs, not a list"),
-    ({"when": {"kinds": ["push", "nigthly"]}}, "when.kinds[1]", "did you mean nightly?"),
-    ({"when": {"kinds": []}}, "when.kinds", "must not be empty"),
-    ({"when": {"refs": [""]}}, "when.refs[0]", "must not be empty"),
-    ({"when": {"refs": ["*" * 251]}}, "when.refs[0]", "must have at most 250 characters"),
-    ({"when": {"refs": ["x"] * 101}}, "when.refs", "must have at most 100 globs"),
-    ({"when": {"ref": "x"}}, "when.ref", "is not a known key; did you mean refs?"),
-    ({"when": {"paths": ["x"]}}, "when.paths", "this version does not know this key yet"),
-    ({"network": "no"}, "network", "must be true or false, not a string"),
-    ({"submitter": {"git.sr.ht": {"enabled": 1}}}, "submitter.git.sr.ht.enabled", "true or false"),
-    ({"submitter": {"git.srht": {}}}, "submitter.git.srht", "did you mean git.sr.ht?"),
-    ({"enviroment": {}}, "enviroment", "is not a known key; did you mean environment?"),
-    ({"zzzzzz": 1}, "zzzzzz", "is not a known key; known are image, arch"),
-]
-
-
-@pytest.mark.parametrize(("keys", "field", "message"), FAULTS, ids=lambda one: str(one)[:50])
-def test_a_fault_is_told_at_its_exact_field(keys, field, message):
-    """One fault gives one complaint, with the file, the field and a sentence to act on."""
-    reading = read_with(**keys)
-    assert reading.job is None
-    (complaint,) = reading.complaints
-    assert (complaint.file, complaint.field) == (".build.yml", field)
-    assert message in complaint.message
-
-
-@pytest.mark.parametrize("key", LATER[()])
-def test_keys_of_later_versions_are_told_apart_from_mistakes(key):
-    """A key of the design that is not built yet is named as such."""
-    (complaint,) = read_with(**{key: 1}).complaints
-    assert complaint.field == key
-    assert "this version does not know this key yet" in complaint.message
-
-
-def test_no_key_is_both_known_and_for_later():
-    """A key that is built leaves the list of later ones."""
-    for parents, keys in LATER.items():
-        assert not set(keys) & set(known_keys(parents))
-
-
-def test_ten_faults_give_ten_complaints():
-    """No fault hides another, whether of one value or between values."""
-    reading = read_with(
-        image=1,
-        packages=[2],
-        environment={"1": "", "OK": {}},
-        tasks=[{"a": 1}, {"a": "x"}],
-        artifacts=["x", "y/x", 5],
-        timeout=-1,
-        oops=1,
-    )
-    assert sorted(one.field for one in reading.complaints) == [
-        "artifacts[1]",
-        "artifacts[2]",
-        "environment.1",
-        "environment.OK",
-        "image",
-        "oops",
-        "packages[0]",
-        "tasks[0].a",
-        "tasks[1].a",
-        "timeout",
-    ]
-
-
-def test_very_many_faults_are_cut_short():
-    """A hundred complaints are shown and the others counted."""
-    complaints = read_with(packages=[1] * 250).complaints
-    assert len(complaints) == 101
-    assert complaints[-1].message == "and 150 more faults"
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -363,7 +304,7 @@ def test_very_many_faults_are_cut_short():
 def test_a_text_that_is_no_recipe_is_one_complaint(text, message):
     """What cannot be read as keys says so, with the file."""
     reading = read(text)
-    assert reading.job is None
+    assert reading.jobs == ()
     assert message in str(reading.complaints[0])
     assert reading.complaints[0].file == ".build.yml"
 
@@ -381,19 +322,12 @@ def test_braces_in_a_recipe_are_only_text():
     assert "'{sentence} {0}'" in complaint.message
 
 
-def test_editors_can_be_given_a_schema():
-    """The same models describe the manifest as JSON Schema."""
-    schema = Manifest.model_json_schema()
-    assert set(schema["properties"]) == set(known_keys(()))
-    assert schema["required"] == ["image", "tasks"]
-
-
 @patient
 @given(st.binary(max_size=300))
 def test_random_bytes_never_raise(raw):
-    """Whatever the bytes are, there is a job or a complaint."""
+    """Whatever the bytes are, there are jobs or complaints."""
     reading = read(raw)
-    assert (reading.job is None) == bool(reading.complaints)
+    assert (reading.jobs == ()) == bool(reading.complaints)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
@@ -406,19 +340,30 @@ anything = st.recursive(
 
 def near_recipes():
     """Maps with real keys, also deep down, and anything as values."""
-    maps = [st.dictionaries(st.sampled_from(known_keys(at)), anything) for at in ((), ("when",))]
+    deep = {
+        at: st.dictionaries(st.sampled_from(known_keys(at)), anything)
+        for at in MODELS
+        if at and len(at) == 1
+    }
     mail = st.dictionaries(st.sampled_from(known_keys(("triggers", "<email>"))), anything)
     actions = mail.map(lambda keys: keys | {"action": "email"})
-    lists = st.fixed_dictionaries({"triggers": st.lists(actions, max_size=3), "when": maps[1]})
-    return st.builds(lambda first, second: first | second, maps[0], lists | st.just({}))
+    inner = st.fixed_dictionaries(
+        {"triggers": st.lists(actions, max_size=3)},
+        optional={
+            at: st.lists(keys, max_size=2) if at in {"cache", "schedules"} else keys | anything
+            for (at,), keys in deep.items()
+        },
+    )
+    top = st.dictionaries(st.sampled_from(known_keys(())), anything)
+    return st.builds(lambda first, second: first | second, top, inner | st.just({}))
 
 
 @patient
 @given(near_recipes() | anything)
 def test_random_values_never_raise(value):
-    """Whatever the values are, there is a job or a complaint, and soon."""
+    """Whatever the values are, there are jobs or complaints, and soon."""
     reading = read(yaml.safe_dump(value, allow_unicode=True))
-    assert (reading.job is None) == bool(reading.complaints)
+    assert (reading.jobs == ()) == bool(reading.complaints)
 
 
 def test_a_full_file_of_faults_is_read_soon():

@@ -17,7 +17,7 @@ def read(*schedules):
 def faults(*schedules):
     """[(field, message)] of a recipe that is refused."""
     reading = read(*schedules)
-    assert (reading.job, reading.schedules) == (None, ())
+    assert (reading.jobs, reading.schedules) == ((), ())
     assert {one.file for one in reading.complaints} == {".build.yml"}
     return [(one.field, one.message) for one in reading.complaints]
 
@@ -63,7 +63,7 @@ def test_what_a_kind_does_by_itself(kind):
 def test_without_schedules():
     """A recipe need not have any; an empty list is none."""
     assert read().schedules == ()
-    assert read().job.name == "build"
+    assert [job.name for job in read().jobs] == ["build"]
 
 
 def test_ten_faults_at_once():

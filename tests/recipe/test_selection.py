@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ciserver.model.build import Job, Task
 from ciserver.model.evaluation import Kind
+from ciserver.recipe.globs import Changes
 from ciserver.recipe.selection import left_out, recipe_globs, skip_reason
 
 # A busy machine is no failure; two seconds for one small text would be.
@@ -92,6 +93,33 @@ def test_a_kind_that_is_not_asked_for_is_left_out():
     )
     assert left_out(job_of(kinds=(Kind.NIGHTLY,)), Kind.NIGHTLY, "") == ""
     assert left_out(job_of(kinds=()), Kind.PUSH, "") == "when.kinds: push is none of (nothing)"
+
+
+def test_a_push_that_changes_no_path_of_a_job_leaves_it_out():
+    """The reason names the filter, how many files changed, and the globs."""
+    job = job_of(changed_paths=("src", "**/*.py"))
+    assert left_out(job, Kind.PUSH, "", Changes(["README.md", "docs/index.md"])) == (
+        "when.paths: none of the 2 changed files matches src, **/*.py"
+    )
+    assert left_out(job, Kind.PUSH, "", Changes([])).startswith("when.paths: none of the 0")
+
+
+@pytest.mark.parametrize("changed", [["README.md", "src/a.c"], ["docs/conf.py"]])
+def test_a_push_that_changes_a_path_of_a_job_builds_it(changed):
+    """One file that one glob names is enough."""
+    job = job_of(changed_paths=("src", "**/*.py"))
+    assert left_out(job, Kind.PUSH, "", Changes(changed)) == ""
+
+
+def test_where_changes_are_not_known_no_job_is_left_out_for_its_paths():
+    """A new branch has nothing that it could be compared with."""
+    assert left_out(job_of(changed_paths=("src",)), Kind.PUSH, "refs/heads/new") == ""
+
+
+def test_every_filter_must_fit():
+    """A changed path does not help a job whose refs do not fit."""
+    job = job_of(changed_paths=("src",), refs=("main",))
+    assert left_out(job, Kind.PUSH, "refs/heads/x", Changes(["src/a"])).startswith("when.refs:")
 
 
 @patient

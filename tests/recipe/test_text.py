@@ -7,7 +7,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ciserver.model.build import Job, Source, Task, TriggerSpec
+from ciserver.model.build import (
+    Cache,
+    Concurrency,
+    Job,
+    Policy,
+    Reports,
+    Resources,
+    Source,
+    Task,
+    TriggerSpec,
+)
 from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind
 from ciserver.recipe.text import job_from_json, job_to_json
@@ -40,6 +50,18 @@ jobs = st.builds(
     kinds=st.lists(st.sampled_from(Kind), max_size=3).map(tuple),
     refs=lines,
     notes=lines,
+    base=texts,
+    needs=lines,
+    changed_paths=lines,
+    paths=lines,
+    retries=st.none() | st.integers(),
+    retry_on_failure=st.integers(),
+    concurrency=st.none() | st.builds(Concurrency, texts, st.sampled_from(Policy)),
+    resources=st.builds(Resources, st.integers(), st.integers(), st.integers()),
+    cache=st.lists(st.builds(Cache, texts, lines), max_size=2).map(tuple),
+    reports=st.builds(Reports, lines, lines, lines),
+    maintainers=lines,
+    always=st.booleans(),
 )
 
 
@@ -52,6 +74,7 @@ def test_a_job_comes_back_exactly(job):
     for one in fields(Job):
         assert type(getattr(back, one.name)) is type(getattr(job, one.name))
     assert all(type(kind) is Kind for kind in back.kinds)
+    assert job.concurrency is None or type(back.concurrency.policy) is Policy
 
 
 @patient
@@ -73,7 +96,11 @@ def test_a_text_of_an_older_version_gets_the_defaults():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "null", '{"name": "n", "later": 1}', '{"kinds": ["x"]}']
+    "text",
+    [
+        *("", "[]", "{}", "null", '{"name": "n", "later": 1}', '{"kinds": ["x"]}'),
+        *('{"concurrency": {}}', '{"cache": [{"key": "x"}]}', '{"resources": {"cpu": 1}}'),
+    ],
 )
 def test_another_text_is_refused(text):
     """A damaged or newer text is told from a job."""

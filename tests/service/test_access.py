@@ -1,5 +1,6 @@
 """Who asks, and what they may do."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -235,15 +236,176 @@ def test_names_are_taken_once(access, ada, admin):
         (Actor("root", is_admin=True, scopes=("builds:write",)), Forbidden),
     ],
 )
-def test_only_administrators_manage(access, services, ada, actor, error):
+def test_only_administrators_manage(access, services, admin, ada, actor, error):
     """An administrator's token needs the scope as well."""
+    services.projects.watch(admin, "hello", "https://example.org/hello")
     for act in (
         lambda: access.add_user(actor, "eve", email="", password=PASSWORD, admin=True),
         lambda: access.list_users(actor),
         lambda: access.add_token(actor, "ada", ("*",), None),
         lambda: services.projects.watch(actor, "p", "https://example.org/p"),
-        lambda: services.projects.add_hook_secret(actor, "p"),
-        lambda: services.projects.signing_secret(actor, "p"),
+        lambda: services.projects.add_hook_secret(actor, "hello"),
+        lambda: services.projects.signing_secret(actor, "hello"),
     ):
         with pytest.raises(error):
             act()
+
+
+# -- passwords with every request -----------------------------------------------------------------
+
+
+def test_the_actor_of_a_password(access, admin, ada):
+    """By name or by mail address, with what the account may do now."""
+    expected = Actor("ada", scopes=("*",))
+    assert access.actor_of_password("ada", PASSWORD) == expected
+    assert access.actor_of_password("ada@example.org", PASSWORD) == expected
+    access.change_user(admin, "ada", roles=("cancel",), admin=True)
+    changed = replace(expected, is_admin=True, roles=("cancel",))
+    assert access.actor_of_password("ada", PASSWORD) == changed
+
+
+@pytest.mark.parametrize("name", ["ada", "ada@example.org", "nobody", "nobody@example.org", ""])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_wrong_password_with_a_request(access, ada, name, known):
+    """It is refused in the same words for every name, also when the right one came before."""
+    if known:
+        access.actor_of_password("ada", PASSWORD)
+    with pytest.raises(NotSignedIn) as refused:
+        access.actor_of_password(name, "wrong password")
+    told = (refused.value.message, refused.value.hint, refused.value.details)
+    assert told == failure(access, "nobody", PASSWORD)
+
+
+def test_a_mail_address_of_two(access, admin, ada):
+    """Nobody is taken for somebody else who says to have the same address."""
+    access.add_user(admin, "eve", email="ada@example.org", password=PASSWORD, admin=True)
+    with pytest.raises(NotSignedIn):
+        access.actor_of_password("ada@example.org", PASSWORD)
+    assert access.actor_of_password("eve", PASSWORD).is_admin
+
+
+def test_a_password_that_is_remembered(access, ada):
+    """A right one is not looked at again: what locks others out does not lock out its client,
+    until some minutes have passed.
+    """
+    access.actor_of_password("ada", PASSWORD, source="10.0.0.1")
+    for _ in range(10):
+        with pytest.raises(NotSignedIn):
+            access.actor_of_password("ada", "wrong password", source="10.0.0.1")
+    assert access.actor_of_password("ada", PASSWORD, source="10.0.0.1").name == "ada"
+    with pytest.raises(Busy):
+        access.actor_of_password("ada", "another one", source="10.0.0.1")
+
+
+def test_a_password_is_forgotten_after_a_while(access, ada, clock):
+    """Then it is looked at again, and a locked out source has to wait."""
+    access.actor_of_password("ada", PASSWORD, source="10.0.0.1")
+    clock.forward(minutes=4)
+    for _ in range(10):
+        with pytest.raises(NotSignedIn):
+            access.actor_of_password("ada", "wrong password", source="10.0.0.1")
+    assert access.actor_of_password("ada", PASSWORD, source="10.0.0.1").name == "ada"
+    clock.forward(minutes=1, seconds=1)
+    with pytest.raises(Busy):
+        access.actor_of_password("ada", PASSWORD, source="10.0.0.1")
+
+
+def test_a_changed_password(access, ada):
+    """The old one is refused at once, however often it was right."""
+    access.actor_of_password("ada", PASSWORD)
+    access.use_link(access.make_sign_in_link("ada"), "a new password")
+    with pytest.raises(NotSignedIn):
+        access.actor_of_password("ada", PASSWORD)
+    assert access.actor_of_password("ada", "a new password").name == "ada"
+
+
+def test_the_same_password_of_two(access, admin, ada):
+    """What is remembered of one account says nothing of another."""
+    access.actor_of_password("ada", PASSWORD)
+    access.add_user(admin, "eve", email="", password="something else", admin=True)
+    with pytest.raises(NotSignedIn):
+        access.actor_of_password("eve", PASSWORD)
+
+
+def test_an_account_without_a_password(access, store):
+    """It is opened by its link, and by no password, not even an empty one."""
+    access.make_first_administrator()
+    for password in ("", "admin"):
+        with pytest.raises(NotSignedIn):
+            access.actor_of_password("admin", password)
+
+
+# -- accounts changed -----------------------------------------------------------------------------
+
+
+def test_change_user(access, admin, ada):
+    """What is given is changed and the rest stays."""
+    changed = access.change_user(admin, "ada", full_name="Ada Author", roles=("bump", "cancel"))
+    assert changed == replace(ada, full_name="Ada Author", roles=("bump", "cancel"))
+    moved = access.change_user(admin, "ada", email="ada@example.com")
+    assert moved == replace(changed, email="ada@example.com")
+    bare = access.change_user(admin, "ada", email="", roles=(), admin=True)
+    assert bare == replace(moved, email="", roles=(), is_admin=True)
+    assert access.user(Actor("ada")) == bare
+
+
+def test_roles_reach_every_proof(access, admin, ada):
+    """Sessions and tokens that were there before act with the roles that the account has now."""
+    session = access.sign_in("ada", PASSWORD)
+    token, _ = access.add_token(admin, "ada", ("builds:read",), None)
+    access.change_user(admin, "ada", roles=("evaluate", "create-projects"))
+    roles = {
+        access.signed_in(session).actor.roles,
+        access.actor_of_token(token).roles,
+        access.actor_of_password("ada", PASSWORD).roles,
+    }
+    assert roles == {("create-projects", "evaluate")}
+    assert access.actor_of_token(token).scopes == ("builds:read",)
+
+
+def test_every_fault_of_a_change(access, admin, ada):
+    """Each with its field, and nothing is changed."""
+    with pytest.raises(Invalid) as refused:
+        access.change_user(admin, "ada", email="a b", full_name="X", roles=("bump", "king", "edit"))
+    told = [one.field for one in refused.value.complaints]
+    assert told == ["email", "roles", "roles"]
+    assert access.user(Actor("ada")) == ada
+    with pytest.raises(NotFound):
+        access.change_user(admin, "nobody", full_name="X")
+
+
+@pytest.mark.parametrize(
+    ("actor", "error"),
+    [(ANONYMOUS, NotSignedIn), (Actor("ada", scopes=("*",)), Forbidden)],
+)
+def test_who_may_change_accounts(access, ada, actor, error):
+    """Administrators only, also one's own."""
+    with pytest.raises(error):
+        access.change_user(actor, "ada", admin=True)
+    with pytest.raises(error):
+        access.add_sign_in_link(actor, "ada")
+    assert access.user(Actor("ada")) == ada
+
+
+@pytest.mark.parametrize("name", ["administrator", "ciserver", "~ada", "a b", ""])
+def test_names_that_no_account_has(access, admin, name):
+    """Those that the server itself acts under, and those that are no names."""
+    with pytest.raises(Invalid) as refused:
+        access.add_user(admin, name, email="", password=PASSWORD, admin=False)
+    assert [one.field for one in refused.value.complaints] == ["name"]
+    assert access.list_users(admin) == ()
+
+
+def test_the_mail_address_of_an_account(access, admin, ada):
+    """People see each other's; nobody else does."""
+    assert access.profile(Actor("eve"), "ada").email == "ada@example.org"
+    assert access.profile(ANONYMOUS, "ada") == replace(ada, email="")
+    assert access.profile(admin, "nobody") is None
+
+
+def test_an_account_of_ones_own(access, ada):
+    """It is there for who signed in, not for who did not."""
+    assert access.user(Actor("ada")) == ada
+    for actor in (ANONYMOUS, Actor("administrator", is_admin=True)):
+        with pytest.raises(NotSignedIn):
+            access.user(actor)

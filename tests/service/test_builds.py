@@ -138,9 +138,9 @@ def test_cancel_of_a_finished_build_is_refused(make, store, builds, status):
 def test_rerun(make, store, builds, status):
     """The same build waits again; its next attempt is a new one, the old one stays."""
     build = make.build(status, name="again")
-    again = builds.rerun(Actor("bob", scopes=("builds:write",)), build.id)
+    again = builds.rerun(ADMIN, build.id)
     assert (again.id, again.status, again.number) == (build.id, B.QUEUED, build.number)
-    assert (again.requested_by, again.revision) == ("bob", build.revision)
+    assert (again.requested_by, again.revision) == ("ada", build.revision)
     assert (again.canceled_by, again.finished_at) == ("", None)
     assert counters(store, build) == (1, 0, 0)
     assert make.claim().lease.attempt == 2

@@ -4,7 +4,7 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from support.factories import ADMIN, MAIN, OFFER, done, make_push
+from support.factories import ADMIN, ALL, MAIN, OFFER, done, make_push
 from support.repositories import git
 from support.server import free_port
 
@@ -46,6 +46,8 @@ class Ground:
         for name, text in files.items():
             (self._repository.tree / name).write_text(text)
         now = self._clock.forward(seconds=1).isoformat()
+        # No two commits have the same content: nothing built stands for another.
+        (self._repository.tree / "content").write_text(now)
         git(self._repository.tree, "add", "-A")
         dates = {"GIT_AUTHOR_DATE": now, "GIT_COMMITTER_DATE": now}
         git(self._repository.tree, "commit", "-q", "--allow-empty", "-m", message, **dates)
@@ -92,7 +94,7 @@ class Ground:
         return self.evaluate()
 
     def evaluate(self):
-        (waiting,) = self._store.evaluations.list_open(10)
+        (waiting,) = self._store.evaluations.list_open(ALL, 10)
         assert self._services.evaluations.evaluate_next()
         self.end()
         return self._store.evaluations.get(waiting.id)
@@ -324,7 +326,7 @@ def test_pgo_by_hand(ground, services, store, clock, strategy):
     services.schedules.set_pgo_strategy(ADMIN, "project", "main", strategy)
     clock.forward(hours=1)
     services.schedules.fire_due()
-    assert store.evaluations.list_open(10) == ()
+    assert store.evaluations.list_open(ALL, 10) == ()
     assert "profiled" in ground.jobs(ground.fire(one))
 
 
@@ -336,7 +338,7 @@ def test_no_pgo_at_all(ground, services, store):
     with pytest.raises(Conflict) as refusal:
         ground.fire(one)
     assert "pgo-strategy" in refusal.value.hint
-    assert store.evaluations.list_open(10) == ()
+    assert store.evaluations.list_open(ALL, 10) == ()
 
 
 # -- what came of it ------------------------------------------------------------------------------

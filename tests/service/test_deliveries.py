@@ -1,12 +1,13 @@
 """What must leave the house: written with its cause, sent at least once, given up at last."""
 
 import pytest
-from support.factories import ADMIN, MAIL, OFFER, done
+from support.factories import ADMIN, ALL, MAIL, OFFER, done
 
-from ciserver.model.account import Actor
+from ciserver.model.account import ANONYMOUS, Actor
 from ciserver.model.build import BuildResult, TriggerSpec
-from ciserver.model.errors import Forbidden, NotFound, RemoteFailure
+from ciserver.model.errors import Forbidden, NotFound, NotSignedIn, RemoteFailure
 from ciserver.model.status import BuildStatus, DeliveryStatus
+from ciserver.service.audit import Audit
 from ciserver.service.deliveries import DELAYS, Deliveries
 
 B, D = BuildStatus, DeliveryStatus
@@ -35,8 +36,20 @@ def told():
 
 
 @pytest.fixture
-def deliveries(store, clock, told):
-    return Deliveries(store, clock, {"email": told}, lambda: None, jitter=lambda: 1.0)
+def sender(store, clock, told, services):
+    """Makes the service, with this trigger unless others are named."""
+
+    def make(triggers=None, **options):
+        known = {"email": told} if triggers is None else triggers
+        audit = Audit(store, clock)
+        return Deliveries(store, clock, services.rights, audit, known, ring=lambda: None, **options)
+
+    return make
+
+
+@pytest.fixture
+def deliveries(sender):
+    return sender(jitter=lambda: 1.0)
 
 
 @pytest.fixture
@@ -175,14 +188,16 @@ def test_the_schedule_of_retries(deliveries, told, store, one, clock):
     assert not deliveries.deliver_next()
 
 
-def test_jitter(store, clock, told, make):
+def test_jitter(sender, store, clock, told, make):
     """Receivers that come back are not all met at the same moment."""
-    deliveries = Deliveries(store, clock, {"email": told}, lambda: None)
+    deliveries = sender()
     told.failures = [AWAY] * 8
     for _ in range(8):
         make.build(B.SUCCEEDED, triggers=(MAIL,))
         deliveries.deliver_next()
-    delays = [(one.due_at - clock.now()).total_seconds() for one in store.outbox.list_newest(8)]
+    delays = [
+        (one.due_at - clock.now()).total_seconds() for one in store.outbox.list_newest(ALL, 8)
+    ]
     assert len(set(delays)) > 1
     assert all(4.5 <= delay <= 5.5 for delay in delays)
 
@@ -211,9 +226,9 @@ def test_buried_at_once(deliveries, told, store, one, failure):
     assert (buried.status, buried.tries, buried.detail) == (D.BURIED, 1, "gone for good")
 
 
-def test_an_unknown_trigger(store, clock, one):
+def test_an_unknown_trigger(sender, store, clock, one):
     """A trigger that this server lacks is said, and can be sent after it was installed."""
-    assert Deliveries(store, clock, {}, lambda: None).deliver_next()
+    assert sender(triggers={}).deliver_next()
     buried = store.outbox.get(one.id)
     assert buried.status is D.BURIED
     assert "no trigger email" in buried.detail
@@ -261,6 +276,16 @@ def test_resend_needs_the_right(deliveries, one):
         deliveries.resend(Actor("ada", scopes=("builds:write",)), one.id)
     with pytest.raises(NotFound, match="no delivery nothing"):
         deliveries.resend(ADMIN, "nothing")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_resend_tells_nothing_to_whom_it_is_not_for(deliveries, one, known):
+    """Without the proof an id that is there is like one that is not."""
+    wanted = one.id if known else "nothing"
+    with pytest.raises(NotSignedIn):
+        deliveries.resend(ANONYMOUS, wanted)
+    with pytest.raises(Forbidden, match="lacks the scope deliveries:write"):
+        deliveries.resend(Actor("root", is_admin=True, scopes=("builds:write",)), wanted)
 
 
 def test_a_killed_server_sends_again(deliveries, told, store, one, clock):

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from support.factories import ADMIN, MAIN, Factory, make_push
@@ -13,7 +14,8 @@ from ciserver.config import Git, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.model.errors import Busy
 from ciserver.model.evaluation import Kind, PinnedInput
-from ciserver.model.push import RefChange
+from ciserver.model.push import RefChange, Trust
+from ciserver.model.schedule import ScheduleKind, Timing
 from ciserver.model.status import EvaluationStatus
 from ciserver.recipe.text import job_from_json
 from ciserver.wiring import make_parts, scratch_root
@@ -340,7 +342,7 @@ def test_all_builds_or_none(evaluate, services, store):
     evaluation = evaluate(recipes)
     assert evaluation.status is EvaluationStatus.FAILED
     assert (evaluation.builds_total, evaluation.inputs) == (0, ())
-    for table in ("builds", "ready", "job_counters", "job_texts", "lanes"):
+    for table in ("builds", "ready", "job_counters", "texts", "lanes"):
         assert store.database.sql(f"SELECT count(*) FROM {table}").fetchone() == (0,)
     store.database.sql("DROP TRIGGER full")
     assert len(builds_of(store, evaluate({"x": "1"}))) == 2
@@ -364,12 +366,11 @@ class LockingClock:
     """Takes the database away between two transactions, as a foreign process may."""
 
     def __init__(self, clock, path):
-        self._clock, self._looks = clock, 0
+        self._clock = clock
         self.holder = sqlite3.connect(path, isolation_level=None, timeout=0)
 
     def now(self):
-        self._looks += 1
-        if self._looks > 1 and not self.holder.in_transaction:
+        if not self.holder.in_transaction:
             with contextlib.suppress(sqlite3.OperationalError):  # the evaluation writes just now
                 self.holder.execute("BEGIN IMMEDIATE")
         return self._clock.now()
@@ -382,13 +383,15 @@ def test_an_end_that_could_not_be_written_is_written_later(parts, project, make,
     asked = request(parts.services, make, revision)
     store.database.sql("PRAGMA busy_timeout = 50")
     evaluations = parts.services.evaluations
-    plain = evaluations._clock
-    locking = evaluations._clock = LockingClock(clock, store.database.path)
+    # What is pinned has its time from a clock, just before the builds are written.
+    pinning = evaluations._pinning
+    plain = pinning._clock
+    locking = pinning._clock = LockingClock(clock, store.database.path)
     with pytest.raises(Busy):
         evaluations.evaluate_next()
     locking.holder.execute("ROLLBACK")
     locking.holder.close()
-    evaluations._clock = plain
+    pinning._clock = plain
     assert not evaluations.evaluate_next()
     clock.forward(seconds=1)
     assert evaluations.evaluate_next()
@@ -415,3 +418,123 @@ def test_the_engine_is_rung(parts, evaluate, services):
     assert rung == []
     evaluate({".build.yml": GOOD})
     assert rung == [True]
+
+
+# -- what somebody proposes -----------------------------------------------------------------------
+
+TELLING = GOOD + (
+    "triggers:\n  - action: email\n    condition: always\n    to: eve@example.org\n"
+    "when:\n  kinds: [push, pull_request, nightly, api]\n"
+)
+PROPOSALS = [
+    "refs/pull/7/head",
+    "refs/pull/7/merge",
+    "refs/pull-requests/7/from",
+    "refs/merge-requests/7/head",
+    "refs/changes/34/1234/5",
+]
+
+
+@pytest.fixture
+def open_project(repository, services, admin):
+    """A watched repository of which every ref is evaluated; answers a function that pushes one."""
+    repository.commit({".build.yml": TELLING}, "First")
+    repository.push()
+    services.projects.watch(admin, "project", str(repository.bare), local=True, refs=("refs/*",))
+
+    def push(ref):
+        revision = repository.commit({"x": ref}, "Proposed")
+        repository.push(f"HEAD:{ref}")
+        return revision
+
+    return push
+
+
+@pytest.mark.parametrize("ref", PROPOSALS)
+def test_a_proposal_is_not_trusted(open_project, services, make, store, ref):
+    """It is built without network and tells nobody, since its author may have written both."""
+    evaluation = run(services, make, store, open_project(ref), ref=ref)
+    assert (evaluation.kind, evaluation.trust) == (Kind.PULL_REQUEST, Trust.UNTRUSTED)
+    (build,) = builds_of(store, evaluation)
+    job = job_of(store, build)
+    assert build.trust is Trust.UNTRUSTED
+    assert (job.network, job.triggers) == (False, ())
+    services.builds.cancel(ADMIN, build.id)
+    assert store.outbox.list_of_build(build.id) == ()
+
+
+@pytest.mark.parametrize(
+    "ref", [MAIN, "refs/heads/pull/7/head", "refs/heads/changes/1", "refs/tags/pull"]
+)
+def test_branches_and_tags_are_trusted(open_project, services, make, store, ref):
+    """Whatever their names; whoever pushed them may write to the repository."""
+    evaluation = run(services, make, store, open_project(ref), ref=ref)
+    assert evaluation.trust is Trust.TRUSTED
+    for build in builds_of(store, evaluation):
+        assert build.trust is Trust.TRUSTED
+        assert job_of(store, build).network
+        assert len(job_of(store, build).triggers) == 1
+
+
+def test_a_proposal_run_again_is_not_trusted(open_project, services, make, store):
+    """Neither a new attempt nor a new build of it gets what the first one did not get."""
+    ref = PROPOSALS[0]
+    evaluation = run(services, make, store, open_project(ref), ref=ref)
+    (build,) = builds_of(store, evaluation)
+    services.builds.cancel(ADMIN, build.id)
+    assert services.builds.rerun(ADMIN, build.id).trust is Trust.UNTRUSTED
+    (again,) = services.builds.rebuild(ADMIN, build.id)
+    for one in (build.id, again):
+        assert store.builds.get(one).trust is Trust.UNTRUSTED
+        assert not job_of(store, store.builds.get(one)).network
+
+
+def test_the_same_commit_by_both_ways(open_project, services, make, store):
+    """One that is proposed and pushed is built twice, and the builds stand in two lanes."""
+    ref = PROPOSALS[0]
+    revision = open_project(ref)
+    proposed = run(services, make, store, revision, ref=ref)
+    pushed = run(services, make, store, revision, ref=MAIN)
+    assert (proposed.trust, pushed.trust) == (Trust.UNTRUSTED, Trust.TRUSTED)
+    builds = [*builds_of(store, proposed), *builds_of(store, pushed)]
+    lanes = {
+        store.database.sql("SELECT lane_id FROM builds WHERE id = ?", (one.id,)).fetchone()
+        for one in builds
+    }
+    assert len(builds) == len(lanes) == 2
+
+
+def test_a_schedule_of_a_proposal_is_not_trusted(open_project, services, make, store):
+    """A person who watches over it does not make it theirs."""
+    ref = PROPOSALS[0]
+    open_project(ref)
+    schedule = services.schedules.add(
+        ADMIN, "project", "main", ScheduleKind.NIGHTLY, Timing(every_seconds=3600), ref=ref
+    )
+    made = services.schedules.fire(ADMIN, schedule.id)
+    assert services.evaluations.evaluate_next()
+    (build,) = builds_of(store, store.evaluations.get(made))
+    assert (build.trust, job_of(store, build).network) == (Trust.UNTRUSTED, False)
+
+
+def test_a_jobset_of_a_proposal_is_not_trusted(open_project, services, store):
+    """Nor does a jobset that evaluates one by itself."""
+    ref = PROPOSALS[0]
+    open_project(ref)
+    known = services.queries.jobset(ADMIN, "project", "main").jobset
+    inputs = tuple(replace(one, ref=ref) for one in known.inputs)
+    jobset, _ = services.projects.put_jobset(ADMIN, "project", "main", known.settings, inputs)
+    made = services.evaluations.request(ADMIN, jobset)
+    assert services.evaluations.evaluate_next()
+    (build,) = builds_of(store, store.evaluations.get(made))
+    assert (build.trust, job_of(store, build).network) == (Trust.UNTRUSTED, False)
+
+
+def test_a_proposal_declares_no_schedules(open_project, services, make, store, repository):
+    """What is in force is what the default branch says."""
+    recipe = TELLING + "schedules:\n  - kind: nightly\n    cron: 0 3 * * *\n"
+    revision = repository.commit({".build.yml": recipe}, "Propose")
+    repository.push(f"HEAD:{PROPOSALS[0]}")
+    evaluation = run(services, make, store, revision, ref=PROPOSALS[0])
+    assert evaluation.status is EvaluationStatus.SUCCEEDED
+    assert services.schedules.list_all(ADMIN) == ()

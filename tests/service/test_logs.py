@@ -8,6 +8,7 @@ from support.waiting import until
 
 from ciserver.config import Server, Settings
 from ciserver.datadir import DataDirectory
+from ciserver.model.account import ANONYMOUS
 from ciserver.model.build import BuildResult
 from ciserver.model.errors import Busy, NotFound
 from ciserver.model.status import BuildStatus
@@ -132,7 +133,7 @@ def test_pieces_and_tail(parts, lease):
     assert (len(first.content), first.size) == (1024 * 1024, 70_000 * 16)
     rest = logs.read(lease.build_id, 1, 1, offset=len(first.content))
     assert first.content + rest.content == line * 70_000
-    step = parts.services.queries.step(None, lease.build_id, 1, None)
+    step = parts.services.queries.step(ANONYMOUS, lease.build_id, 1, None)
     tail, number = logs.tail(lease.build_id, step, 32)
     assert (tail.content, tail.offset, number) == (line * 2, 70_000 * 16 - 32, 69_999)
     with logs.open(lease.build_id, step) as file:
@@ -141,7 +142,7 @@ def test_pieces_and_tail(parts, lease):
 
 def test_a_log_that_is_not_there(parts, lease):
     """A step without output has an empty log; a step that is not there is said."""
-    step = parts.services.queries.step(None, lease.build_id, 1, None)
+    step = parts.services.queries.step(ANONYMOUS, lease.build_id, 1, None)
     assert parts.services.logs.open(lease.build_id, step) is None
     assert parts.services.logs.tail(lease.build_id, step, 100)[0].content == b""
     with pytest.raises(NotFound, match="no step 9"):

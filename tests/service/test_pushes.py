@@ -4,7 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from support.factories import MAIN, NEW, OLD, make_push
+from support.factories import ALL, MAIN, NEW, OLD, make_push
 
 from ciserver.model.errors import Forbidden, NotFound
 from ciserver.model.evaluation import Kind
@@ -26,11 +26,6 @@ def count(store):
         return store.database.sql(f"SELECT count(*) FROM {table}").fetchone()[0]
 
     return count
-
-
-def disable(store, table):
-    with store.transaction():
-        store.database.sql(f"UPDATE {table} SET enabled = 0")
 
 
 def test_a_push_requests_an_evaluation(pushes, make, store):
@@ -142,15 +137,15 @@ def test_ignored_refs(pushes, make, count, services, admin, change, reason):
 
 
 @pytest.mark.parametrize(
-    ("table", "reason"),
+    ("what", "reason"),
     [
-        ("projects", "project project is disabled"),
-        ("jobsets", "every jobset that watches refs/heads/main is disabled"),
+        ("project", "project project is disabled"),
+        ("jobset", "every jobset that watches refs/heads/main is disabled"),
     ],
 )
-def test_disabled(pushes, make, store, table, reason):
+def test_disabled(pushes, make, store, what, reason):
     """A disabled project or jobset builds nothing and says so."""
-    disable(store, table)
+    make.disable(store.projects.find_jobset("project", "main"), what)
     assert pushes.accept_push(make.received(), make_push()).ignored == reason
 
 
@@ -198,7 +193,9 @@ def test_options_make_a_request_another_one(pushes, make, count):
 def test_the_evaluation_loop_is_rung(parts, pushes, make):
     """Whoever evaluates is woken once the rows are there, and only when there is work."""
     rung = []
-    parts.bells.evaluations.on_ring(lambda: rung.append(len(make.store.evaluations.list_open(9))))
+    parts.bells.evaluations.on_ring(
+        lambda: rung.append(len(make.store.evaluations.list_open(ALL, 9)))
+    )
     pushes.accept_push(make.received(), make_push(RefChange(MAIN, OLD, ZERO)))
     assert rung == []
     pushes.accept_push(make.received(), make_push())

@@ -3,12 +3,13 @@
 import io
 
 import pytest
-from support.factories import ADMIN, SYSTEM, make_job
+from support.factories import ADMIN, ALL, SYSTEM, make_job
 
-from ciserver.model.account import ANONYMOUS
+from ciserver.model.account import ANONYMOUS, Visibility
 from ciserver.model.errors import NotFound
 from ciserver.model.ports import EngineState
 from ciserver.model.status import BuildStatus
+from ciserver.service.queries import PAGE
 from ciserver.service.waiting import waiting_reason
 
 B = BuildStatus
@@ -91,8 +92,8 @@ def test_the_queue_in_pages(make, store):
     with store.transaction():
         for build_id, status in ((made[1], "held"), (made[4], "preparing")):
             store.database.sql("UPDATE builds SET status = ? WHERE id = ?", (status, build_id))
-    first = store.builds.list_waiting(before=None, limit=4)
-    second = store.builds.list_waiting(before=first.next, limit=4)
+    first = store.builds.list_waiting(ALL, before=None, limit=4)
+    second = store.builds.list_waiting(ALL, before=first.next, limit=4)
     assert [one.id for one in first.builds + second.builds] == made[::-1]
     assert (len(first.builds), second.next) == (4, None)
 
@@ -106,6 +107,24 @@ def test_the_queue(make, queries):
     assert queue.waiting.builds == (waiting,)
     assert queue.waiting_total == 1
     assert queue.evaluations == (evaluation,)
+
+
+def test_the_queue_counts_what_is_seen(make, queries):
+    """What others have waiting does not show in the number, and where it is not known there is
+    none.
+    """
+    secret = make.project("secret", visibility=Visibility.PRIVATE)
+    make.submitted(secret, by="root")
+    member = make.user("mia")
+    shown = [make.build() for _ in range(PAGE)]
+    assert queries.queue(ADMIN).waiting_total == PAGE + 1
+    for actor in (ANONYMOUS, member):
+        seen = queries.queue(actor)
+        assert (len(seen.waiting.builds), seen.waiting_total) == (PAGE, PAGE)
+        assert queries.queue(actor, before=shown[9].id).waiting_total is None
+    make.build()
+    assert queries.queue(ANONYMOUS).waiting_total is None
+    assert queries.queue(ADMIN).waiting_total == PAGE + 2
 
 
 def test_what_may_be_done(make, queries):

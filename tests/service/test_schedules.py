@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import peewee
 import pytest
 from support.clock import StillClock
-from support.factories import ADMIN, Factory, make_job
+from support.factories import ADMIN, ALL, Factory, make_job
 from support.waiting import until
 
 from ciserver.config import Settings
@@ -29,6 +29,7 @@ from ciserver.model.evaluation import Kind, SkippedJob
 from ciserver.model.schedule import PgoStrategy, ScheduleKind, Timing
 from ciserver.model.status import BuildStatus, EvaluationStatus
 from ciserver.recipe.text import job_to_json
+from ciserver.store.queue import Texts
 from ciserver.wiring import make_parts
 
 LONG = os.environ.get("CISERVER_FAULTS") == "long"
@@ -65,7 +66,7 @@ def history(schedules):
 
 def settle(store, now):
     """End every evaluation that is open, as one that made no builds."""
-    for one in store.evaluations.list_open(1000):
+    for one in store.evaluations.list_open(ALL, 1000):
         store.evaluations.finish(one.id, EvaluationStatus.SUCCEEDED, now)
 
 
@@ -107,7 +108,7 @@ def test_looking_again_fires_nothing(add, schedules, clock, store, history):
     one = add()
     clock.forward(hours=1)
     assert [schedules.fire_due() for _ in range(3)] == [1, 0, 0]
-    assert len(history(one)) == len(store.evaluations.list_open(10)) == 1
+    assert len(history(one)) == len(store.evaluations.list_open(ALL, 10)) == 1
 
 
 def test_what_was_missed_runs_once(add, schedules, clock, store, history):
@@ -117,7 +118,7 @@ def test_what_was_missed_runs_once(add, schedules, clock, store, history):
     assert schedules.fire_due() == 1
     (firing,) = history(one)
     assert (firing.due_at, firing.missed) == (hour(17), 4)
-    assert len(store.evaluations.list_open(10)) == 1
+    assert len(store.evaluations.list_open(ALL, 10)) == 1
     assert schedules.next_due() == hour(18)
 
 
@@ -166,7 +167,7 @@ def test_a_moment_that_comes_again_is_over(add, schedules, clock, store, history
     assert schedules.next_due() == hour(13)
     clock.forward(minutes=10)
     schedules.fire_due()
-    assert store.evaluations.list_open(10) == ()
+    assert store.evaluations.list_open(ALL, 10) == ()
     assert schedules.next_due() == hour(14)
     clock.forward(hours=1)
     schedules.fire_due()
@@ -303,7 +304,7 @@ def test_a_step_that_breaks(add, schedules, clock, store, history, step):
     with pytest.raises(peewee.IntegrityError, match="fault"):
         schedules.fire_due()
     assert history(one) == []
-    assert store.evaluations.list_open(10) == ()
+    assert store.evaluations.list_open(ALL, 10) == ()
     store.database.sql("DROP TRIGGER fault")
     assert schedules.fire_due() == 1
     check_each_fired_once(store, [one])
@@ -405,10 +406,10 @@ def test_no_second_evaluation_while_a_build_is_open(
     clock.forward(hours=1)
     schedules.fire_due()
     (fired,) = history(one)
-    job, digest = make_job(), "digest"
+    job = make_job()
     with store.transaction():
-        store.queue.add_job_text(digest, job_to_json(job))
-        store.queue.add(store.evaluations.get(fired.evaluation_id), job, digest, clock.now())
+        texts = Texts(store.queue.add_text(job_to_json(job)))
+        store.queue.add(store.evaluations.get(fired.evaluation_id), job, texts, clock.now())
         store.evaluations.count_builds(fired.evaluation_id, total=1)
         store.evaluations.finish(fired.evaluation_id, EvaluationStatus.SUCCEEDED, clock.now())
     clock.forward(hours=1)
@@ -420,22 +421,18 @@ def test_no_second_evaluation_while_a_build_is_open(
     assert [bool(each.evaluation_id) for each in history(one)] == [True, False, True]
 
 
-def disable(store, table, row):
-    store.database.sql(f"UPDATE {table} SET enabled = 0 WHERE id = ?", (row,))
-
-
 @pytest.mark.parametrize("what", ["project", "jobset"])
 def test_what_is_disabled_builds_nothing(add, schedules, clock, store, make, history, what):
     """The reason is a warning at once, and what came of the due moment."""
     jobset = make.jobset("hello")
     one = add(jobset=jobset)
-    disable(store, f"{what}s", jobset.id if what == "jobset" else jobset.project_id)
+    make.disable(jobset, what)
     name = "hello:main" if what == "jobset" else "hello"
     assert schedules.show(ADMIN, one).warnings == (f"{what} {name} is disabled",)
     clock.forward(hours=1)
     schedules.fire_due()
     assert [each.outcome for each in history(one)] == [f"{what} {name} is disabled"]
-    assert store.evaluations.list_open(10) == ()
+    assert store.evaluations.list_open(ALL, 10) == ()
 
 
 @pytest.mark.parametrize("strategy", PgoStrategy)
@@ -518,7 +515,7 @@ def test_every_fault_of_a_schedule_is_told(schedules):
         "zone",
         "ref",
     }
-    assert told["jobset"] == "there is no jobset nobody:main"
+    assert told["jobset"] == "there is no project nobody"
     assert told["zone"].endswith("did you mean Europe/Berlin?")
 
 
@@ -545,7 +542,7 @@ def test_whoever_sleeps_until_the_next_one_is_woken(add, schedules, parts):
 def test_the_evaluators_are_woken(add, schedules, parts, clock, store):
     """Once what they are to do is there."""
     rung = []
-    parts.bells.evaluations.on_ring(lambda: rung.append(len(store.evaluations.list_open(10))))
+    parts.bells.evaluations.on_ring(lambda: rung.append(len(store.evaluations.list_open(ALL, 10))))
     one = add()
     schedules.fire(ADMIN, one)
     clock.forward(hours=1)
@@ -581,7 +578,7 @@ def test_who_may_change_and_who_may_fire(add, schedules, make, store, change):
     with pytest.raises(Forbidden):
         CHANGES[change](schedules, may_not, one)
     assert store.schedules.get(one).paused is False
-    assert store.evaluations.list_open(10) == ()
+    assert store.evaluations.list_open(ALL, 10) == ()
     CHANGES[change](schedules, may, one)
 
 

@@ -41,11 +41,11 @@ def database(tmp_path):
 
 
 def add_text(database, name):
-    database.sql("INSERT INTO job_texts (sha256, text) VALUES (?, 'x')", (name,))
+    database.sql("INSERT INTO texts (sha256, text) VALUES (?, 'x')", (name,))
 
 
 def texts(database):
-    found = database.sql("SELECT sha256 FROM job_texts ORDER BY sha256").fetchall()
+    found = database.sql("SELECT sha256 FROM texts ORDER BY sha256").fetchall()
     return [row[0] for row in found]
 
 
@@ -115,13 +115,13 @@ def test_after_commit(database):
 def test_threads_write_one_after_the_other(database):
     """Twenty threads that add to one counter lose nothing."""
     add_text(database, "counter")
-    database.sql("UPDATE job_texts SET text = '0'")
+    database.sql("UPDATE texts SET text = '0'")
 
     def add():
         for _ in range(10):
             with database.transaction():
-                (value,) = database.sql("SELECT text FROM job_texts").fetchone()
-                database.sql("UPDATE job_texts SET text = ?", (str(int(value) + 1),))
+                (value,) = database.sql("SELECT text FROM texts").fetchone()
+                database.sql("UPDATE texts SET text = ?", (str(int(value) + 1),))
         database.close()
 
     threads = [threading.Thread(target=add) for _ in range(20)]
@@ -129,7 +129,7 @@ def test_threads_write_one_after_the_other(database):
         thread.start()
     for thread in threads:
         thread.join()
-    assert database.sql("SELECT text FROM job_texts").fetchone() == ("200",)
+    assert database.sql("SELECT text FROM texts").fetchone() == ("200",)
 
 
 def test_other_errors_are_not_busy(database):
@@ -228,5 +228,5 @@ def test_other_processes_read_while_one_writes(database):
     with database.transaction():
         add_text(database, "uncommitted")
         other = sqlite3.connect(database.path, timeout=0)
-        assert other.execute("SELECT count(*) FROM job_texts").fetchone() == (0,)
+        assert other.execute("SELECT count(*) FROM texts").fetchone() == (0,)
         other.close()

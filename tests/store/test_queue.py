@@ -8,6 +8,7 @@ from support.factories import ADMIN, MAIL, OFFER, SYSTEM, done, make_job
 from ciserver.model.build import BuildResult, Lease, Loss, Offer, Task
 from ciserver.model.errors import LeaseLost
 from ciserver.model.status import BuildStatus, StepStatus
+from ciserver.store.queue import Texts
 
 GOOD = BuildResult(BuildStatus.SUCCEEDED)
 
@@ -155,8 +156,8 @@ def test_a_rolled_back_lane_is_not_believed_in(make, store):
 
 
 def add_and_break(store, evaluation, clock):
-    store.queue.add_job_text("x", "{}")
-    store.queue.add(evaluation, make_job(system="new-linux"), "x", clock.now())
+    texts = Texts(store.queue.add_text("{}"))
+    store.queue.add(evaluation, make_job(system="new-linux"), texts, clock.now())
     raise LookupError
 
 

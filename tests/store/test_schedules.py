@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from support.factories import ALL
 
 from ciserver.model.errors import NotFound
 from ciserver.model.schedule import Firing, ScheduleKind, Timing
@@ -158,7 +159,7 @@ def test_a_removed_schedule_keeps_its_history(store, add, clock):
     schedule = add()
     store.schedules.add_firing(Firing(schedule.id, clock.now(), clock.now(), 0, None, ""))
     store.schedules.remove(schedule.id)
-    assert store.schedules.list_all() == store.schedules.list_of_jobset(schedule.jobset_id) == ()
+    assert store.schedules.list_all(ALL) == store.schedules.list_of_jobset(schedule.jobset_id) == ()
     with pytest.raises(NotFound, match=f"no schedule {schedule.id}"):
         store.schedules.get(schedule.id)
     assert store.schedules.find(schedule.id).timing == schedule.timing

@@ -2,18 +2,21 @@
 
 import hashlib
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
-from ciserver.model.account import Actor
+from ciserver.model.account import Actor, Sight, Visibility
 from ciserver.model.build import BuildResult, Job, Offer, StepResult, Task, TriggerSpec
 from ciserver.model.evaluation import Kind
 from ciserver.model.event import BuildFinished, StepSummary
-from ciserver.model.project import DEFAULT_RECIPE, Input
+from ciserver.model.project import Input, JobsetMode, JobsetSettings, ProjectSettings
 from ciserver.model.push import Push, Received, RefChange
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason, StepStatus
 from ciserver.recipe.text import job_to_json
+from ciserver.store.queue import Texts
 
 ADMIN = Actor("root", is_admin=True, scopes=("*",))
+ALL = Sight(everything=True)
 SYSTEM = "x86_64-linux"
 OFFER = Offer("local-0", (SYSTEM,))
 MAIN = "refs/heads/main"
@@ -95,10 +98,7 @@ class Factory:
     def _add_jobset(self, project, name, uri):
         with self.store.transaction():
             jobset_id = self.store.projects.add_jobset(
-                self.store.projects.get(project).id,
-                name,
-                recipe_input="source",
-                recipe_path=DEFAULT_RECIPE,
+                self.store.projects.get(project), name, JobsetSettings()
             )
             self.store.projects.add_input(
                 jobset_id,
@@ -106,6 +106,45 @@ class Factory:
                 repository_key=uri.removeprefix("https://").removesuffix(".git"),
                 credential=None,
             )
+
+    def user(self, name, *, roles=(), admin=False) -> Actor:
+        """An account without a password; answers who acts with it in a session."""
+        with self.store.transaction():
+            user_id = self.store.accounts.add(
+                name, email="", password_hash="", is_admin=admin, now=self.clock.now()
+            )
+            self.store.accounts.change(user_id, email="", full_name="", roles=roles, is_admin=admin)
+        return Actor(name, is_admin=admin, scopes=("*",), roles=tuple(roles))
+
+    def project(self, name, *, owner="root", visibility=Visibility.PUBLIC, jobset="main"):
+        """A project with a jobset that watches nothing; answers the jobset."""
+        settings = ProjectSettings(visibility=visibility)
+        self.services.projects.put_project(ADMIN, name, settings, owner=owner)
+        self.services.projects.put_jobset(ADMIN, name, jobset, JobsetSettings(), ())
+        return self.store.projects.find_jobset(name, jobset)
+
+    def submitted(self, jobset, visibility=Visibility.PUBLIC, *, by="ada", **job):
+        """A queued build of an evaluation that nothing was read for."""
+        queue, evaluations = self.store.queue, self.store.evaluations
+        with self.store.transaction():
+            made = evaluations.add_submitted(
+                jobset.id, requested_by=by, visibility=visibility, now=self.clock.now(), note=""
+            )
+            evaluations.set_revision(made, MAIN, NEW)
+            evaluations.count_builds(made, total=1)
+            texts = Texts(queue.add_text(job_to_json(make_job(**job))))
+            build_id = queue.add(evaluations.get(made), make_job(**job), texts, self.clock.now())
+        return self.store.builds.get(build_id)
+
+    def disable(self, jobset, what="jobset"):
+        """Switch a jobset off, or its whole project."""
+        project = self.store.projects.get(jobset.project)
+        with self.store.transaction():
+            if what == "jobset":
+                self.store.projects.set_mode(jobset.id, JobsetMode.OFF)
+            else:
+                settings = replace(project.settings, enabled=False)
+                self.store.projects.change(project.id, project.name, project.owner, settings)
 
     def received(self, project="project", **changes) -> Received:
         number = next(self._numbers)
@@ -138,10 +177,8 @@ class Factory:
         evaluation = self.evaluation(jobset, **changes)
         with self.store.transaction():
             for job in jobs:
-                text = job_to_json(job)
-                digest = hashlib.sha256(text.encode()).hexdigest()
-                self.store.queue.add_job_text(digest, text)
-                self.store.queue.add(evaluation, job, digest, self.clock.now())
+                texts = Texts(self.store.queue.add_text(job_to_json(job)))
+                self.store.queue.add(evaluation, job, texts, self.clock.now())
             self.store.evaluations.count_builds(evaluation.id, total=len(jobs))
             self.store.evaluations.finish(
                 evaluation.id, EvaluationStatus.SUCCEEDED, self.clock.now(), subject="A subject"

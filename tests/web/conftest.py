@@ -113,10 +113,13 @@ class Works:
     services: Services
     repository: Repository
     admin: object
+    _count: int = 0
 
     def build(self, recipe=TWO_TASKS, project="project") -> int:
-        """Push this recipe; answers the id of the queued build."""
-        evaluation_id = self.evaluation({".build.yml": recipe}, project=project)
+        """Push this recipe with something new; answers the id of the queued build."""
+        self._count += 1
+        files = {".build.yml": recipe, "count.txt": f"{self._count}\n"}
+        evaluation_id = self.evaluation(files, project=project)
         (build,) = self.services.queries.evaluation(self.admin, evaluation_id).builds
         return build.id
 
@@ -198,6 +201,14 @@ def stranger(parts):
 @pytest.fixture
 def make_script(parts, make_token):
     return lambda *scopes, **user: Script(parts.app, make_token(*scopes, **user))
+
+
+@pytest.fixture
+def acting(parts, services, admin):
+    """A program with a token of an account that is there."""
+    return lambda name, *scopes: Script(
+        parts.app, services.access.add_token(admin, name, scopes or ("*",), None)[0]
+    )
 
 
 @pytest.fixture

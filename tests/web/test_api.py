@@ -253,7 +253,13 @@ def test_users_are_made_and_listed_without_their_secrets(script):
     asked = {"name": "grace", "password": "correct horse", "email": "grace@example.org"}
     assert script.post("/ci/v1/users", json=asked).status_code == 201
     listed = script.get("/ci/v1/users")
-    assert {"name": "grace", "email": "grace@example.org", "is_admin": False} in listed.json
+    assert {
+        "name": "grace",
+        "email": "grace@example.org",
+        "full_name": "",
+        "is_admin": False,
+        "roles": [],
+    } in listed.json
     assert "argon2" not in listed.text
     again = script.post("/ci/v1/users", json=asked)
     assert (again.status_code, error_of(again)["code"]) == (409, "already-exists")
@@ -270,14 +276,45 @@ def test_bad_users_are_refused(script):
     assert set(complaints_of(typed)) == {"admin"}
 
 
-def test_tokens_are_made_with_scopes_and_an_end(script, stranger, clock):
+def test_only_what_is_given_of_a_user_changes(script, make_script):
+    """The rest stays; it counts from the next request on."""
+    other = make_script("*")
+    path = "/ci/v1/users/user1"
+    before = next(one for one in script.get("/ci/v1/users").json if one["name"] == "user1")
+    for given, told in (
+        ({"roles": ["cancel", "create-projects"]}, {"roles": ["cancel", "create-projects"]}),
+        ({"email": "grace@example.org"}, {"email": "grace@example.org"}),
+        ({"full_name": "Grace"}, {"full_name": "Grace"}),
+        ({"roles": []}, {"roles": []}),
+        ({}, {}),
+        ({"admin": True}, {"is_admin": True}),
+    ):
+        before |= told
+        answer = script.request("PATCH", path, json=given)
+        assert (answer.status_code, answer.json) == (200, before), given
+    assert other.get("/ci/v1/users").status_code == 200
+
+
+def test_bad_changes_of_a_user_are_refused(script):
+    """Every fault with its field; an unknown user is not found."""
+    typed = {"roles": "cancel", "email": 5, "admin": "yes", "password": "x"}
+    answer = script.request("PATCH", "/ci/v1/users/user0", json=typed)
+    assert set(complaints_of(answer)) == set(typed)
+    wrong = {"roles": ["fly"], "email": "nobody"}
+    answer = script.request("PATCH", "/ci/v1/users/user0", json=wrong)
+    assert set(complaints_of(answer)) == set(wrong)
+    assert script.request("PATCH", "/ci/v1/users/nobody", json={}).status_code == 404
+
+
+def test_tokens_are_made_with_scopes_and_an_end(script, stranger, clock, works):
     """A token works until it expires, for its scopes."""
+    build = works.build()
     asked = {"scopes": ["builds:read"], "expires_in_days": 2}
     made = script.post("/ci/v1/users/user0/tokens", json=asked)
     assert made.status_code == 201
     header = {"Authorization": f"Bearer {made.json['token']}"}
     assert stranger.get("/ci/v1/deliveries", headers=header).status_code == 200
-    assert stranger.post("/ci/v1/builds/1/cancel", headers=header).status_code == 403
+    assert stranger.post(f"/ci/v1/builds/{build}/cancel", headers=header).status_code == 403
     clock.forward(days=2, seconds=1)
     expired = stranger.get("/ci/v1/deliveries", headers=header)
     assert (expired.status_code, error_of(expired)["code"]) == (401, "not-signed-in")

@@ -4,6 +4,7 @@ import pytest
 
 from ciserver.model.schedule import ScheduleKind, Timing
 from ciserver.model.status import BuildStatus
+from ciserver.service.submissions import ManifestSubmission
 from ciserver.shipped import shipped
 from ciserver.web.app import create_app
 
@@ -28,6 +29,7 @@ PAGES = (
     "/build/1/step/1",
     "/schedule/1",
     "/queue",
+    "/requests",
     "/login",
     "/nothing-here",
     "/build/99",
@@ -132,21 +134,29 @@ def test_behind_a_proxy_the_configured_address_counts_as_our_own(parts, services
     assert list(tried.values()) == [401, 403, 403]
 
 
-@pytest.mark.parametrize("form", ["cancel", "rerun"])
+@pytest.mark.parametrize("form", ["cancel", "rerun", "rebuild", "start"])
 def test_a_form_needs_the_token_of_its_session(form, works, person, services, admin):
     """Without, or with the token of somebody else, nothing changes."""
-    build = works.build()
-    if form == "rerun":
+    if form == "start":
+        given = ManifestSubmission("image: host\ntasks:\n  - work: make\n", execute=False)
+        build = services.submissions.submit(admin, given).id
+    else:
+        build = works.build()
+    if form in {"rerun", "rebuild"}:
         services.builds.cancel(admin, build)
-    before = services.queries.build(admin, build).build
+    before = services.queries.builds(admin)
     path = f"/build/{build}/{form}"
     for csrf in ("", "x", "\u00e9", person.page("/login").csrf[:-1]):
         assert person.post(path, csrf=csrf).status_code == 403
     assert person.post(path).status_code == 403
-    assert services.queries.build(admin, build).build == before
-    done = person.post(path, csrf=person.page(f"/build/{build}").csrf)
-    assert (done.status_code, done.headers["location"]) == (303, f"/build/{build}")
-    assert services.queries.build(admin, build).build.status != before.status
+    assert services.queries.builds(admin) == before
+    page = person.page(f"/build/{build}")
+    assert path in {one["action"] for one in page.all("form")}
+    done = person.post(path, csrf=page.csrf)
+    newest = services.queries.builds(admin).builds[0].id
+    assert (done.status_code, done.headers["location"]) == (303, f"/build/{newest}")
+    assert (newest == build) is (form != "rebuild")
+    assert services.queries.builds(admin) != before
 
 
 def test_a_stranger_is_asked_to_sign_in(works, browser):

@@ -81,6 +81,14 @@ def memory_of(process):
     return int(peak.split()[1]) / 1024
 
 
+def test_an_encoded_slash_parts_no_segments(server):
+    """The server decodes the whole path; what was sent is looked at."""
+    assert server.request("GET", "/ci/v1/projects").status == 200
+    assert server.request("GET", "/ci%2Fv1/projects").status == 404
+    moved = server.request("GET", "/self-serve/a%2fb/?format=json")
+    assert (moved.status, moved.headers["Location"]) == (301, "/self-serve/a%2Fb?format=json")
+
+
 def test_too_large_a_body_is_refused_before_it_comes(server):
     """413 to the announcement of 30 MB: nothing of it is waited for, read or kept."""
     before = memory_of(server.process)

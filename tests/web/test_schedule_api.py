@@ -93,8 +93,8 @@ def test_a_cron_line_with_ten_faults(script, watched):
         ({"cron": "", "hours": [3], "minutes": [60]}, "minutes[0]", "60 is not a minute"),
         ({"minutes": [5]}, "minutes", "has no meaning without hours"),
         ({"jobset": "project:other"}, "jobset", "there is no jobset project:other"),
-        ({"jobset": "nobody"}, "jobset", "there is no jobset nobody:main"),
-        ({"jobset": ""}, "jobset", "there is no jobset"),
+        ({"jobset": "nobody"}, "jobset", "there is no project nobody"),
+        ({"jobset": ""}, "jobset", "there is no project"),
         ({"ref": "refs/heads/../x"}, "ref", ""),
         ({"kind": "hourly"}, "kind", "one of nightly, pgo, periodic"),
         ({"hours": ["3"]}, "hours", "must be a list of whole numbers"),
@@ -190,10 +190,10 @@ def test_bad_pgo_strategies(script, watched):
 
 @pytest.mark.parametrize(
     ("scope", "changes", "fires"),
-    [("projects:write", True, False), ("builds:write", False, True), ("jobs:write", False, False)],
+    [("projects:write", True, False), ("builds:write", False, True), ("jobs:write", False, True)],
 )
 def test_what_a_token_may_do(make_script, made, scope, changes, fires):
-    """projects:write changes schedules, builds:write fires them."""
+    """projects:write changes schedules, builds:write fires them, by either of its names."""
     ours = make_script(scope, admin_user=True)
     place = f"{PLACE}/{made}"
     asked = [

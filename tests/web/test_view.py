@@ -1,20 +1,33 @@
 """The pages: every template with full values, hostile names, addresses, words for states."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import Markup
 
-from ciserver.model.account import ANONYMOUS, Actor
-from ciserver.model.build import Attempt, Build, Product, Step
+from ciserver.model.account import ANONYMOUS, Actor, Member, Right, Visibility
+from ciserver.model.build import Attempt, Build, Job, Product, Step, Task
 from ciserver.model.delivery import Delivery
 from ciserver.model.errors import Complaint, NotFound
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
 from ciserver.model.event import BuildFinished
-from ciserver.model.project import Input, Jobset, Project
+from ciserver.model.project import (
+    Input,
+    InputType,
+    Jobset,
+    JobsetMode,
+    JobsetSettings,
+    Project,
+    ProjectSettings,
+)
+from ciserver.model.push import Trust
+from ciserver.model.request import Action, JobRequest, RequestStatus
 from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
 from ciserver.model.view import (
     AttemptView,
@@ -26,10 +39,12 @@ from ciserver.model.view import (
     JobsetSummary,
     JobsetView,
     LogChunk,
+    Pause,
     ProjectSummary,
     QueueView,
+    Related,
 )
-from ciserver.web import view as words
+from ciserver.web import words
 from ciserver.web.log_lines import PAGE_LINES, more_lines, tail_lines
 from ciserver.web.view import PageContext, View, step_to_show
 
@@ -46,8 +61,9 @@ def before(**distance):
 def make_jobset(name="main", project="hello"):
     source = Input("source", "/srv/git/hello.git", local=True)
     tools = Input("tools", "https://git.example.org/tools.git", ref="refs/tags/v1")
-    recipe = (".build.yml", ".builds/*.yml")
-    return Jobset(1, 1, project, name, True, "source", recipe, (source, tools))
+    deep = Input("deep", type=InputType.BOOLEAN, value="true")
+    settings = JobsetSettings(recipe_path=(".build.yml", ".builds/*.yml"))
+    return Jobset(1, 1, project, "anna", name, (source, tools, deep), settings=settings)
 
 
 def make_evaluation(text="Teach the parser to count", **changes):
@@ -73,6 +89,8 @@ def make_build(status=BuildStatus.FAILED, **changes):
         *(42, 7, 1, "hello", "main", "unit-tests", 31, "x86_64-linux", "debian/12", status),
         *(Reason.NONE, "", 0, False, Kind.PUSH, "refs/heads/main", REVISION, "anna", "", 2),
         queued_at=before(minutes=5),
+        updated_at=before(minutes=2, seconds=48),
+        group_id=42,
         started_at=None if status.is_waiting else before(minutes=4),
         finished_at=before(minutes=2, seconds=48) if status.is_final else None,
         subject="Teach the parser to count",
@@ -127,6 +145,11 @@ def make_build_view(build=None, *, last=StepStatus.FAILED, **changes):
         waiting_for="",
         may_cancel=not build.status.is_final,
         may_rerun=build.status.is_final,
+        job=Job("unit-tests", ".build.yml", "debian/12", "x86_64-linux", (Task("test", "make"),)),
+        note="Does it still count?\nTry it.",
+        tags=("counting", "parser"),
+        needs=Related((40,), (make_build(BuildStatus.SUCCEEDED, id=40, job="compile"),)),
+        needed_by=Related((50, 51), (make_build(BuildStatus.QUEUED, id=50, job="deploy"),)),
     )
     return replace(whole, **changes)
 
@@ -164,11 +187,33 @@ def make_log(content=b"one\ntwo\n", *, complete=True):
 
 
 def make_summary(project="hello", description="Says hello"):
-    made = Project(1, project, description, True, before(days=40))
-    quiet = replace(make_jobset("nightly", project), enabled=False)
+    settings = ProjectSettings("Hello!", description, "https://hello.example.org")
+    made = Project(1, project, "anna", before(days=40), settings)
+    off = JobsetSettings(mode=JobsetMode.OFF)
+    quiet = replace(make_jobset("nightly", project), settings=off)
     jobset = make_jobset(project=project)
     return ProjectSummary(
         made, (JobsetSummary(jobset, make_evaluation()), JobsetSummary(quiet, None))
+    )
+
+
+def make_request(action=Action.CANCEL_BUILD, **changes):
+    status = RequestStatus.DONE
+    whole = JobRequest(
+        5, action, "cancel", "anna", {"build": 42}, before(minutes=3), status, NOW, "Ok", (43,)
+    )
+    return replace(whole, **changes)
+
+
+def make_requests():
+    """One about each sort of thing."""
+    about = ({"jobset": "hello:main", "schedule": 3}, {"project": "hello", "rights": ["edit"]})
+    return (
+        make_request(),
+        *(make_request(Action.SET_MEMBER, what=one) for one in about),
+        make_request(
+            Action.CHANGE_USER, what={"user": "bert"}, status=RequestStatus.FAILED, message="no"
+        ),
     )
 
 
@@ -192,12 +237,34 @@ def page_values():
     fault = {"title": "Not found", "message": "There is no build 9.", "hint": "Look in the queue."}
     return {
         "home.html": {"projects": (make_summary(),)},
-        "project.html": {"project": make_summary()},
+        "project.html": {
+            "project": make_summary(),
+            "members": (Member("bert", frozenset({Right.CANCEL, Right.READ})),),
+        },
         "jobset.html": {"view": make_jobset_view()},
-        "evaluation.html": {"view": EvaluationView(replace(broken, builds_total=4), builds)},
-        "build.html": {"view": build, "step": step, "log": make_log()},
+        "evaluation.html": {
+            "view": EvaluationView(
+                replace(broken, builds_total=4),
+                (*builds, make_build(BuildStatus.QUEUED, id=44, job="deploy")),
+                reused=(make_build(BuildStatus.SUCCEEDED, id=12, job="lint"),),
+                reasons={44: "it needs docs (build 43, running)"},
+                needs={44: (42, 43)},
+            )
+        },
+        "build.html": {
+            "view": build,
+            "step": step,
+            "log": make_log(),
+            "may_ask": True,
+            "may_bump": True,
+        },
         "log.html": {"build": build.build, "step": step, "attempt": 2, "log": make_log()},
-        "queue.html": {"view": make_queue_view()},
+        "queue.html": {
+            "view": make_queue_view(),
+            "paused": (Pause("", "bert"), Pause("local", "")),
+            "may_pause": True,
+        },
+        "requests.html": {"requests": make_requests(), "next": 100, "offset": 0},
         "login.html": {"name": "anna", "next": "/queue", "error": "Name or password is wrong."},
         "welcome.html": {"user": "anna", "error": "The password is too short."},
         "error.html": {"status": 404, "incident": "a81f", **fault},
@@ -207,7 +274,7 @@ def page_values():
 class Page(HTMLParser):
     """What a browser would see: tags with attributes, and text."""
 
-    void = frozenset({"meta", "link", "img", "input", "path", "circle"})
+    void = frozenset({"br", "meta", "link", "img", "input", "path", "circle"})
 
     def __init__(self, html):
         super().__init__()
@@ -240,8 +307,7 @@ def view():
 
 def hostile(value):
     """The same value with every free text in it replaced by an attack."""
-    keep = (BuildStatus, StepStatus, EvaluationStatus, DeliveryStatus, Reason, Kind)
-    if isinstance(value, str) and not isinstance(value, (*keep, words.Markup)):
+    if isinstance(value, str) and not isinstance(value, (StrEnum, Markup)):
         return HOSTILE
     if isinstance(value, tuple):
         return tuple(map(hostile, value))
@@ -288,10 +354,26 @@ def test_pages_obey_the_content_policy(view, template):
     assert all(one["href"].startswith("/static/") for one in page.all("link"))
 
 
+def render_build(view, shown, page=None, *, may_ask=False, may_bump=False):
+    page = page or make_page()
+    asked = {"may_ask": may_ask, "may_bump": may_bump}
+    return view.render("build.html", page, view=shown, step=None, log=None, **asked)
+
+
+def text_of(html):
+    """What the page says, with a space between its parts."""
+    return " ".join(re.sub(r"<[^>]*>", " ", html).split())
+
+
+def render_queue(view, shown, *paused, may_pause=False):
+    page = make_page()
+    return view.render("queue.html", page, view=shown, paused=paused, may_pause=may_pause)
+
+
 def test_every_form_that_changes_something_carries_the_token(view):
     """Cancel, run again and sign out are POST forms with the page's token."""
     running = make_build_view(make_build(BuildStatus.RUNNING), may_rerun=True)
-    html = view.render("build.html", make_page(), view=running, step=None, log=None)
+    html = render_build(view, running)
     forms = Page(html).all("form")
     assert {one["action"] for one in forms} == {"/logout", "/build/42/cancel", "/build/42/rerun"}
     assert all(one["method"] == "post" for one in forms)
@@ -302,26 +384,160 @@ def test_buttons_are_only_for_those_who_may(view):
     """Someone who may neither cancel nor run again sees no such button, but where to sign in."""
     quiet = make_build_view(may_cancel=False, may_rerun=False)
     anybody = make_page(actor=ANONYMOUS)
-    page = Page(view.render("build.html", anybody, view=quiet, step=None, log=None))
+    page = Page(render_build(view, quiet, anybody))
     assert page.all("form") == []
     assert {"href": "/login?next=%2Fbuild%2F42"} in page.all("a")
+
+
+@pytest.mark.parametrize(
+    ("status", "buttons"),
+    [
+        (BuildStatus.HELD, {"/build/42/start"}),
+        (BuildStatus.QUEUED, set()),
+        (BuildStatus.RUNNING, set()),
+        (BuildStatus.FAILED, {"/build/42/rebuild"}),
+    ],
+)
+def test_who_may_ask_for_builds_starts_what_is_held(view, status, buttons):
+    """A held build can be started, a finished one built again; nobody else sees the buttons."""
+    shown = make_build_view(make_build(status), may_cancel=False, may_rerun=False)
+    page = Page(render_build(view, shown, make_page(actor=ANONYMOUS), may_ask=True))
+    assert {one["action"] for one in page.all("form")} == buttons
+    assert not Page(render_build(view, shown, make_page(actor=ANONYMOUS))).all("form")
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_shown"),
+    [({}, True), ({"bumped": True}, False), ({"status": BuildStatus.RUNNING}, False)],
+    ids=["waiting", "bumped already", "running"],
+)
+def test_who_may_bump_a_waiting_build_does(view, changes, is_shown):
+    """Once, while it waits; nobody else sees the button."""
+    build = replace(make_build(BuildStatus.QUEUED), **changes)
+    shown = make_build_view(build, may_cancel=False)
+    actions = {one["action"] for one in Page(render_build(view, shown, may_bump=True)).all("form")}
+    assert ("/build/42/bump" in actions) is is_shown
+    assert "/build/42/bump" not in render_build(view, shown)
+
+
+def test_a_build_tells_what_it_needs_and_what_needs_it(view):
+    """With a link and the status of each, how many more there are, and its group."""
+    build = make_build(BuildStatus.QUEUED, concurrency="hello:deploys")
+    page = Page(render_build(view, make_build_view(build)))
+    links = {one["href"] for one in page.all("a")}
+    assert {"/build/40", "/build/50"} <= links
+    text = text_of(render_build(view, make_build_view(build)))
+    assert "Needs compile Succeeded" in text
+    assert "Needed by deploy Queued and 1 more" in text
+    assert "Group deploys one at a time" in text
+
+
+def test_a_build_whose_needs_were_reused_says_so(view):
+    """There is no build of its own evaluation to link to."""
+    job = Job("test", ".build.yml", "host", "x86_64-linux", (), needs=("compile", "docs"))
+    html = render_build(view, make_build_view(needs=Related(), job=job))
+    assert "Needs compile, docs whose earlier results are used" in text_of(html)
+
+
+def test_an_evaluation_tells_what_became_of_each_job(view):
+    """Built, waiting and for what, reused from which build, left out by which filter."""
+    html = view.render("evaluation.html", make_page(), **page_values()["evaluation.html"])
+    text = text_of(html)
+    assert "Waiting: it needs docs (build 43, running)" in text
+    assert "unit-tests, docs" in text
+    assert "Reused" in text
+    assert "Nothing changed for it since build 12" in text
+    assert {"href": "/build/12"} in Page(html).all("a")
+    assert "nightly its recipe asks for kind nightly" in text
+
+
+def test_many_needs_are_told_shortly():
+    """The first five, each name once, and how many more; a build nobody sees is not counted."""
+    names = {number: f"job{number // 2}" for number in range(20)}
+    needs = words.WORDS["needs"]
+    assert needs((2, 3, 4), names) == "job1, job2"
+    assert needs(range(30), names) == "job0, job1, job2, job3, job4 and 5 more"
+    assert needs((), names) == ""
+
+
+def test_a_paused_queue_says_so(view):
+    """What is paused and by whom, where that is told; who may resume has a button for each."""
+    pauses = (Pause("", "bert"), Pause("local<", ""))
+    shown = Page(render_queue(view, make_queue_view(), *pauses, may_pause=True))
+    text = " ".join(shown.text.split())
+    assert "The queue is paused by bert: what runs goes on" in text
+    assert "The worker local< is paused: what runs" in text
+    workers = [one["value"] for one in shown.all("input") if one["name"] == "worker"]
+    assert workers == ["", "local<"]
+    actions = [one["action"] for one in shown.all("form") if "queue" in one["action"]]
+    assert actions == ["/queue/resume", "/queue/resume"]
+    assert "/queue/" not in render_queue(view, make_queue_view(), *pauses)
+    assert "/queue/pause" in render_queue(view, make_queue_view(), pauses[1], may_pause=True)
+
+
+@pytest.mark.parametrize(("paused", "button"), [(True, "resume"), (False, "pause")])
+def test_a_jobset_is_paused_by_who_may_change_it(view, paused, button):
+    """A paused one says so; the button is for the other way."""
+    jobset = replace(make_jobset(), paused=paused)
+    values = {"view": make_jobset_view(jobset=jobset), "faults": (), "written": {}}
+    page = Page(view.render("jobset.html", make_page(), may_change=True, **values))
+    actions = {one["action"] for one in page.all("form")}
+    assert f"/jobset/hello/main/{button}" in actions
+    assert ("pushes are evaluated, and its builds wait" in page.text) is paused
+    assert "/pause" not in view.render("jobset.html", make_page(), **values)
+
+
+def test_a_submitted_build_says_what_it_came_with(view):
+    """Note, tags, who asked, and that not everybody sees it; no empty commit or branch."""
+    build = make_build(kind=Kind.API, revision="", ref="", visibility=Visibility.PRIVATE, kept=True)
+    html = render_build(view, make_build_view(build))
+    for text in ("Does it still count?", "counting", "parser", "Private", "Kept", "anna"):
+        assert text in html
+    assert "Asked for by" in html
+    assert "<dt>Commit</dt>" not in html
+    assert "<dt>Branch</dt>" not in html
+
+
+def test_an_untrusted_build_says_so(view):
+    """Whoever looks at it must know why it has no network."""
+    assert "Untrusted" in render_build(view, make_build_view(make_build(trust=Trust.UNTRUSTED)))
+    assert "Untrusted" not in render_build(view, make_build_view())
+
+
+def test_a_homepage_is_a_link_only_to_the_web(view):
+    """Another scheme would run a script in the reader's browser."""
+    for homepage, is_link in (("https://a.example", True), ("javascript:alert(1)", False)):
+        summary = make_summary()
+        settings = replace(summary.project.settings, homepage=homepage)
+        shown = replace(summary, project=replace(summary.project, settings=settings))
+        page = Page(view.render("project.html", make_page(), project=shown, members=None))
+        assert homepage in page.text
+        assert (homepage in {one["href"] for one in page.all("a")}) is is_link
+
+
+def test_requests_tell_what_they_are_about(view):
+    """Each leads to its thing, and to what came of it."""
+    html = view.render("requests.html", make_page(), requests=make_requests(), next=None, offset=0)
+    links = {one["href"] for one in Page(html).all("a")}
+    assert {"/build/42", "/build/43", "/jobset/hello/main", "/project/hello"} <= links
+    assert "/schedule/3" in links
+    for text in ("Cancel a build", "rights: edit", "user: bert", "Not done", "as cancel"):
+        assert text in html
 
 
 def test_a_waiting_build_says_why(view):
     """The reason stands on the page of the build and in the queue."""
     reason = "no worker offers system riscv64-linux"
     waiting = make_build_view(make_build(BuildStatus.QUEUED), attempts=(), waiting_for=reason)
-    assert reason in view.render("build.html", make_page(), view=waiting, step=None, log=None)
-    assert reason in view.render("queue.html", make_page(), view=make_queue_view())
+    assert reason in render_build(view, waiting)
+    assert reason in render_queue(view, make_queue_view())
 
 
 def test_a_stopped_build_says_who_or_what_stopped_it(view):
     """A canceled build names the person, a failed one the cause and the detail."""
     build = make_build(BuildStatus.CANCELED, reason=Reason.CANCELED_BY, canceled_by="bert")
-    canceled = view.render(
-        "build.html", make_page(), view=make_build_view(build), step=None, log=None
-    )
-    failed = view.render("build.html", make_page(), view=make_build_view(), step=None, log=None)
+    canceled = render_build(view, make_build_view(build))
+    failed = render_build(view, make_build_view())
     assert "Canceled by bert." in canceled
     assert "A step failed. Step test ended with status 1" in failed
 
@@ -330,7 +546,7 @@ def test_a_stopped_build_says_who_or_what_stopped_it(view):
 def test_only_unfinished_pages_load_again(view, status, again):
     """Without JavaScript a page of an unfinished build is refreshed; a final one stays."""
     shown = make_build_view(make_build(status) if status else None, deliveries=())
-    html = view.render("build.html", make_page(), view=shown, step=None, log=None)
+    html = render_build(view, shown)
     assert ('http-equiv="refresh"' in html) is again
 
 
@@ -339,7 +555,9 @@ def test_a_running_log_is_followed_from_where_the_page_ends(view):
     build = make_build_view(make_build(BuildStatus.RUNNING), last=StepStatus.RUNNING)
     log = make_log(b"one\n\x1b[1mtwo\nthr", complete=False)
     step = step_to_show(build)
-    page = Page(view.render("build.html", make_page(), view=build, step=step, log=log))
+    shown = {"view": build, "step": step, "log": log, "may_ask": False, "may_bump": False}
+    html = view.render("build.html", make_page(), **shown)
+    page = Page(html)
     box = next(one for one in page.all("div") if one.get("id") == "log")
     assert box["data-follow"] == "/build/42/step/2/lines?attempt=2"
     assert (box["data-offset"], box["data-line"], box["data-state"]) == ("12", "3", "1")
@@ -354,7 +572,7 @@ def test_empty_pages_say_what_to_do(view):
     assert "No evaluation yet" in page.text
     assert "Nothing was built yet" in page.text
     idle = QueueView((), BuildPage((), None), 0, {}, ())
-    assert "Nothing is running" in view.render("queue.html", make_page(), view=idle)
+    assert "Nothing is running" in render_queue(view, idle)
 
 
 def test_every_state_has_a_word_a_symbol_and_a_tone():
@@ -364,6 +582,8 @@ def test_every_state_has_a_word_a_symbol_and_a_tone():
     assert set(words.EVALUATION_LOOKS) == set(EvaluationStatus)
     assert set(words.DELIVERY_LOOKS) == set(DeliveryStatus)
     assert set(words.REASONS) == set(Reason)
+    assert set(words.REQUEST_LOOKS) == set(RequestStatus)
+    assert set(words.ACTIONS) == set(Action)
 
 
 def test_the_log_shown_is_the_one_that_tells_most():
@@ -416,7 +636,7 @@ def test_times_are_relative_with_the_exact_time_beside(view, moment, text):
     queue = QueueView(
         (), BuildPage((make_build(BuildStatus.QUEUED, queued_at=moment),), None), 1, {}, ()
     )
-    html = view.render("queue.html", make_page(), view=queue)
+    html = render_queue(view, queue)
     exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
     assert f'<time datetime="{moment.isoformat()}" title="{exact}">{text}</time>' in html
 
@@ -429,7 +649,7 @@ def test_durations_are_two_units_at_most(view, seconds, text):
     """A duration is short enough to read at a glance."""
     build = make_build(started_at=before(seconds=seconds), finished_at=NOW)
     queue = QueueView((build,), BuildPage((), None), 0, {}, ())
-    html = view.render("queue.html", make_page(), view=queue)
+    html = render_queue(view, queue)
     assert f'<td class="number">{text}</td>' in html
 
 
@@ -446,7 +666,7 @@ def test_durations_are_two_units_at_most(view, seconds, text):
 def test_refs_are_short_and_keep_their_full_name(view, ref, text):
     """A ref is shown as people say it, with the full name as its title."""
     queue = QueueView((make_build(ref=ref),), BuildPage((), None), 0, {}, ())
-    html = view.render("queue.html", make_page(), view=queue)
+    html = render_queue(view, queue)
     assert f'title="{ref}">{text}</span>' in html
 
 
@@ -458,7 +678,7 @@ def test_sizes_are_rounded(view, size, text):
     """A size is shown in the unit that keeps it short."""
     product = Product(3, 42, 2, "hello", "hello", int(size), "9f" * 32)
     shown = make_build_view(products=(product,))
-    html = view.render("build.html", make_page(), view=shown, step=None, log=None)
+    html = render_build(view, shown)
     assert f'<td class="number">{text}</td>' in html
 
 

@@ -23,6 +23,8 @@ class User(Table):
     email = p.TextField(default="")
     password_hash = p.TextField(default="")
     is_admin = p.BooleanField(default=False)
+    full_name = p.TextField(default="")
+    roles = p.TextField(default="[]")  # JSON list
     created_at = MomentField()
 
     class Meta:
@@ -66,14 +68,35 @@ class Token(Table):
 
 class Project(Table):
     id = p.AutoField()
-    name = p.TextField(unique=True)
+    name = p.TextField()
+    owner = p.TextField(index=True)
+    display_name = p.TextField(default="")
     description = p.TextField(default="")
+    homepage = p.TextField(default="")
     enabled = p.BooleanField(default=True)
+    hidden = p.BooleanField(default=False)
+    visibility = p.TextField(default="public")
+    removed = p.BooleanField(default=False)  # what was built stays for what refers to it
     signing_secret = p.BlobField()  # sealed
     created_at = MomentField()
 
     class Meta:
         table_name = "projects"
+
+
+Project.add_index(
+    Project.index(Project.name, name="projects_name", unique=True, where=p.SQL("removed = 0"))
+)
+
+
+class Member(Table):
+    project = within(Project)
+    user = p.TextField(index=True)
+    rights = p.TextField()  # JSON list
+
+    class Meta:
+        table_name = "members"
+        primary_key = p.CompositeKey("project", "user")
 
 
 class HookSecret(Table):
@@ -90,23 +113,67 @@ class Jobset(Table):
     id = p.AutoField()
     project = within(Project)
     name = p.TextField()
-    enabled = p.BooleanField(default=True)
-    recipe_input = p.TextField()
+    branch = p.TextField(null=True, unique=True)
+    slug = p.TextField(index=True)
+    description = p.TextField(default="")
+    mode = p.TextField(default="on")
+    hidden = p.BooleanField(default=False)
+    recipe_input = p.TextField(default="source")
     recipe_path = p.TextField()  # JSON list of globs
+    check_interval_seconds = p.IntegerField(default=0)
+    shares = p.IntegerField(default=100)
+    keep_evaluations = p.IntegerField(default=3)
+    tell_by_mail = p.BooleanField(default=True)
+    mail_to = p.TextField(default="")
+    script = p.TextField(default="")
+    parameters = p.TextField(default="")
+    timeout_minutes = p.IntegerField(default=0)
+    removed = p.BooleanField(default=False)
+    paused = p.BooleanField(default=False)  # its builds wait
+    reuse_results = p.BooleanField(default=True)  # results of equal content
+    checked_at = MomentField(null=True)
+    next_check_at = MomentField(null=True)
     evaluations_made = p.IntegerField(default=0)
+    evaluations_built = p.IntegerField(default=0)  # those that made builds
     pgo_strategy = p.TextField(default="periodic")
     # Logarithm of the build seconds used, aged so that stored values stay comparable.
     share_rank = p.DoubleField(default=0)
 
     class Meta:
         table_name = "jobsets"
-        indexes = ((("project", "name"), True),)
+
+
+Jobset.add_index(
+    Jobset.index(
+        Jobset.project, Jobset.name, name="jobsets_name", unique=True, where=p.SQL("removed = 0")
+    )
+)
+
+
+Jobset.add_index(
+    Jobset.index(
+        Jobset.next_check_at, name="jobsets_checked", where=p.SQL("next_check_at IS NOT NULL")
+    )
+)
+
+
+class Pause(Table):
+    """What takes no builds until somebody resumes it: the queue, or a worker by name."""
+
+    worker = p.TextField(primary_key=True)  # empty: the whole queue
+    paused_by = p.TextField()
+    paused_at = MomentField()
+
+    class Meta:
+        table_name = "pauses"
 
 
 class Input(Table):
     id = p.AutoField()
     jobset = within(Jobset)
     name = p.TextField()
+    type = p.TextField(default="git")
+    value = p.TextField(default="")
     uri = p.TextField()
     repository_key = p.TextField(index=True)
     ref = p.TextField()
@@ -183,13 +250,19 @@ class Evaluation(Table):
     kind = p.TextField()
     ref = p.TextField()
     revision = p.TextField()
+    base_revision = p.TextField(default="")  # what the ref was before the push
     options = p.TextField(default="[]")  # JSON list
     requested_by = p.TextField(default="")
     requested_at = MomentField()
     claimed_until = MomentField(null=True)
     tries = p.IntegerField(default=0)
     started_at = MomentField(null=True)
+    pinned_at = MomentField(null=True)
     finished_at = MomentField(null=True)
+    trust = p.TextField(default="trusted")
+    visibility = p.TextField(default="public")
+    wish = p.TextField(default="{}")  # JSON
+    built_number = p.IntegerField(null=True)  # counts those of the jobset that made builds
     subject = p.TextField(default="")
     author = p.TextField(default="")
     committed_at = MomentField(null=True)
@@ -202,7 +275,10 @@ class Evaluation(Table):
 
     class Meta:
         table_name = "evaluations"
-        indexes = ((("jobset", "number"), True),)
+        indexes = (
+            (("jobset", "number"), True),
+            (("jobset", "built_number"), True),
+        )
 
 
 Evaluation.add_index(
@@ -234,10 +310,25 @@ class Firing(Table):
         primary_key = p.CompositeKey("schedule", "due_at")
 
 
+class Grant(Table):
+    """Somebody who may see, or also change, what an evaluation built, by exception."""
+
+    evaluation = within(Evaluation)
+    user = p.TextField()
+    may_write = p.BooleanField(default=False)
+
+    class Meta:
+        table_name = "grants"
+        primary_key = p.CompositeKey("evaluation", "user")
+        indexes = ((("user", "evaluation"), False),)
+
+
 class PinnedInput(Table):
     id = p.AutoField()
     evaluation = p.ForeignKeyField(Evaluation)
     name = p.TextField()
+    type = p.TextField(default="git")
+    value = p.TextField(default="")
     uri = p.TextField()
     ref = p.TextField()
     revision = p.TextField()
@@ -246,14 +337,34 @@ class PinnedInput(Table):
         table_name = "pinned_inputs"
 
 
-class JobText(Table):
-    """A job as text, stored once however many builds it has, so that builds stay narrow."""
+class Text(Table):
+    """A recipe or a job as text, once however many builds have it, so that builds stay narrow."""
 
     sha256 = p.TextField(primary_key=True)
     text = p.TextField()
 
     class Meta:
-        table_name = "job_texts"
+        table_name = "texts"
+
+
+class System(Table):
+    """A system that builds are made for, under a number for those who count them."""
+
+    id = p.AutoField()
+    name = p.TextField(unique=True)
+
+    class Meta:
+        table_name = "systems"
+
+
+class Requester(Table):
+    """How many builds somebody asked for."""
+
+    name = p.TextField(primary_key=True)
+    builds = p.IntegerField()
+
+    class Meta:
+        table_name = "requesters"
 
 
 class JobCounter(Table):
@@ -300,7 +411,12 @@ class Build(Table):
     jobset = within(Jobset)
     lane = within(Lane)
     job = p.TextField()
-    job_text = within(JobText, column_name="job_sha256")
+    job_text = within(Text, column_name="job_sha256")
+    recipe = within(Text, column_name="recipe_sha256", null=True)
+    group_id = p.IntegerField()
+    key = p.TextField(default="")  # of its content: equal ones give equal results
+    concurrency = p.TextField(default="")  # builds of one such group run one after the other
+    rebuild_of = p.IntegerField(null=True)
     number = p.IntegerField()
     system = p.TextField()
     image = p.TextField()
@@ -320,16 +436,26 @@ class Build(Table):
     lost_attempts = p.IntegerField(default=0)
     token = p.TextField(default="")
     worker = p.TextField(default="")
+    kept = p.BooleanField(default=False)
+    deleted = p.BooleanField(default=False)
     lease_until = MomentField(null=True)
     queued_at = MomentField()
     started_at = MomentField(null=True)
     finished_at = MomentField(null=True)
+    updated_at = MomentField()
 
     class Meta:
         table_name = "builds"
         indexes = (
             (("jobset", "id"), False),
             (("jobset", "job", "system", "ref", "id"), False),
+            (("jobset", "revision"), False),
+            (("jobset", "started_at"), False),
+            (("jobset", "updated_at", "id"), False),
+            (("requested_by", "id"), False),
+            (("updated_at", "id"), False),
+            (("group_id",), False),
+            (("jobset", "group_id", "system"), False),
             (("status", "id"), False),
         )
 
@@ -357,6 +483,82 @@ Build.add_index(
         where=p.SQL("lease_until IS NOT NULL"),
     )
 )
+
+
+Build.add_index(
+    Build.index(
+        Build.finished_at,
+        Build.id,
+        name="builds_finished",
+        where=p.SQL("finished_at IS NOT NULL"),
+    )
+)
+Build.add_index(
+    Build.index(
+        Build.jobset,
+        Build.group_id,
+        name="builds_unfinished",
+        where=p.SQL("finished_at IS NULL"),
+    )
+)
+Build.add_index(
+    Build.index(
+        Build.group_id,
+        name="builds_unfinished_groups",
+        where=p.SQL("finished_at IS NULL"),
+    )
+)
+
+
+Build.add_index(
+    Build.index(
+        Build.jobset,
+        Build.key,
+        name="builds_reusable",
+        where=p.SQL("status = 'succeeded' AND key != ''"),
+    )
+)
+Build.add_index(
+    Build.index(
+        Build.concurrency,
+        Build.id,
+        name="builds_grouped",
+        where=p.SQL("concurrency != '' AND finished_at IS NULL"),
+    )
+)
+
+
+class Need(Table):
+    """A build that starts only after another has succeeded."""
+
+    build = within(Build)
+    needed = p.ForeignKeyField(Build)
+
+    class Meta:
+        table_name = "needs"
+        primary_key = p.CompositeKey("build", "needed")
+
+
+class Reuse(Table):
+    """A build of earlier whose result stands for a job of an evaluation."""
+
+    evaluation = within(Evaluation)
+    build = within(Build)
+
+    class Meta:
+        table_name = "reuses"
+        primary_key = p.CompositeKey("evaluation", "build")
+
+
+class Submission(Table):
+    """What a build was submitted with; its text is the build's recipe."""
+
+    build = within(Build, primary_key=True)
+    note = p.TextField(default="")
+    tags = p.TextField(default="[]")  # JSON list
+
+    class Meta:
+        table_name = "submissions"
 
 
 class Attempt(Table):
@@ -402,6 +604,103 @@ class Product(Table):
     class Meta:
         table_name = "products"
         indexes = ((("build", "attempt", "path"), True),)
+
+
+class Report(Table):
+    """A file in which a build tells of tests, coverage or metrics."""
+
+    id = p.AutoField()
+    build = within(Build)
+    attempt = p.IntegerField()
+    kind = p.TextField()
+    path = p.TextField()
+    notes = p.TextField(default="")  # a line each
+    passed = p.IntegerField(default=0)
+    failed = p.IntegerField(default=0)
+    errored = p.IntegerField(default=0)
+    skipped = p.IntegerField(default=0)
+    lines_covered = p.BigIntegerField(default=0)
+    lines_valid = p.BigIntegerField(default=0)
+
+    class Meta:
+        table_name = "reports"
+        indexes = ((("build", "attempt", "kind", "path"), True),)
+
+
+class CaseResult(Table):
+    report = within(Report)
+    number = p.IntegerField()
+    suite = p.TextField()
+    name = p.TextField()
+    status = p.TextField()
+    seconds = p.DoubleField()
+    message = p.TextField()
+
+    class Meta:
+        table_name = "test_results"
+        primary_key = p.CompositeKey("report", "number")
+
+
+CaseResult.add_index(
+    CaseResult.index(
+        CaseResult.report,
+        CaseResult.number,
+        name="test_results_bad",
+        where=p.SQL("status IN ('failed', 'errored')"),
+    )
+)
+
+
+class Metric(Table):
+    report = within(Report)
+    name = p.TextField()
+    value = p.DoubleField()
+    unit = p.TextField()
+
+    class Meta:
+        table_name = "metrics"
+        primary_key = p.CompositeKey("report", "name")
+
+
+class Cache(Table):
+    """An archive that builds of a project share under a key, by trust."""
+
+    project = within(Project)
+    trust = p.TextField()
+    key = p.TextField()
+    file = p.TextField(unique=True)
+    sha256 = p.TextField()
+    size = p.BigIntegerField()
+    saved_at = MomentField()
+    used_at = MomentField()
+
+    class Meta:
+        table_name = "caches"
+        primary_key = p.CompositeKey("project", "trust", "key")
+
+
+class JobRequest(Table):
+    id = p.AutoField()
+    action = p.TextField()
+    asked_as = p.TextField(default="")
+    who = p.TextField()
+    what = p.TextField()  # JSON
+    project = within(Project, null=True)  # whose members may see it; none: administrators
+    evaluation = within(Evaluation, null=True)  # that it waits for
+    requested_at = MomentField()
+    status = p.TextField()
+    claimed_until = MomentField(null=True)
+    completed_at = MomentField(null=True)
+    message = p.TextField(default="")
+    created = p.TextField(default="[]")  # JSON list of build ids
+
+    class Meta:
+        table_name = "job_requests"
+
+
+JobRequest.add_index(
+    JobRequest.index(JobRequest.id, name="job_requests_pending", where=p.SQL("status = 'pending'"))
+)
 
 
 class Delivery(Table):
@@ -450,22 +749,35 @@ ALL: tuple[Any, ...] = (
     SignInLink,
     Token,
     Project,
+    Member,
     HookSecret,
     Jobset,
+    Pause,
     Input,
     Push,
     Schedule,
     Evaluation,
     Firing,
+    Grant,
     PinnedInput,
-    JobText,
+    Text,
+    System,
+    Requester,
     JobCounter,
     Lane,
     Ready,
     Build,
+    Need,
+    Reuse,
+    Submission,
     Attempt,
     Step,
     Product,
+    Report,
+    CaseResult,
+    Metric,
+    Cache,
+    JobRequest,
     Delivery,
     DeliveryTry,
 )

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from types import NoneType
 from typing import Any
 
@@ -36,28 +37,73 @@ def raw_body(req: falcon.Request, limit: int = LIMIT) -> bytes:
 def json_body(req: falcon.Request, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The body as an object with these fields and no others; `fields` gives each its default,
     whose type is the type the value must have (a class: the field is required). A list holds text,
-    a tuple stands for a list of numbers, None for a boolean that may be left out.
+    a tuple stands for a list of numbers, None for a boolean that may be left out, a member of an
+    enumeration for one of its words, a mapping for a list of objects with such fields.
     Raises Invalid naming every fault.
     """
-    body = _object(raw_body(req) or b"{}")
-    complaints = [
-        Complaint(name, f"unknown field; known are {', '.join(fields)}")
-        for name in body.keys() - fields.keys()
-    ]
-    values = {}
-    for name, default in fields.items():
-        required = isinstance(default, type)
-        wanted = default if required else type(default)
-        value = body.get(name, None if required else default)
-        if not _is_a(wanted, value):
-            complaints.append(Complaint(name, f"must be {_WORDS[wanted]}"))
-        values[name] = value
+    return _valid(*_read(json_object(req), fields))
+
+
+def json_changes(req: falcon.Request, kinds: Mapping[str, type]) -> dict[str, Any]:
+    """What the body gives of these fields, each of its type, and of no others.
+    Raises Invalid naming every fault.
+    """
+    body = json_object(req)
+    values, complaints = _read({**dict.fromkeys(kinds), **body}, kinds)
+    given = {name: value for name, value in values.items() if name in body}
+    return _valid(given, [one for one in complaints if one.field in body])
+
+
+def _valid(values: dict[str, Any], complaints: list[Complaint]) -> dict[str, Any]:
     if complaints:
         raise Invalid("the request cannot be used", complaints=complaints)
     return values
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _read(
+    body: Mapping[str, Any], fields: Mapping[str, Any], place: str = ""
+) -> tuple[dict[str, Any], list[Complaint]]:
+    complaints = [
+        Complaint(place + name, f"unknown field; known are {', '.join(fields)}")
+        for name in body.keys() - fields.keys()
+    ]
+    values = {}
+    for name, default in fields.items():
+        if isinstance(default, Mapping):
+            values[name], faults = _read_each(body.get(name, []), default, place + name)
+        else:
+            values[name], faults = _read_one(body, name, default, place)
+        complaints += faults
+    return values, complaints
+
+
+def _read_one(
+    body: Mapping[str, Any], name: str, default: Any, place: str
+) -> tuple[Any, list[Complaint]]:
+    required = isinstance(default, type)
+    wanted = default if required else type(default)
+    value = body.get(name, None if required else default)
+    if not _is_a(wanted, value):
+        return value, [Complaint(place + name, f"must be {_words(wanted)}")]
+    return wanted(value) if issubclass(wanted, StrEnum) else value, []
+
+
+def _words(wanted: type) -> str:
+    return f"one of {', '.join(wanted)}" if issubclass(wanted, StrEnum) else _WORDS[wanted]
+
+
+def _read_each(
+    value: Any, fields: Mapping[str, Any], place: str
+) -> tuple[list[dict[str, Any]], list[Complaint]]:
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        return [], [Complaint(place, "must be a list of objects")]
+    read = [_read(one, fields, f"{place}[{index}].") for index, one in enumerate(value)]
+    return [values for values, _ in read], [one for _, faults in read for one in faults]
+
+
+def json_object(req: falcon.Request) -> dict[str, Any]:
+    """The body as an object with whatever it has; no body is an empty one. Raises Invalid."""
+    body = raw_body(req) or b"{}"
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -84,6 +130,8 @@ def _is_a(wanted: type, value: Any) -> bool:
         return isinstance(value, list | tuple) and all(_is_a(int, one) for one in value)
     if wanted is NoneType:
         return value is None or isinstance(value, bool)
+    if issubclass(wanted, StrEnum):
+        return isinstance(value, str) and value in set(wanted)
     return type(value) is wanted  # to Python true is a number
 
 

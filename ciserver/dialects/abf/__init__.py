@@ -1,0 +1,73 @@
+"""The product build lists of ABF, the build farm of ROSA and OpenMandriva, beneath /api/v1.
+
+A product is a jobset, a product build list is a build, an arch is a system.
+"""
+
+from typing import Any
+
+import falcon
+
+from ciserver.dialects.abf.asked import ROOT
+from ciserver.dialects.abf.resources import Resources
+from ciserver.dialects.abf.show import PREFIX
+from ciserver.dialects.abf.words import (
+    FORBIDDEN,
+    NOT_FOUND,
+    NOT_SIGNED_IN,
+    WRONG_PROOF,
+    fault,
+    not_done,
+)
+from ciserver.edge.proofs import Proof, TokenProof, usual_proof
+from ciserver.edge.refusals import Refusal
+from ciserver.service.services import Services
+
+_TOKEN = "authentication_token"  # noqa: S105  the name of a parameter
+_DEEDS = {"POST": "created", "PUT": "updated", "DELETE": "destroyed"}
+
+
+class Abf:
+    prefixes = (PREFIX,)
+
+    def __init__(self, services: Services, base_url: str) -> None:
+        self._resources = Resources(services, base_url)
+
+    def add_routes(self, app: "falcon.App[falcon.Request, falcon.Response]") -> None:
+        lists = f"{PREFIX}/product_build_lists"
+        for path, suffix in (
+            (lists, "lists"),
+            (f"{PREFIX}/product_build_list", "new_list"),
+            (f"{lists}/{{number}}", "list"),
+            (f"{lists}/{{number}}/cancel", "cancel"),
+            (f"{PREFIX}/products/{{number}}", "product"),
+            (f"{PREFIX}/products/{{number}}/product_build_lists", "lists_of_product"),
+            (f"{PREFIX}/projects/{{number}}", "project"),
+            (f"{PREFIX}/arches", "arches"),
+        ):
+            app.add_route(path, self._resources, suffix=suffix)
+
+    def proof(self, req: falcon.Request) -> Proof | None:
+        """As usual, or a token among the parameters of the address."""
+        token = req.get_param(_TOKEN)
+        return TokenProof(token) if token else usual_proof(req)
+
+    def refuse(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
+        deed = "canceled" if req.path.endswith("/cancel") else _DEEDS.get(req.method)
+        if deed and (refusal.complaints or refusal.kind == "conflict"):
+            faults = [fault(one) for one in refusal.complaints] or [refusal.message]
+            resp.status = falcon.HTTP_422
+            resp.media = {ROOT: {"id": None, "message": not_done(deed, *faults)}}
+        else:
+            resp.media = _plain(req, refusal)
+
+
+def _plain(req: falcon.Request, refusal: Refusal) -> dict[str, Any]:
+    match refusal.status:
+        case 401:
+            has_proof = req.get_header("Authorization") or req.get_param(_TOKEN)
+            return {"error": WRONG_PROOF if has_proof else NOT_SIGNED_IN}
+        case 403:
+            return {"message": FORBIDDEN}
+        case 404:
+            return {"status": 404, "message": NOT_FOUND}
+    return {"status": refusal.status, "message": refusal.message}

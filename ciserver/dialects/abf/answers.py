@@ -1,0 +1,33 @@
+"""How answers travel: every good one has a tag, and one that the client knows is not sent again."""
+
+import hashlib
+import json
+from typing import Any
+
+import falcon
+
+
+def answer(req: falcon.Request, resp: falcon.Response, media: dict[str, Any]) -> None:
+    """Clients keep what they read, and rely on the tag of whatever they do."""
+    content = json.dumps(media).encode()
+    tag = hashlib.sha256(content).hexdigest()[:32]
+    resp.etag = tag
+    resp.set_header("Cache-Control", "max-age=0, private, must-revalidate")
+    if req.method == "GET" and any(one in {tag, "*"} for one in req.if_none_match or ()):
+        resp.status = falcon.HTTP_304
+        return
+    resp.content_type = falcon.MEDIA_JSON
+    resp.data = content
+
+
+def link_pages(resp: falcon.Response, url: str, page: int, size: int, *, more: bool) -> None:
+    """Name the neighbours of a page in the header Link."""
+    pages = {"next": page + 1} if more else {}
+    if page > 1:
+        pages |= {"prev": page - 1, "first": 1}
+    links = [
+        f'<{url}?page={number}&per_page={size}>; rel="{relation}"'
+        for relation, number in pages.items()
+    ]
+    if links:
+        resp.set_header("Link", ", ".join(links))

@@ -1,0 +1,126 @@
+"""What a request asks for, read from its body, its query and its path."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+
+from ciserver.edge.bodies import json_object
+from ciserver.model.errors import Complaint, Invalid, NotFound
+
+ROOT = "product_build_list"
+_PAGE_SIZE, _LARGEST_PAGE = 20, 100
+_LAST_PAGE = 10**9
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_UNUSABLE = re.compile("[\0\ud800-\udfff]")  # can neither be stored nor given to a script
+_BOOLEANS: dict[Any, bool] = {
+    True: True,  # and 1, which is equal to it
+    False: False,
+    "true": True,
+    "false": False,
+    "1": True,
+    "0": False,
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A list that is to be made. What is None or empty was left open."""
+
+    project_id: int | None
+    arch_id: int | None
+    commit_hash: str
+    project_version: str
+    main_script: str | None
+    params: str | None
+    time_living: int | None
+
+
+@dataclass(frozen=True)
+class Slice:
+    page: int
+    size: int
+
+
+def list_given(req: falcon.Request) -> dict[str, Any]:
+    """The object in the body that says what a list shall be. Raises Invalid."""
+    given = json_object(req).get(ROOT, {})
+    if not isinstance(given, dict):
+        raise Invalid("the list cannot be read", complaints=[Complaint(ROOT, "is not an object")])
+    return given
+
+
+def list_asked(given: dict[str, Any]) -> Asked:
+    """Raises Invalid with every fault. Keys that nobody needs are no fault."""
+    faults: list[Complaint] = []
+    asked = Asked(
+        project_id=_number(given, "project_id", "Project", faults),
+        arch_id=_number(given, "arch_id", "Arch", faults),
+        commit_hash=_text(given, "commit_hash", "Commit hash", faults) or "",
+        project_version=_text(given, "project_version", "Project version", faults) or "",
+        main_script=_text(given, "main_script", "Main script", faults),
+        params=_text(given, "params", "Params", faults),
+        time_living=_number(given, "time_living", "Time living", faults),
+    )
+    if not any(given.get(one) for one in ("commit_hash", "project_version")):
+        faults.append(Complaint("Project version", "can't be blank"))
+        faults.append(no_commit(""))
+    if faults:
+        raise Invalid("the list cannot be made", complaints=faults)
+    return asked
+
+
+def no_commit(name: str) -> Complaint:
+    return Complaint("Commit hash", f"Unable find commit '{name}' in project")
+
+
+def keep_asked(given: dict[str, Any]) -> bool:
+    """Whether the list shall outlive others. Raises Invalid."""
+    value = given.get("not_delete")
+    if not isinstance(value, bool | int | str) or value not in _BOOLEANS:
+        fault = Complaint("Not delete", "must be true or false")
+        raise Invalid("the list cannot be changed", complaints=[fault])
+    return _BOOLEANS[value]
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, or text that is one; None for anything else."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return value
+    return None
+
+
+def id_in_path(text: str) -> int:
+    """Raises NotFound: nothing is at an address without a number."""
+    found = whole(text)
+    if found is None or found < 0:
+        raise NotFound(f"there is no {text}")
+    return found
+
+
+def slice_asked(req: falcon.Request) -> Slice:
+    """The page that is asked for; what is no number of one is the first, of the usual size."""
+    page, size = (whole(req.get_param(name)) or 0 for name in ("page", "per_page"))
+    return Slice(
+        page=min(max(page, 1), _LAST_PAGE),
+        size=min(size, _LARGEST_PAGE) if size > 0 else _PAGE_SIZE,
+    )
+
+
+def _number(given: dict[str, Any], key: str, name: str, faults: list[Complaint]) -> int | None:
+    value = given.get(key)
+    found = whole(value)
+    if found is None and value not in (None, ""):
+        faults.append(Complaint(name, "is not a number"))
+    return found
+
+
+def _text(given: dict[str, Any], key: str, name: str, faults: list[Complaint]) -> str | None:
+    value = given.get(key)
+    if value is None or (isinstance(value, str) and not _UNUSABLE.search(value)):
+        return value
+    faults.append(Complaint(name, "is not text"))
+    return None

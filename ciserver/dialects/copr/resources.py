@@ -1,0 +1,238 @@
+"""The resources of /api_2: each reads the request, calls a service and shows what it found."""
+
+import falcon
+
+from ciserver.dialects.copr import query, show
+from ciserver.dialects.copr.words import WANTED
+from ciserver.model.build import Build
+from ciserver.model.errors import NotFound
+from ciserver.model.links import Links
+from ciserver.model.project import Jobset, Project
+from ciserver.model.view import GroupView, System
+from ciserver.service.services import Services
+
+_TASKS: dict[str, query.Reader] = {
+    "owner": str,
+    "project_id": query.integer,
+    "build_id": query.integer,
+    "group": str,
+    "state": query.state,
+    "limit": query.integer,
+    "offset": query.integer,
+}
+_BUILDS: dict[str, query.Reader] = {
+    "owner": str,
+    "project_id": query.integer,
+    "group": str,
+    "is_finished": query.truth,
+    "limit": query.integer,
+    "offset": query.integer,
+}
+_PROJECTS: dict[str, query.Reader] = {
+    "owner": str,
+    "group": str,
+    "name": str,
+    "search_query": str,
+    "limit": query.integer,
+    "offset": query.integer,
+}
+
+
+class Resource:
+    def __init__(self, services: Services, base_url: str) -> None:
+        self._lists = services.lists
+        self._base_url = base_url
+
+    def _links(self, req: falcon.Request) -> Links:
+        return Links(self._base_url or req.prefix)
+
+    def _group(self, req: falcon.Request, build_id: int) -> GroupView:
+        with query.told_as(f"there is no build with id {build_id}", build_id=build_id):
+            return self._lists.group(req.context.actor, build_id)
+
+    def _jobset(self, req: falcon.Request, project_id: int) -> Jobset:
+        with query.told_as(f"there is no project with id {project_id}", project_id=project_id):
+            return self._lists.jobset(req.context.actor, project_id)
+
+    def _system(self, name: str) -> System:
+        wanted = query.chroot_name(name)
+        for one in self._lists.systems():
+            if one.name == wanted:
+                return one
+        raise NotFound(f"there is no chroot {wanted}")
+
+    def _shown(self, groups: tuple[tuple[Build, ...], ...]) -> list[show.Json]:
+        """Groups as builds; the builds of a group are of one job."""
+        jobs = self._lists.jobs(one[0] for one in groups)
+        return [show.build(one, jobs[one[0].id]) for one in groups]
+
+
+class Root:
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.media = show.root()
+
+    def on_get_moved(self, req: falcon.Request, resp: falcon.Response) -> None:
+        raise falcon.HTTPPermanentRedirect(f"{show.PREFIX}/")
+
+
+class BuildTasks(Resource):
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """The narrowest of build, project, owner and group counts alone."""
+        given = query.read(req, _TASKS)
+        page = query.page(given)
+        found = self._find(req, given, page)
+        resp.media = {
+            "build_tasks": show.tasks(found, self._links(req)),
+            "_links": {"self": show.link("build_tasks", **given | {"limit": page.limit})},
+        }
+
+    def _find(self, req: falcon.Request, given: query.Given, page: query.Page) -> tuple[Build, ...]:
+        state = given.get("state")
+        wanted = WANTED.get(state or "", frozenset())
+        if "build_id" in given:
+            builds = self._group(req, given["build_id"]).builds
+            return page.of(tuple(one for one in builds if not state or one.status in wanted))
+        jobsets = self._jobsets(req, given)
+        if state and not wanted:
+            return ()
+        return self._lists.by_group(
+            req.context.actor,
+            limit=page.limit,
+            offset=page.offset,
+            jobsets=jobsets,
+            statuses=wanted,
+        )
+
+    def _jobsets(self, req: falcon.Request, given: query.Given) -> tuple[Jobset, ...] | None:
+        """Those that are asked for; None for all."""
+        if "project_id" in given:
+            try:
+                return (self._jobset(req, given["project_id"]),)
+            except NotFound:
+                return ()
+        if "owner" in given:
+            return self._lists.jobsets_of_owner(req.context.actor, given["owner"])
+        return () if "group" in given else None
+
+    def on_get_one(
+        self, req: falcon.Request, resp: falcon.Response, build_id: str, name: str
+    ) -> None:
+        wanted = query.chroot_name(name)
+        group = self._group(req, query.path_id(build_id, "build with id"))
+        for one in group.builds:
+            if one.system == wanted:
+                resp.media = show.task(one, self._links(req))
+                return
+        raise NotFound(f"build {group.id} has no task for chroot {wanted}", build_id=group.id)
+
+
+class Builds(Resource):
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        given = query.read(req, _BUILDS)
+        page = query.page(given)
+        groups = self._lists.newest_groups(
+            req.context.actor,
+            limit=page.limit,
+            offset=page.offset,
+            jobsets=self._jobsets(req, given),
+            finished=given.get("is_finished"),
+        )
+        resp.media = {
+            "builds": self._shown(groups),
+            "_links": {"self": show.link("builds", **given | {"limit": page.limit})},
+        }
+
+    def _jobsets(self, req: falcon.Request, given: query.Given) -> tuple[Jobset, ...] | None:
+        """Those that are asked for; None for all. A user without a project that the caller may
+        see is as unknown as one that is not there.
+        """
+        if "project_id" in given:
+            return (self._jobset(req, given["project_id"]),)
+        if "owner" in given:
+            owner = given["owner"]
+            found = self._lists.jobsets_of_owner(req.context.actor, owner)
+            if not found:
+                raise NotFound(f"there is no user {owner} who has projects", username=owner)
+            return found
+        return () if "group" in given else None
+
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
+        wishes = query.read(req, {"show_build_tasks": query.wish})
+        wanted = {name: True for name, is_wanted in wishes.items() if is_wanted}
+        group = self._group(req, query.path_id(build_id, "build with id"))
+        first = group.builds[0]
+        media = show.build(group.builds, self._lists.jobs([first])[first.id], **wanted)
+        if wanted:
+            media["build_tasks"] = show.tasks(group.builds, self._links(req))
+        resp.media = media
+
+
+class Projects(Resource):
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        given = query.read(req, _PROJECTS)
+        owners = {one.id: one for one in self._lists.projects(req.context.actor)}
+        found = [
+            (one, owners[one.project_id])
+            for one in sorted(self._lists.jobsets(req.context.actor), key=lambda one: one.id)
+            if one.project_id in owners and _is_wanted(one, owners[one.project_id], given)
+        ]
+        resp.media = {
+            "projects": [show.project(*one) for one in query.any_page(given).of(tuple(found))],
+            "_links": {"self": show.link("projects", **given)},
+        }
+
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
+        wishes = query.read(req, {"show_builds": query.wish, "show_chroots": query.wish})
+        wanted = {name: True for name, is_wanted in wishes.items() if is_wanted}
+        jobset = self._jobset(req, query.path_id(project_id, "project with id"))
+        owner = self._lists.project(req.context.actor, jobset.project_id)
+        media = show.project(jobset, owner, **wanted)
+        if "show_builds" in wanted:
+            page = query.page({})
+            groups = self._lists.newest_groups(
+                req.context.actor, limit=page.limit, jobsets=[jobset]
+            )
+            media["project_builds"] = self._shown(groups)
+        if "show_chroots" in wanted:
+            media["project_chroots"] = self._chroots(jobset.id)
+        resp.media = media
+
+    def on_get_chroots(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
+        jobset = self._jobset(req, query.path_id(project_id, "project with id"))
+        resp.media = {
+            "chroots": self._chroots(jobset.id),
+            "_links": {"self": show.link("projects", jobset.id, "chroots")},
+        }
+
+    def on_get_chroot(
+        self, req: falcon.Request, resp: falcon.Response, project_id: str, name: str
+    ) -> None:
+        jobset = self._jobset(req, query.path_id(project_id, "project with id"))
+        resp.media = show.project_chroot(jobset.id, self._system(name))
+
+    def _chroots(self, jobset_id: int) -> list[show.Json]:
+        return [show.project_chroot(jobset_id, one) for one in self._lists.systems()]
+
+
+class MockChroots(Resource):
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """All of them are active."""
+        given = query.read(req, {"active_only": query.wish})
+        resp.media = {
+            "chroots": [show.mock_chroot(one) for one in self._lists.systems()],
+            "_links": {"self": show.link("mock_chroots", **given)},
+        }
+
+    def on_get_one(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        resp.media = show.mock_chroot(self._system(name))
+
+
+def _is_wanted(jobset: Jobset, owner: Project, given: query.Given) -> bool:
+    """There are no groups, so nothing is of one."""
+    text = f"{jobset.slug}\n{show.description(jobset, owner)}".lower()
+    return (
+        "group" not in given
+        and given.get("owner", jobset.owner) == jobset.owner
+        and given.get("name", jobset.slug) == jobset.slug
+        and given.get("search_query", "").lower() in text
+    )

@@ -1,0 +1,14 @@
+"""Whose an address is, told by how its path begins."""
+
+# Ours, for programs: no page lies there, and refusals are JSON even for a browser.
+_FOR_PROGRAMS = ("/ci", "/hooks", "/healthz", "/readyz", "/version")
+
+
+def is_under(path: str, prefix: str) -> bool:
+    """Whether the path begins with these whole segments: /api/v10 is not under /api/v1."""
+    return path == prefix or path.startswith(prefix + "/")
+
+
+def is_for_programs(path: str) -> bool:
+    """Whether the path is of our own API, of a hook door, or says how the server is."""
+    return any(is_under(path, prefix) for prefix in _FOR_PROGRAMS)

@@ -1,0 +1,24 @@
+"""The cookie by which a browser, or a program that keeps cookies, has a session."""
+
+import falcon
+
+from ciserver.service.access import SESSION_LIFE
+
+SESSION_COOKIE = "ciserver_session"
+
+
+def keep_session(resp: falcon.Response, session: str, *, secure: bool) -> None:
+    """`secure` is for a server that is reached by https."""
+    resp.set_cookie(
+        SESSION_COOKIE,
+        session,
+        max_age=int(SESSION_LIFE.total_seconds()),
+        path="/",
+        secure=secure,
+        http_only=True,
+        same_site="Lax",
+    )
+
+
+def drop_session(resp: falcon.Response) -> None:
+    resp.unset_cookie(SESSION_COOKIE, path="/")

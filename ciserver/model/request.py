@@ -1,0 +1,63 @@
+"""Job requests: who asked for what, when, and what came of it. They are the audit trail."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Action(StrEnum):
+    CANCEL_BUILD = "cancel-build"
+    RERUN_BUILD = "rerun-build"
+    REBUILD = "rebuild"
+    REPRIORITIZE = "reprioritize"
+    BUMP_BUILD = "bump-build"
+    PAUSE = "pause"
+    RESUME = "resume"
+    KEEP_BUILD = "keep-build"
+    DELETE_BUILD = "delete-build"
+    SUBMIT_BUILD = "submit-build"
+    START_BUILD = "start-build"
+    CANCEL_REVISION = "cancel-revision"
+    EVALUATE = "evaluate"
+    ADD_PROJECT = "add-project"
+    CHANGE_PROJECT = "change-project"
+    REMOVE_PROJECT = "remove-project"
+    ADD_JOBSET = "add-jobset"
+    CHANGE_JOBSET = "change-jobset"
+    REMOVE_JOBSET = "remove-jobset"
+    SET_MEMBER = "set-member"
+    ADD_HOOK_SECRET = "add-hook-secret"  # noqa: S105  the name of an action
+    ADD_SCHEDULE = "add-schedule"
+    CHANGE_SCHEDULE = "change-schedule"
+    REMOVE_SCHEDULE = "remove-schedule"
+    FIRE_SCHEDULE = "fire-schedule"
+    RESEND_DELIVERY = "resend-delivery"
+    ADD_USER = "add-user"
+    CHANGE_USER = "change-user"
+    ADD_TOKEN = "add-token"  # noqa: S105  the name of an action
+    ADD_LINK = "add-link"
+
+
+class RequestStatus(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"  # refused, or partly refused; the message says why
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """`asked_as` is the caller's own name for the action, where it has one; `created` are the
+    builds that it made.
+    """
+
+    id: int
+    action: Action
+    asked_as: str
+    who: str
+    what: dict[str, Any]
+    requested_at: datetime
+    status: RequestStatus
+    completed_at: datetime | None
+    message: str = ""
+    created: tuple[int, ...] = field(default=())

@@ -1,0 +1,301 @@
+"""The Nix recipe: one file, every derivation in it a job.
+
+It needs Nix where it is evaluated and where it is built. Nothing is written while it is evaluated:
+there is no store, only the names that things would have.
+"""
+
+import json
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ciserver.model.build import Job, Task
+from ciserver.model.errors import Complaint
+from ciserver.recipe.checks import shown
+from ciserver.recipe.child import Ended, our_program, run
+from ciserver.recipe.complaints import MOST, at_most
+from ciserver.recipe.fields import (
+    ADDRESS,
+    HIGHEST_PRIORITY,
+    JOB_NAME,
+    JOB_NAME_RULE,
+    LOWEST_PRIORITY,
+    SYSTEM,
+)
+from ciserver.recipe.manifest import Reading
+
+MOST_JOBS = 100_000
+IMAGE = "nix"
+_NIX = "nix-instantiate"
+_PATH = "/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin"
+_DEEPEST = 10
+_MOST_BYTES = 50_000_000
+_MOST_TRIES = 20  # after so many broken jobs their messages are no longer looked for
+_USUAL_PRIORITY = 100
+_MOST_SECONDS = 366 * 24 * 3600
+_WALK = Path(__file__).with_name("walk.nix").read_text(encoding="utf-8")
+_OPTIONS = (
+    *("--option", "restrict-eval", "true"),
+    *("--option", "allow-import-from-derivation", "false"),
+)
+_ENVIRONMENT = {
+    "HOME": "/nonexistent",
+    "NIX_CONF_DIR": "/nonexistent",
+    "NIX_REMOTE": "dummy://",
+    "GC_INITIAL_HEAP_SIZE": str(32 << 20),  # else a part of all that the machine has
+}
+_PLACE = re.compile(r"^\s+at (.+):(\d+):(\d+):", re.MULTILINE)
+_NOT_BUILT = re.compile(r"path '[^']*' is not valid")
+_LONGEST = 500
+
+Inputs = Mapping[str, str | bool]
+Tree = Callable[[], Path]
+
+_SCRIPT = """\
+nix=$HOME/.nix
+mkdir -p "$nix/etc"
+printf '%s\\n' 'sandbox = false' 'build-users-group =' 'substituters =' > "$nix/etc/nix.conf"
+export NIX_CONF_DIR=$nix/etc NIX_STORE_DIR=$nix/store NIX_IGNORE_SYMLINK_STORE=1
+export NIX_LOCALSTATE_DIR=$nix/var NIX_STATE_DIR=$nix/var/nix NIX_LOG_DIR=$nix/var/log/nix
+unset NIX_PATH NIX_REMOTE
+# What Nix copies is what it evaluated: the files, without their history.
+find {directories} -name .git -prune -exec rm -rf {{}} +
+nix-build --no-out-link {searched} -A {attribute} -E {expression}
+"""
+
+
+def read_nix(
+    file: str,
+    *,
+    inputs: Inputs,
+    tree: Tree,
+    seconds: float = 60,
+    seconds_each: float = 10,
+    memory_mb: int = 2048,
+) -> Reading:
+    """Every derivation in the recipe's set of attributes is a job, named after its place there. A
+    function is called with those of its arguments that are inputs.
+
+    `tree` makes the files of the recipe's repository; that directory and those beside it have the
+    names that they have in the home of a build, and are inputs as well, the first also as `src`.
+    What it raises is passed on; all else are complaints, those of single jobs in `broken`.
+    Evaluation sees these directories and nothing else, within these limits; `seconds_each` is for
+    a single attribute.
+    """
+    program = shutil.which(_NIX, path=_PATH)
+    if program is None:
+        fault = "needs Nix, which this server has not: install nix-instantiate (Debian: nix-bin)"
+        return Reading(complaints=(Complaint("", fault, file),))
+    walk = _Walk(_Recipe(file, tree(), inputs), program, seconds, seconds_each, memory_mb)
+    walk.run()
+    if walk.complaints:
+        return Reading(complaints=at_most(walk.complaints))
+    return Reading(tuple(walk.jobs), broken=at_most(walk.broken))
+
+
+class _Recipe:
+    """A recipe in its tree, and the words to call it."""
+
+    def __init__(self, file: str, root: Path, inputs: Inputs) -> None:
+        self.file = file
+        self.root = root
+        beside = sorted(one.name for one in root.parent.iterdir() if one.is_dir())
+        self._directories = {"src": root.name} | {one: one for one in beside if one != "src"}
+        places = {name: f"find {_quoted(name)}" for name in self._directories}
+        values = {name: _value(value) for name, value in inputs.items()}
+        words = " ".join(f"{_quoted(k)} = {v};" for k, v in sorted((values | places).items()))
+        self.expression = (
+            "let find = builtins.findFile builtins.nixPath; "
+            f"recipe = import (find {_quoted(f'src/{file}')}); inputs = {{ {words} }}; in "
+            "if builtins.isFunction recipe then "
+            "recipe (builtins.intersectAttrs (builtins.functionArgs recipe) inputs) else recipe"
+        )
+
+    def search(self) -> list[str]:
+        """Where the expression finds the repositories while it is evaluated."""
+        found = self._directories.items()
+        return [word for name, one in found for word in ("-I", f"{name}={self.root.parent / one}")]
+
+    def script(self, path: list[str]) -> str:
+        """What builds one attribute, in a home with the same repositories."""
+        at_home = {name: f'"$HOME"/{shlex.quote(one)}' for name, one in self._directories.items()}
+        return _SCRIPT.format(
+            directories=" ".join(dict.fromkeys(at_home.values())),
+            searched=" ".join(f"-I {shlex.quote(name)}={at}" for name, at in at_home.items()),
+            attribute=shlex.quote(".".join(map(_quoted, path))),
+            expression=shlex.quote(self.expression),
+        )
+
+
+@dataclass
+class _Walk:
+    """One walk over all attributes, begun anew behind each that breaks Nix off."""
+
+    recipe: _Recipe
+    program: str
+    seconds: float
+    seconds_each: float
+    memory_mb: int
+    jobs: list[Job] = field(default_factory=list)
+    broken: list[Complaint] = field(default_factory=list)
+    complaints: list[Complaint] = field(default_factory=list)
+
+    def run(self) -> None:
+        deadline = time.monotonic() + self.seconds
+        after: list[str] | None = None
+        again, tries = False, 0
+        while not self.complaints:
+            left = min(self.seconds_each, deadline - time.monotonic())
+            if left <= 0:
+                self._refuse(f"takes longer than {self.seconds:g} seconds")
+                return
+            mark = secrets.token_hex(8)
+            ended = self._evaluate(mark, left, after, again=again, patient=tries >= _MOST_TRIES)
+            told, rest = _read(ended.output, mark)
+            for one in told:
+                self._take(one)
+            if {"end": True} in told:
+                return
+            places = [one["at"] for one in told if "at" in one]
+            after = places[-1] if places else after
+            # With what came before it may have been too much: it is tried once for itself.
+            again = len(places) > 1 and _is_exhausted(ended, rest)
+            if not again:
+                self._break(after or [], self._why(ended, rest, left))
+                tries += 1
+
+    def _evaluate(
+        self, mark: str, seconds: float, after: list[str] | None, *, again: bool, patient: bool
+    ) -> Ended:
+        place = "null" if after is None else f"[ {' '.join(map(_quoted, after))} ]"
+        called = (
+            f"({_WALK}) {{ root = {self.recipe.expression}; mark = {_quoted(mark)}; "
+            f"after = {place}; again = {_value(again)}; patient = {_value(patient)}; "
+            f"deepest = {_DEEPEST}; }}"
+        )
+        limits = (str(self.memory_mb << 20), str(int(seconds) + 1))
+        command = (self.program, "--eval", *_OPTIONS, *self.recipe.search(), "-")
+        return run(
+            our_program("confine", *limits, *command),
+            called.encode(),
+            seconds=seconds,
+            most_bytes=_MOST_BYTES,
+            environment=_ENVIRONMENT,
+            merged=True,
+        )
+
+    def _take(self, told: dict[str, Any]) -> None:
+        match told:
+            case {"path": list(path), "job": dict(found)}:
+                self._take_job(path, found)
+            case {"path": list(path), "odd": str(kind)}:
+                self._break(path, f"is no derivation and no set of them; its type is {kind}")
+            case {"path": list(path), "fault": str(fault)}:
+                self._break(path, fault)
+
+    def _take_job(self, path: list[str], found: dict[str, Any]) -> None:
+        name, system = ".".join(path), found["system"]
+        if not path:
+            self._refuse("must be a set of derivations, not a single one")
+        elif not re.fullmatch(JOB_NAME, name):
+            self._break(path, f"{shown(name)} is no job name: {JOB_NAME_RULE}")
+        elif not found["drv"] or not re.fullmatch(SYSTEM, system or ""):
+            self._break(path, f"is no derivation for a system such as x86_64-linux: {system}")
+        elif len(self.jobs) == MOST_JOBS:
+            self._refuse(f"makes more than {MOST_JOBS} jobs")
+        else:
+            self.jobs.append(self._job(name, path, found))
+
+    def _job(self, name: str, path: list[str], found: dict[str, Any]) -> Job:
+        addresses = [one for one in found["maintainers"] or () if re.fullmatch(ADDRESS, one)]
+        priority = _USUAL_PRIORITY if found["priority"] is None else found["priority"]
+        return Job(
+            name=name,
+            file=self.recipe.file,
+            image=IMAGE,
+            system=found["system"],
+            tasks=(Task("build", self.recipe.script(path)),),
+            timeout_seconds=_seconds(found["timeout"]),
+            silence_seconds=_seconds(found["silence"]),
+            priority=max(LOWEST_PRIORITY, min(HIGHEST_PRIORITY, priority - _USUAL_PRIORITY)),
+            maintainers=tuple(addresses[:MOST]),
+            base=name,
+        )
+
+    def _why(self, ended: Ended, rest: str, seconds: float) -> str:
+        if ended.late:
+            return f"takes longer than {seconds:.0f} seconds"
+        if ended.too_long:
+            return f"writes more than {_MOST_BYTES // 1_000_000} MB"
+        if "error: out of memory" in rest or ended.code == -signal.SIGABRT:
+            return f"takes more than {self.memory_mb} MB of memory"
+        if ended.code < 0:
+            return f"broke the evaluator off ({signal.Signals(-ended.code).name})"
+        return self._message(rest)
+
+    def _message(self, rest: str) -> str:
+        """What Nix says, in one line that begins with the place."""
+        said = rest.rpartition("error: ")[2].partition("(use '--show-trace'")[0]
+        place = _PLACE.search(said)
+        message = " ".join(said[: place.start() if place else None].split())
+        message = message.replace(f"{self.recipe.root.parent}/", "")[:_LONGEST]
+        if _NOT_BUILT.search(message):
+            message = "needs something built before it can be evaluated, which is refused"
+        root = f"{self.recipe.root}/"
+        if place is None or not place[1].startswith(root):
+            return message
+        file = place[1].removeprefix(root)
+        where = f"line {place[2]}, column {place[3]}"
+        return f"{where}: {message}" if file == self.recipe.file else f"{file}, {where}: {message}"
+
+    def _break(self, path: list[str], fault: str) -> None:
+        if path:
+            name = ".".join(one if one.isprintable() else shown(one) for one in path)[:_LONGEST]
+            self.broken.append(Complaint(name, fault, self.recipe.file))
+        else:
+            self._refuse(fault)
+
+    def _refuse(self, fault: str) -> None:
+        self.complaints.append(Complaint("", fault, self.recipe.file))
+
+
+def _is_exhausted(ended: Ended, rest: str) -> bool:
+    return ended.late or ended.too_long or ended.code < 0 or "error: out of memory" in rest
+
+
+def _read(output: bytes, mark: str) -> tuple[list[dict[str, Any]], str]:
+    """What the walk told, and what Nix said behind it."""
+    prefix = f"trace: {mark}"
+    told: list[dict[str, Any]] = []
+    rest: list[str] = []
+    for line in output.decode("utf-8", "replace").split("\n"):
+        if line.startswith(prefix):
+            try:
+                told.append(json.loads(line.removeprefix(prefix)))
+            except ValueError:
+                break  # cut off
+            rest.clear()
+        elif not line.startswith("trace: "):
+            rest.append(line)
+    return told, "\n".join(rest)
+
+
+def _seconds(given: int | None) -> int:
+    return max(0, min(_MOST_SECONDS, given or 0))
+
+
+def _quoted(text: str) -> str:
+    """A string of Nix."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")
+    return f'"{escaped}"'
+
+
+def _value(value: str | bool) -> str:
+    return _quoted(value) if isinstance(value, str) else str(value).lower()

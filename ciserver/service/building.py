@@ -1,0 +1,319 @@
+"""From the jobs of a recipe to builds: which are wanted, in which order, which are there."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ciserver.git.mirror import Mirror
+from ciserver.model.build import Build, EnvironmentValue, Identity, Job, Source
+from ciserver.model.errors import Complaint
+from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob, Wish
+from ciserver.model.ports import Clock
+from ciserver.model.project import InputType, Jobset
+from ciserver.model.push import Trust
+from ciserver.model.status import BuildStatus, Reason
+from ciserver.recipe.globs import Changes
+from ciserver.recipe.graph import order
+from ciserver.recipe.keys import content_key
+from ciserver.recipe.sources import with_pushed_source
+from ciserver.recipe.text import job_to_json
+from ciserver.service.ends import Ends
+from ciserver.service.filters import Filters
+from ciserver.service.pinning import Pinned, Pinning
+from ciserver.store.gates import ARRIVING, NEEDS
+from ciserver.store.queue import Texts
+from ciserver.store.store import Store
+
+_MAY_REUSE = {Kind.PUSH, Kind.PULL_REQUEST}
+
+
+@dataclass(frozen=True)
+class WrittenJob:
+    """A job, and the recipe that it was read from."""
+
+    job: Job
+    text: str
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an evaluation makes: jobs in the order of their needs, each with the key of its content
+    (empty where nothing may stand for it) and the build that stands for it already; or complaints.
+    """
+
+    jobs: tuple[WrittenJob, ...] = ()
+    needs: Mapping[Identity, tuple[Identity, ...]] = field(default_factory=dict)
+    keys: Mapping[Identity, str] = field(default_factory=dict)
+    reused: Mapping[Identity, Build] = field(default_factory=dict)
+    skipped: tuple[SkippedJob, ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+
+
+class Building:
+    """`stop` tells whoever runs a build that it is no longer wanted."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        pinning: Pinning,
+        ends: Ends,
+        *,
+        stop: Callable[[int], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._pinning = pinning
+        self._ends = ends
+        self._stop = stop
+
+    def plan(
+        self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, jobs: list[WrittenJob]
+    ) -> Planned:
+        """Decide what is to be made of these jobs; nothing is written."""
+        texts = {one.job.identity: one.text for one in jobs}
+        placed, faults = order([one.job for one in jobs])
+        complaints = [*faults, *_unknown_jobs(jobs, evaluation.wish)]
+        filters = Filters(
+            evaluation.kind,
+            evaluation.ref,
+            jobset.pgo_strategy,
+            self._changes(evaluation, pinned, jobs),
+            evaluation.wish.jobs,
+        )
+        wanted, skipped = filters.select(placed)
+        whole = []
+        for one in wanted:
+            made, wrong = self._whole(jobset, evaluation, pinned, one.job)
+            complaints += wrong
+            whole.append(WrittenJob(made, texts[made.identity]))
+        if complaints:
+            return Planned(complaints=tuple(complaints))
+        needs = {one.job.identity: one.needs for one in wanted}
+        keys = self._keys(jobset, evaluation, pinned, whole, needs)
+        return Planned(
+            jobs=tuple(whole),
+            needs=needs,
+            keys=keys,
+            reused=self._reused(jobset, evaluation, whole, keys),
+            skipped=skipped,
+        )
+
+    def _changes(
+        self, evaluation: Evaluation, pinned: Pinned, jobs: list[WrittenJob]
+    ) -> Changes | None:
+        """The files that the push changed, where some job wants to know and it can be told."""
+        base = evaluation.base_revision
+        if not base.strip("0") or not any(one.job.changed_paths for one in jobs):
+            return None
+        paths = pinned.mirror.changed_paths(base, evaluation.revision)
+        return None if paths is None else Changes(paths)
+
+    def _whole(
+        self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, job: Job
+    ) -> tuple[Job, list[Complaint]]:
+        """The job as it is asked for, with every source at an exact revision."""
+        job = _with_inputs(_as_asked(job, evaluation), pinned.others)
+        job = with_pushed_source(job, pinned.input.uri, pinned.input.ref, pinned.input.revision)
+        sources, faults = self._pinning.pin_sources(jobset, job)
+        return replace(job, sources=sources), faults
+
+    # -- reuse ------------------------------------------------------------------------------------
+
+    def _keys(
+        self,
+        jobset: Jobset,
+        evaluation: Evaluation,
+        pinned: Pinned,
+        jobs: list[WrittenJob],
+        needs: Mapping[Identity, tuple[Identity, ...]],
+    ) -> dict[Identity, str]:
+        """The key of each job's content, those it needs before it."""
+        trees = _Trees(self._pinning, jobset, pinned)
+        inputs = {
+            f"{one.name}:{one.ref}": one.value
+            for one in pinned.others
+            if one.type is not InputType.GIT
+        }
+        keys: dict[Identity, str] = {}
+        for written in jobs:
+            job = written.job
+            keys[job.identity] = content_key(
+                job,
+                image=job.image,
+                trust=evaluation.trust,
+                inputs=inputs,
+                needed_keys=[keys[one] for one in needs[job.identity] if one in keys],
+                trees=trees.of(job),
+            )
+        return keys
+
+    def _reused(
+        self,
+        jobset: Jobset,
+        evaluation: Evaluation,
+        jobs: list[WrittenJob],
+        keys: Mapping[Identity, str],
+    ) -> dict[Identity, Build]:
+        is_asked = evaluation.kind not in _MAY_REUSE or evaluation.wish.jobs
+        if is_asked or not jobset.settings.reuse_results:
+            return {}
+        wanted = [one.job for one in jobs if not one.job.always]
+        found = self._store.listings.reusable(
+            jobset.id, (keys[one.identity] for one in wanted), evaluation.trust
+        )
+        return {
+            one.identity: found[keys[one.identity]] for one in wanted if keys[one.identity] in found
+        }
+
+    # -- written ----------------------------------------------------------------------------------
+
+    def make(self, jobset: Jobset, evaluation: Evaluation, plan: Planned) -> list[int]:
+        """Write the builds of a plan, within the caller's transaction; answers the new ones."""
+        evaluations, made = self._store.evaluations, dict[Identity, int]()
+        new = [one for one in plan.jobs if one.job.identity not in plan.reused]
+        evaluations.count_builds(evaluation.id, total=len(plan.jobs))
+        groups: dict[str, int] = {}
+        for written in new:
+            job = written.job
+            build_id = self._add(jobset, evaluation, written, plan, made, groups.get(job.name))
+            groups.setdefault(job.name, build_id)
+            made[job.identity] = build_id
+        self._enter_groups(jobset, new, made)
+        self._reuse(evaluation, plan)
+        return list(made.values())
+
+    def _add(
+        self,
+        jobset: Jobset,
+        evaluation: Evaluation,
+        written: WrittenJob,
+        plan: Planned,
+        made: Mapping[Identity, int],
+        group_id: int | None,
+    ) -> int:
+        queue, job = self._store.queue, written.job
+        needed = [made[one] for one in plan.needs[job.identity] if one in made]
+        group = _group(jobset, job)
+        build_id = queue.add(
+            evaluation,
+            job,
+            Texts(queue.add_text(job_to_json(job)), queue.add_text(written.text)),
+            self._clock.now(),
+            group_id=group_id,
+            key=plan.keys[job.identity],
+            concurrency=group,
+            waiting=NEEDS if needed else ARRIVING if group else "",
+        )
+        self._store.gates.add_needs(build_id, needed)
+        return build_id
+
+    def _enter_groups(
+        self, jobset: Jobset, new: list[WrittenJob], made: Mapping[Identity, int]
+    ) -> None:
+        for written in new:
+            job, mine = written.job, made[written.job.identity]
+            if job.concurrency is None:
+                continue
+            if job.concurrency.policy != "queue":
+                ours = set(made.values())
+                for other, waits in self._store.gates.list_open(_group(jobset, job)):
+                    if other not in ours:
+                        self._replace(
+                            other, mine, waits=waits, stops=job.concurrency.policy == "cancel"
+                        )
+            self._store.gates.admit(mine)
+
+    def _replace(self, old: int, new: int, *, waits: bool, stops: bool) -> None:
+        now, detail = self._clock.now(), f"build {new} of the same group took its place"
+        if waits:
+            self._store.queue.end_waiting(old, BuildStatus.CANCELED, Reason.SUPERSEDED, detail, now)
+            self._ends.follow(old)
+        elif stops and self._store.attempts.supersede(old, f"build {new}", now):
+            self._store.after_commit(lambda: self._stop(old))
+
+    def _reuse(self, evaluation: Evaluation, plan: Planned) -> None:
+        reused = tuple(plan.reused.values())
+        self._store.evaluations.add_reuses(evaluation.id, (one.id for one in reused))
+        self._store.evaluations.count_builds(evaluation.id, finished=len(reused), good=len(reused))
+        for one in reused:
+            self._ends.tell_reused(one, evaluation)
+
+
+class _Trees:
+    """What stands for the content of sources; each is looked up once an evaluation."""
+
+    def __init__(self, pinning: Pinning, jobset: Jobset, pinned: Pinned) -> None:
+        self._pinning = pinning
+        self._jobset = jobset
+        self._pinned = pinned
+        self._known: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def of(self, job: Job) -> list[str]:
+        """Of every source, in order; of the pushed one only what the job's `paths` name."""
+        pushed = self._pinned.input.revision
+        return [
+            f"{source.directory} {one}"
+            for source in job.sources
+            for one in self._ids(source, job.paths if source.revision == pushed else ())
+        ]
+
+    def _ids(self, source: Source, paths: tuple[str, ...]) -> tuple[str, ...]:
+        key = (source.uri, source.revision, paths)
+        if key not in self._known:
+            self._known[key] = self._mirror(source).content_ids(source.revision, paths)
+        return self._known[key]
+
+    def _mirror(self, source: Source) -> Mirror:
+        if source.uri == self._pinned.input.uri:
+            return self._pinned.mirror
+        return self._pinning.open(self._jobset, source.uri)
+
+
+def _group(jobset: Jobset, job: Job) -> str:
+    """A concurrency group is the project's: its jobsets share it."""
+    return f"{jobset.project}:{job.concurrency.group}" if job.concurrency else ""
+
+
+def _as_asked(job: Job, evaluation: Evaluation) -> Job:
+    """The job with what the request wants of it, and without what untrusted people may not have."""
+    wish = evaluation.wish
+    job = replace(
+        job,
+        environment={**job.environment, **wish.environment},
+        priority=job.priority if wish.priority is None else wish.priority,
+    )
+    if evaluation.trust is Trust.TRUSTED:
+        return job
+    return replace(job, network=False, triggers=(), maintainers=())
+
+
+def _with_inputs(job: Job, inputs: tuple[PinnedInput, ...]) -> Job:
+    """The job with the other inputs of its jobset: repositories lie in its home under their
+    names, values are in its environment, and so are numbers and addresses of earlier results.
+    """
+    taken = {one.directory for one in job.sources}
+    sources = tuple(
+        Source(one.uri, one.name, one.ref, one.revision)
+        for one in inputs
+        if one.type is InputType.GIT and one.name not in taken
+    )
+    variables: dict[str, EnvironmentValue] = {}
+    for one in inputs:
+        is_mine = one.type is not InputType.SYSBUILD or one.ref == job.system
+        if one.type is not InputType.GIT and is_mine:
+            variables |= _variables(one)
+    return replace(
+        job, sources=(*job.sources, *sources), environment={**variables, **job.environment}
+    )
+
+
+def _variables(one: PinnedInput) -> dict[str, str]:
+    name = f"INPUT_{one.name.upper().replace('-', '_')}"
+    return {name: one.value, **({f"{name}_URL": one.uri} if one.uri else {})}
+
+
+def _unknown_jobs(jobs: list[WrittenJob], wish: Wish) -> list[Complaint]:
+    known = {one.job.name for one in jobs}
+    return [
+        Complaint("", f"the recipe makes no job {name}") for name in wish.jobs if name not in known
+    ]

@@ -1,0 +1,193 @@
+"""Attempts: what a worker that holds a build writes of it, from its lease to the end.
+
+Every write names the token of the lease, and one with an old token changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from ciserver.model.build import SETUP, Lease, StepResult
+from ciserver.model.errors import LeaseLost
+from ciserver.model.status import BuildStatus, Reason, StepStatus
+from ciserver.store.database import Database
+from ciserver.store.fields import to_microseconds
+from ciserver.store.lanes import Lanes
+
+# A claim counts at once, so that a jobset with many waiting builds cannot take every free slot.
+CLAIM_SECONDS = 10.0
+_HELD = "id = ? AND attempt = ? AND token = ? AND token != ''"  # nobody holds the empty token
+
+
+class Attempts:
+    def __init__(self, database: Database, lanes: Lanes) -> None:
+        self._db = database
+        self._lanes = lanes
+
+    def add(self, build_id: int, attempt: int, worker: str, now: datetime) -> None:
+        self._db.sql(
+            "INSERT INTO attempts (build_id, number, worker, sandbox, status, reason, detail,"
+            " started_at) VALUES (?, ?, ?, '', 'running', '', '', ?)",
+            (build_id, attempt, worker, to_microseconds(now)),
+        )
+
+    def add_steps(self, build_id: int, attempt: int, tasks: Sequence[str], now: datetime) -> None:
+        values: list[Any] = [build_id, attempt, 0, SETUP, "running", to_microseconds(now)]
+        for number, name in enumerate(tasks, start=1):
+            values += [build_id, attempt, number, name, "pending", None]
+        marks = ", ".join(["(?, ?, ?, ?, ?, ?)"] * (len(tasks) + 1))
+        self._db.sql(
+            "INSERT INTO steps (build_id, attempt, number, name, status, started_at)"
+            f" VALUES {marks}",
+            values,
+        )
+
+    # -- held -------------------------------------------------------------------------------------
+
+    def renew(self, lease: Lease, until: datetime) -> BuildStatus:
+        """Keep the lease; answers the build's status. Raises LeaseLost."""
+        row = self._db.sql(
+            f"UPDATE builds SET lease_until = ? WHERE {_HELD} RETURNING status",
+            (to_microseconds(until), lease.build_id, lease.attempt, lease.token),
+        ).fetchone()
+        if row is None:
+            raise _lost(lease)
+        return BuildStatus(row[0])
+
+    def check(self, lease: Lease) -> BuildStatus:
+        """The status of a build whose lease still holds. Raises LeaseLost."""
+        row = self._db.sql(
+            f"SELECT status FROM builds WHERE {_HELD}",
+            (lease.build_id, lease.attempt, lease.token),
+        ).fetchone()
+        if row is None:
+            raise _lost(lease)
+        return BuildStatus(row[0])
+
+    def run(self, lease: Lease, sandbox: str, now: datetime) -> None:
+        """The first task begins: starting becomes running (a cancellation stays one)."""
+        self._db.sql(
+            "UPDATE builds SET status = 'running', updated_at = ?"
+            " WHERE id = ? AND status = 'starting'",
+            (to_microseconds(now), lease.build_id),
+        )
+        self._db.sql(
+            "UPDATE attempts SET sandbox = ? WHERE build_id = ? AND number = ?",
+            (sandbox, lease.build_id, lease.attempt),
+        )
+
+    def end_steps(self, lease: Lease, steps: Iterable[StepResult], now: datetime) -> None:
+        for step in steps:
+            self._db.sql(
+                "UPDATE steps SET status = ?, exit_code = ?, finished_at = ?"
+                " WHERE build_id = ? AND attempt = ? AND number = ?",
+                (
+                    step.status.value,
+                    step.exit_code,
+                    to_microseconds(now),
+                    lease.build_id,
+                    lease.attempt,
+                    step.number,
+                ),
+            )
+
+    def start_step(self, lease: Lease, number: int, now: datetime) -> None:
+        self._db.sql(
+            "UPDATE steps SET status = 'running', started_at = ?"
+            " WHERE build_id = ? AND attempt = ? AND number = ? AND status = 'pending'",
+            (to_microseconds(now), lease.build_id, lease.attempt, number),
+        )
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    def end(
+        self,
+        build_id: int,
+        attempt: int,
+        status: BuildStatus,
+        reason: Reason,
+        detail: str,
+        now: datetime,
+    ) -> None:
+        """The attempt ended and with it the build: a final status, and nobody holds it."""
+        at = to_microseconds(now)
+        started, jobset_id = self._db.sql(
+            "UPDATE builds SET status = ?, reason = ?, detail = ?, finished_at = ?,"
+            " updated_at = ?, token = '', lease_until = NULL, bumped = 0 WHERE id = ?"
+            " RETURNING started_at, jobset_id",
+            (status.value, reason.value, detail, at, at, build_id),
+        ).fetchone()
+        self.end_attempt(build_id, attempt, status, reason, detail, at)
+        if started is not None:
+            seconds = max(0.0, (at - started) / 1e6 - CLAIM_SECONDS)
+            self._lanes.charge(jobset_id, seconds, now)
+
+    def end_attempt(
+        self, build_id: int, attempt: int, status: BuildStatus, reason: Reason, detail: str, at: int
+    ) -> None:
+        self._db.sql(
+            "UPDATE attempts SET status = ?, reason = ?, detail = ?, finished_at = ?"
+            " WHERE build_id = ? AND number = ?",
+            (status.value, reason.value, detail, at, build_id, attempt),
+        )
+        unfinished = StepStatus.CANCELED if status is BuildStatus.CANCELED else StepStatus.LOST
+        self._db.sql(
+            "UPDATE steps SET status = ?, finished_at = ?"
+            " WHERE build_id = ? AND attempt = ? AND status = 'running'",
+            (unfinished.value, at, build_id, attempt),
+        )
+
+    def supersede(self, build_id: int, detail: str, now: datetime) -> bool:
+        """Mark a build under way as being canceled because a newer one replaces it. False when it
+        is not under way.
+        """
+        row = self._db.sql(
+            "UPDATE builds SET status = 'canceling', reason = ?, canceled_by = ?, updated_at = ?"
+            " WHERE id = ? AND status IN ('starting', 'running') RETURNING id",
+            (Reason.SUPERSEDED.value, detail, to_microseconds(now), build_id),
+        ).fetchone()
+        return row is not None
+
+    def count_failed(self, build_id: int) -> int:
+        """How many attempts of a build failed by their own commands."""
+        (failed,) = self._db.sql(
+            "SELECT COUNT(*) FROM attempts WHERE build_id = ? AND status = 'failed'", (build_id,)
+        ).fetchone()
+        return int(failed)
+
+    def was_superseded(self, lease: Lease) -> bool:
+        row = self._db.sql("SELECT reason FROM builds WHERE id = ?", (lease.build_id,)).fetchone()
+        return row is not None and row[0] == Reason.SUPERSEDED.value
+
+    def ask_to_cancel(self, build_id: int, canceled_by: str, now: datetime) -> bool:
+        """Mark a build under way as being canceled; its worker learns of it. False when it is
+        not under way.
+        """
+        row = self._db.sql(
+            "UPDATE builds SET status = 'canceling', canceled_by = ?, updated_at = ?"
+            " WHERE id = ? AND status IN ('starting', 'running') RETURNING id",
+            (canceled_by, to_microseconds(now), build_id),
+        ).fetchone()
+        return row is not None
+
+    def list_lost(self, now: datetime, worker_prefix: str | None = None) -> list[tuple[int, int]]:
+        """(build, attempt) of every lease that ran out; of one server's workers: all of them."""
+        clause = "lease_until < ?"
+        values: list[Any] = [to_microseconds(now)]
+        if worker_prefix is not None:
+            clause, values = (
+                "lease_until IS NOT NULL AND substr(worker, 1, ?) = ?",
+                [
+                    len(worker_prefix),
+                    worker_prefix,
+                ],
+            )
+        rows = self._db.sql(
+            f"SELECT id, attempt FROM builds INDEXED BY builds_leased WHERE {clause} ORDER BY id",
+            values,
+        )
+        return [(row[0], row[1]) for row in rows.fetchall()]
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"attempt {lease.attempt} no longer owns build {lease.build_id}")

@@ -1,0 +1,61 @@
+"""Lanes: queued builds that only differ in age and priority stand in one, and are counted."""
+
+import math
+from datetime import datetime
+
+from ciserver.store.database import Database
+
+_HALF_LIFE_SECONDS = 24 * 3600.0
+_USUAL_SHARES = 100
+
+
+class Lanes:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._known: dict[tuple[int, str, str, str], int] = {}
+
+    def get(self, jobset_id: int, system: str, image: str, trust: str) -> int:
+        """The lane of such builds, made when it is first asked for."""
+        key = (jobset_id, system, image, trust)
+        if key not in self._known:
+            self._db.sql(
+                "INSERT INTO lanes (jobset_id, system, image, trust) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (jobset_id, system, image, trust) DO NOTHING",
+                key,
+            )
+            (lane,) = self._db.sql(
+                "SELECT id FROM lanes WHERE jobset_id = ? AND system = ? AND image = ?"
+                " AND trust = ?",
+                key,
+            ).fetchone()
+            # Remembered only once it is durable: a rolled back lane must not be believed in.
+            self._db.after_commit(lambda: self._known.__setitem__(key, lane))
+            return int(lane)
+        return self._known[key]
+
+    def count_ready(self, lane: int, priority: int, builds: int) -> None:
+        """So many more, or fewer, builds of the lane may be claimed at this priority."""
+        self._db.sql(
+            "INSERT INTO ready (lane_id, priority, builds) VALUES (?, ?, ?)"
+            " ON CONFLICT (lane_id, priority) DO UPDATE SET builds = builds + excluded.builds",
+            (lane, priority, builds),
+        )
+        if builds < 0:
+            self._db.sql(
+                "DELETE FROM ready WHERE lane_id = ? AND priority = ? AND builds <= 0",
+                (lane, priority),
+            )
+
+    def charge(self, jobset_id: int, seconds: float, now: datetime) -> None:
+        """Add build seconds to a jobset's use, fewer to one with more shares. The rank is a
+        logarithm that grows with time by what the use decays, so that values stored at different
+        times compare.
+        """
+        age = now.timestamp() / _HALF_LIFE_SECONDS
+        rank, shares = self._db.sql(
+            "SELECT share_rank, shares FROM jobsets WHERE id = ?", (jobset_id,)
+        ).fetchone()
+        # A clock that was set back by years must not overflow.
+        used = seconds * _USUAL_SHARES / max(1, shares)
+        rank = math.log2(2.0 ** min(rank - age, 1000.0) + used) + age
+        self._db.sql("UPDATE jobsets SET share_rank = ? WHERE id = ?", (rank, jobset_id))

@@ -1,0 +1,44 @@
+"""What takes no builds until somebody resumes it."""
+
+from datetime import datetime
+
+from ciserver.store import tables as t
+from ciserver.store.database import Database
+
+QUEUE = ""
+
+
+class Pauses:
+    """Under a worker's name, or under the empty name: the whole queue."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, worker: str, by: str, now: datetime) -> None:
+        self._db.insert(
+            t.Pause.insert(worker=worker, paused_by=by, paused_at=now)
+            .on_conflict_ignore()
+            .as_rowcount()
+        )
+
+    def remove(self, worker: str) -> bool:
+        """False when it was not paused."""
+        return bool(self._db.change(t.Pause.delete().where(t.Pause.worker == worker)))
+
+    def list_all(self) -> dict[str, str]:
+        """Everything that is paused, with who did it."""
+        rows = self._db.rows(t.Pause.select().order_by(t.Pause.worker))
+        return {row["worker"]: row["paused_by"] for row in rows}
+
+    def set_jobset(self, jobset_id: int, *, paused: bool) -> None:
+        self._db.change(t.Jobset.update(paused=paused).where(t.Jobset.id == jobset_id))
+
+    def jobsets(self, jobset_ids: set[int]) -> set[int]:
+        """Those of these that are paused."""
+        rows = self._db.rows(
+            t.Jobset.select(t.Jobset.id).where(
+                t.Jobset.id << list(jobset_ids),
+                t.Jobset.paused == True,  # noqa: E712
+            )
+        )
+        return {row["id"] for row in rows}

@@ -1,0 +1,137 @@
+"""What files of builds told: tests, coverage, metrics."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ciserver.model.report import (
+    CaseResult,
+    CaseStatus,
+    Counts,
+    Metric,
+    Report,
+    ReportKind,
+    ReportNote,
+)
+from ciserver.store import tables as t
+from ciserver.store.database import Database
+
+_ROWS = 500
+_BAD = (CaseStatus.FAILED.value, CaseStatus.ERRORED.value)
+
+
+class Reports:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def add(self, build_id: int, attempt: int, kind: ReportKind, path: str, report: Report) -> None:
+        """Keep what a file told; the same file again replaces it."""
+        self._remove(build_id, attempt, kind, path)
+        counts = report.counts
+        report_id = self._db.insert(
+            t.Report.insert(
+                build=build_id,
+                attempt=attempt,
+                kind=kind.value,
+                path=path,
+                notes="\n".join(report.notes),
+                passed=counts.passed,
+                failed=counts.failed,
+                errored=counts.errored,
+                skipped=counts.skipped,
+                lines_covered=counts.lines_covered,
+                lines_valid=counts.lines_valid,
+            )
+        )
+        self._add_rows(
+            t.CaseResult,
+            (
+                {
+                    "report": report_id,
+                    "number": number,
+                    "suite": one.suite,
+                    "name": one.name,
+                    "status": one.status.value,
+                    "seconds": one.seconds,
+                    "message": one.message,
+                }
+                for number, one in enumerate(report.tests)
+            ),
+        )
+        self._add_rows(
+            t.Metric,
+            (
+                {"report": report_id, "name": one.name, "value": one.value, "unit": one.unit}
+                for one in report.metrics
+            ),
+        )
+
+    def count_tests(self, build_id: int, attempt: int) -> int:
+        """How many results of an attempt are kept."""
+        return self.counts(build_id, attempt).tests
+
+    def counts(self, build_id: int, attempt: int) -> Counts:
+        """What all files of an attempt tell together."""
+        rows = self._db.rows(t.Report.select().where(_of(build_id, attempt)))
+        names = ("passed", "failed", "errored", "skipped", "lines_covered", "lines_valid")
+        return sum((Counts(**{name: row[name] for name in names}) for row in rows), Counts())
+
+    def notes(self, build_id: int, attempt: int) -> tuple[ReportNote, ...]:
+        """What is wrong with the files."""
+        rows = self._db.rows(
+            t.Report.select(t.Report.path, t.Report.notes)
+            .where(_of(build_id, attempt), t.Report.notes != "")
+            .order_by(t.Report.id)
+        )
+        return tuple(
+            ReportNote(row["path"], note) for row in rows for note in row["notes"].splitlines()
+        )
+
+    def list_bad(self, build_id: int, attempt: int, limit: int) -> tuple[CaseResult, ...]:
+        """The tests that failed or could not be run, as the files have them."""
+        rows = self._db.rows(
+            t.CaseResult.select(t.CaseResult)
+            .join(t.Report)
+            .where(_of(build_id, attempt), t.CaseResult.status << _BAD)
+            .order_by(t.CaseResult.report, t.CaseResult.number)
+            .limit(limit)
+        )
+        return tuple(
+            CaseResult(
+                row["suite"],
+                row["name"],
+                CaseStatus(row["status"]),
+                row["seconds"],
+                row["message"],
+            )
+            for row in rows
+        )
+
+    def list_metrics(self, build_id: int, attempt: int) -> tuple[Metric, ...]:
+        rows = self._db.rows(
+            t.Metric.select(t.Metric)
+            .join(t.Report)
+            .where(_of(build_id, attempt))
+            .order_by(t.Metric.name)
+        )
+        return tuple(Metric(row["name"], row["value"], row["unit"]) for row in rows)
+
+    def _remove(self, build_id: int, attempt: int, kind: ReportKind, path: str) -> None:
+        row = self._db.row(
+            t.Report.select(t.Report.id).where(
+                _of(build_id, attempt), t.Report.kind == kind.value, t.Report.path == path
+            )
+        )
+        if row is None:
+            return
+        for table in (t.CaseResult, t.Metric):
+            self._db.change(table.delete().where(table.report == row["id"]))
+        self._db.change(t.Report.delete().where(t.Report.id == row["id"]))
+
+    def _add_rows(self, table: Any, rows: Iterable[dict[str, Any]]) -> None:
+        waiting = list(rows)
+        for at in range(0, len(waiting), _ROWS):
+            self._db.insert(table.insert_many(waiting[at : at + _ROWS]).as_rowcount())
+
+
+def _of(build_id: int, attempt: int) -> Any:
+    return (t.Report.build == build_id) & (t.Report.attempt == attempt)

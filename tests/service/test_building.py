@@ -1,0 +1,332 @@
+"""Many jobs from one push: in the order of their needs, one of a group at a time, and only what
+was not built already.
+"""
+
+import pytest
+from support.factories import MAIN, Factory, done, make_push
+
+from ciserver.model.build import BuildResult, Offer
+from ciserver.model.evaluation import Kind
+from ciserver.model.project import Input, InputType, JobsetSettings
+from ciserver.model.push import RefChange
+from ciserver.model.status import BuildStatus, EvaluationStatus, Reason
+from ciserver.wiring import native_system
+
+ALL = Offer("local", (native_system(),))
+
+
+def recipe(*lines, task="echo built"):
+    return "\n".join(["image: host", "tasks:", f"  - build: {task}", *lines, ""])
+
+
+class Works:
+    """A watched repository, a push to it, and a worker who ends builds as told."""
+
+    def __init__(self, parts, clock, repository):
+        self.services, self.store = parts.services, parts.store
+        self.factory = Factory(parts, clock)
+        self.reporter = parts.reporter
+        self.repository = repository
+        self.last = "0" * 40
+
+    def push(self, files, message="Change things", ref=MAIN):
+        """Commit and push; answers the evaluation. A file without text is removed."""
+        for name in [name for name, text in files.items() if text is None]:
+            (self.repository.tree / name).unlink(missing_ok=True)
+        kept = {name: text for name, text in files.items() if text is not None}
+        revision = self.repository.commit(kept, message)
+        self.repository.push()
+        received = self.factory.received()
+        outcome = self.services.pushes.accept_push(
+            received, make_push(RefChange(ref, self.last, revision))
+        )
+        self.last = revision
+        (requested,) = outcome.evaluations
+        assert self.services.evaluations.evaluate_next()
+        return self.store.evaluations.get(requested.id)
+
+    def builds(self, evaluation):
+        return {one.job: one for one in self.store.builds.list_of_evaluation(evaluation.id)}
+
+    def run(self, status=BuildStatus.SUCCEEDED, reason=Reason.NONE):
+        """Claim the next build and end it; answers its job, or None when none may be claimed."""
+        work = self.reporter.claim(ALL)
+        if work is None:
+            return None
+        self.reporter.advance(work.lease, done(0), 1, sandbox="plain")
+        self.reporter.finish(work.lease, BuildResult(status, reason), ())
+        return work.job.name
+
+    def run_all(self):
+        jobs = []
+        while (job := self.run()) is not None:
+            jobs.append(job)
+        return jobs
+
+
+@pytest.fixture
+def works(parts, clock, repository, watched):
+    return Works(parts, clock, repository)
+
+
+def test_a_build_starts_after_those_it_needs(works):
+    evaluation = works.push(
+        {
+            ".build.yml": None,
+            ".builds/deploy.yml": recipe("needs: [test]"),
+            ".builds/compile.yml": recipe(),
+            ".builds/test.yml": recipe("needs: [compile]"),
+        }
+    )
+    assert works.builds(evaluation)["test"].waiting == "needs"
+    assert works.run_all() == ["compile", "test", "deploy"]
+
+
+def test_what_needs_a_failed_build_ends_too(works, services, admin):
+    evaluation = works.push(
+        {
+            ".build.yml": None,
+            ".builds/compile.yml": recipe(),
+            ".builds/test.yml": recipe("needs: [compile]"),
+            ".builds/deploy.yml": recipe("needs: [test]"),
+        }
+    )
+    assert works.run(BuildStatus.FAILED, Reason.EXIT_CODE) == "compile"
+    assert works.run() is None
+    builds = works.builds(evaluation)
+    assert builds["test"].status is BuildStatus.DEPENDENCY_FAILED
+    assert builds["deploy"].status is BuildStatus.DEPENDENCY_FAILED
+    assert str(builds["compile"].id) in builds["test"].detail
+    assert works.store.evaluations.get(evaluation.id).builds_finished == 3
+    # Running the culprit again brings them all back.
+    services.builds.rerun(admin, builds["compile"].id)
+    assert works.run_all() == ["compile", "test", "deploy"]
+    assert works.store.evaluations.get(evaluation.id).builds_good == 3
+
+
+def test_what_waits_says_for_what(works, services, admin):
+    evaluation = works.push(
+        {
+            ".build.yml": None,
+            ".builds/compile.yml": recipe(),
+            ".builds/test.yml": recipe("needs: [compile]"),
+        }
+    )
+    builds = works.builds(evaluation)
+    told = services.queries.build(admin, builds["test"].id).waiting_for
+    assert told == f"it needs compile (build {builds['compile'].id}, queued)"
+    view = services.queries.evaluation(admin, evaluation.id)
+    assert view.reasons[builds["test"].id] == told
+
+
+def test_unchanged_content_is_not_built_again(works, services, admin):
+    first = works.push({".build.yml": recipe(), "a.txt": "one"})
+    assert works.run_all() == ["build"]
+    works.push({"a.txt": "two"})
+    assert works.run_all() == ["build"]
+    again = works.push({"a.txt": "one"}, "Go back")
+    assert works.run_all() == []
+    (reused,) = services.queries.evaluation(admin, again.id).reused
+    assert reused.evaluation_id == first.id
+    assert (again.builds_total, again.builds_finished, again.builds_good) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"), [(Kind.TAG, ()), (Kind.PUSH, ("always: true",))], ids=["tag", "always"]
+)
+def test_what_is_always_built(works, kind, lines):
+    works.push({".build.yml": recipe(*lines), "a.txt": "one"})
+    works.run_all()
+    works.push({"a.txt": "two"})
+    works.run_all()
+    ref = "refs/tags/v1" if kind is Kind.TAG else MAIN
+    works.push({"a.txt": "one"}, "Go back", ref=ref)
+    assert works.run_all() == ["build"]
+
+
+def test_only_what_depends_on_the_change_is_built(works, services, admin):
+    """A monorepo: each job names what it looks at, and what it needs is part of that."""
+    files = {".build.yml": None}
+    for name in ("core", "web", "docs"):
+        needs = ("needs: [core]",) if name == "web" else ()
+        files[f".builds/{name}.yml"] = recipe(f"paths: [{name}]", *needs)
+        files[f"{name}/file"] = "1"
+    works.push(files)
+    assert sorted(works.run_all()) == ["core", "docs", "web"]
+    works.push({"docs/file": "2"})
+    assert works.run_all() == ["docs"]
+    changed = works.push({"core/file": "2"})
+    assert works.run_all() == ["core", "web"]
+    assert {one.job for one in services.queries.evaluation(admin, changed.id).reused} == {"docs"}
+
+
+def test_a_job_is_left_out_with_what_needs_it(works):
+    evaluation = works.push(
+        {
+            ".build.yml": None,
+            ".builds/site.yml": recipe("when: {paths: [site]}"),
+            ".builds/publish.yml": recipe("needs: [site]"),
+            ".builds/other.yml": recipe(),
+            "code.txt": "1",
+        }
+    )
+    assert sorted(works.run_all()) == ["other", "publish", "site"]  # a first push changes all
+    evaluation = works.push({"code.txt": "2"})
+    assert works.run_all() == ["other"]
+    assert {one.job: one.reason for one in evaluation.skipped} == {
+        "site": "when.paths: none of the 1 changed files matches site",
+        "publish": "needs: site is left out",
+    }
+
+
+class TestGroups:
+    """`concurrency`: one build of a group at a time."""
+
+    def two_pushes(self, works, policy):
+        lines = f"concurrency: {{group: deploy, policy: {policy}}}"
+        first = works.push({".build.yml": recipe(lines), "a": "1"})
+        running = works.reporter.claim(ALL)
+        works.reporter.advance(running.lease, done(0), 1, sandbox="plain")
+        second = works.push({"a": "2"})
+        return works.builds(first)["build"], works.builds(second)["build"], running
+
+    def status(self, works, build):
+        return works.store.builds.get(build.id)
+
+    def test_queue(self, works):
+        """All run, one after the other."""
+        first, second, running = self.two_pushes(works, "queue")
+        third = works.builds(works.push({"a": "3"}))["build"]
+        assert works.run() is None
+        works.reporter.finish(running.lease, BuildResult(BuildStatus.SUCCEEDED), ())
+        assert works.run_all() == ["build", "build"]
+        for one in (first, second, third):
+            assert self.status(works, one).status is BuildStatus.SUCCEEDED
+
+    def test_latest(self, works):
+        """The newest waiting one replaces older waiting ones; what runs goes on."""
+        first, second, running = self.two_pushes(works, "latest")
+        third = works.builds(works.push({"a": "3"}))["build"]
+        replaced = self.status(works, second)
+        assert (replaced.status, replaced.reason) == (BuildStatus.CANCELED, Reason.SUPERSEDED)
+        assert str(third.id) in replaced.detail
+        works.reporter.finish(running.lease, BuildResult(BuildStatus.SUCCEEDED), ())
+        assert works.run_all() == ["build"]
+        assert self.status(works, first).status is BuildStatus.SUCCEEDED
+
+    def test_cancel(self, works):
+        """The newest one stops the one that runs."""
+        first, second, running = self.two_pushes(works, "cancel")
+        assert works.reporter.renew(running.lease)  # it learns of it
+        canceled = BuildResult(BuildStatus.CANCELED, Reason.CANCELED_BY, "the build was canceled")
+        works.reporter.finish(running.lease, canceled, ())
+        assert self.status(works, first).reason is Reason.SUPERSEDED
+        assert works.run_all() == ["build"]
+        assert self.status(works, second).status is BuildStatus.SUCCEEDED
+
+
+def test_a_failing_command_is_tried_again_as_often_as_asked(works):
+    evaluation = works.push({".build.yml": recipe("retry_on_failure: 2")})
+    for _ in range(3):
+        assert works.run(BuildStatus.FAILED, Reason.EXIT_CODE) == "build"
+    assert works.run() is None
+    build = works.builds(evaluation)["build"]
+    assert (build.status, build.attempt) == (BuildStatus.FAILED, 3)
+
+
+def test_a_matrix_is_a_job_each(works):
+    evaluation = works.push(
+        {".build.yml": recipe('matrix: {python: ["3.11", "3.12"]}', task="echo $python")}
+    )
+    assert sorted(works.builds(evaluation)) == ["build.3.11", "build.3.12"]
+
+
+def test_pauses(works, services, admin):
+    works.push({".build.yml": recipe()})
+    services.pauses.pause(admin, paused=True)
+    assert works.run() is None
+    services.pauses.pause(admin, paused=False)
+    services.pauses.pause_jobset(admin, "project", "main", paused=True)
+    assert works.run() is None
+    (build,) = services.queries.queue(admin).waiting.builds
+    assert services.queries.queue(admin).reasons[build.id] == "the jobset project:main is paused"
+    services.pauses.pause_jobset(admin, "project", "main", paused=False)
+    assert works.run() == "build"
+
+
+def test_bumped_builds_go_first(works, services, admin):
+    works.push({".build.yml": None, ".builds/a.yml": recipe(), ".builds/b.yml": recipe()})
+    last = max(services.queries.builds(admin).builds, key=lambda one: one.id)
+    services.builds.bump(admin, last.id)
+    assert works.run() == last.job
+
+
+def test_a_repository_without_hooks_is_looked_at(works, services, store, admin, clock):
+    jobset = store.projects.find_jobset("project", "main")
+    settings = JobsetSettings(check_interval_seconds=60)
+    services.projects.put_jobset(admin, "project", "main", settings, jobset.inputs)
+    assert services.polls.check_next()
+    assert services.evaluations.evaluate_next()
+    assert works.run_all() == ["build"]
+    assert not services.polls.check_next()
+    clock.forward(seconds=61)
+    assert services.polls.check_next()
+    assert not services.evaluations.evaluate_next()  # nothing is new
+    works.repository.commit({"more": "1"}, "More")
+    works.repository.push()
+    clock.forward(seconds=61)
+    assert services.polls.check_next()
+    assert services.evaluations.evaluate_next()
+    newest = services.queries.jobset(admin, "project", "main").evaluations.evaluations[0]
+    assert (newest.status, newest.requested_by) == (EvaluationStatus.SUCCEEDED, "poll")
+
+
+def test_inputs_of_every_type_are_pinned(works, services, store, admin):
+    """Values and earlier results are in the environment, and evaluations say which they were."""
+    works.push({".build.yml": recipe()})
+    works.run_all()
+    jobset = store.projects.find_jobset("project", "main")
+    others = (
+        Input("flavor", type=InputType.STRING, value="sweet"),
+        Input("before", type=InputType.BUILD, value="build"),
+        Input("same-system", type=InputType.SYSBUILD, value="project:main:build"),
+        Input("round", type=InputType.EVAL, value="main"),
+    )
+    services.projects.put_jobset(
+        admin, "project", "main", JobsetSettings(), (*jobset.inputs, *others)
+    )
+    evaluation = works.push({"a": "1"})
+    assert evaluation.status is EvaluationStatus.SUCCEEDED
+    assert {one.name: one.value for one in evaluation.inputs[1:]} == {
+        "flavor": "sweet",
+        "before": "1",
+        "same-system": "1",
+        "round": "1",
+    }
+    build = works.builds(evaluation)["build"]
+    variables = services.queries.build(admin, build.id).job.environment
+    assert variables["INPUT_FLAVOR"] == "sweet"
+    assert variables["INPUT_BEFORE"] == variables["INPUT_SAME_SYSTEM"] == "1"
+    assert variables["INPUT_ROUND_URL"].endswith("/eval/1")
+
+
+def test_an_input_that_nobody_made_is_told(works, services, store, admin):
+    jobset = store.projects.find_jobset("project", "main")
+    missing = Input("before", type=InputType.BUILD, value="elsewhere:main:build")
+    services.projects.put_jobset(
+        admin, "project", "main", JobsetSettings(), (*jobset.inputs, missing)
+    )
+    evaluation = works.push({"a": "1"})
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert "elsewhere" in str(evaluation.complaints[0])
+
+
+def test_maintainers_are_told_of_a_change(works, services, admin):
+    """By mail, when the first build fails, and not again while it does."""
+    lines = "maintainers: [ada@example.org]"
+    works.push({".build.yml": recipe(lines), "a": "1"})
+    assert works.run(BuildStatus.FAILED, Reason.EXIT_CODE) == "build"
+    works.push({"a": "2"})
+    assert works.run(BuildStatus.FAILED, Reason.EXIT_CODE) == "build"
+    (told,) = services.queries.deliveries(admin)
+    assert (told.action, told.target, told.event.build_id) == ("email", "ada@example.org", 1)

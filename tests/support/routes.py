@@ -1,0 +1,292 @@
+"""Every route of the application with who may use it: one row each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Template
+
+from ciserver.model.account import CREATE_PROJECTS, Right
+
+BUILD_READ, BUILD_WRITE = "builds:read", "builds:write"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a caller must have, beside seeing the thing: a scope, which only somebody known has,
+    and a standing. `after` says that the scope is asked for before the thing is looked for;
+    `unseen` are the answers where the thing is not there for the caller, `lacking` is the one to
+    whom has the scope and not the standing.
+    """
+
+    scope: str = ""
+    right: Right | None = None
+    is_member: bool = False  # with any right in the project beyond reading
+    is_admin: bool = False
+    role: str = ""
+    is_account: bool = False  # any, with any token
+    is_signature: bool = False
+    after: bool = False
+    unseen: tuple[int, ...] = (404,)
+    lacking: int = 403
+
+
+NOTHING = Need()
+SIGNED = Need(is_signature=True)
+ACCOUNT = Need(BUILD_WRITE)
+ADMIN = Need("users:write", is_admin=True)
+PAUSE = Need(BUILD_WRITE, is_admin=True)
+MAKER = Need("projects:write", role=CREATE_PROJECTS)
+OWN_DELIVERIES = Need(BUILD_READ)
+DELIVERY = Need(BUILD_READ, is_member=True, after=True)
+RESEND = Need("deliveries:write", is_member=True, after=True)
+EVALUATE, RESTART, CANCEL, BUMP, EDIT = (
+    Need(one.scope, one)
+    for one in (Right.EVALUATE, Right.RESTART, Right.CANCEL, Right.BUMP, Right.EDIT)
+)
+PLAN = Need(Right.EDIT.scope, Right.EDIT, after=True)
+PLAN_BY_NAME = Need(Right.EDIT.scope, Right.EDIT, after=True, unseen=(400,))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A route, what it needs, and a request that succeeds for whoever has that. In path and body
+    `$name` stands for a thing that the test makes: things of the project, if `is_inside`. A
+    dialect may say refusals in other `words`.
+    """
+
+    method: str
+    template: str
+    need: Need
+    path: str
+    body: str = ""
+    content_type: str = ""
+    words: Mapping[int, int] = field(default_factory=dict)  # other statuses for what is refused
+    success: tuple[int, ...] = (200, 201, 202, 302, 303)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.method, self.template
+
+    @property
+    def is_inside(self) -> bool:
+        names = {*Template(self.path).get_identifiers(), *Template(self.body).get_identifiers()}
+        return bool(names - {"fresh", "link", "system", "user"})
+
+
+ROWS = (
+    # -- pages
+    Row("GET", "/", NOTHING, "/"),
+    Row("GET", "/project/{project}", NOTHING, "/project/$project"),
+    Row("GET", "/jobset/{project}/{jobset}", NOTHING, "/jobset/$project/main"),
+    Row(
+        "POST",
+        "/jobset/{project}/{jobset}/schedules",
+        PLAN,
+        "/jobset/$project/main/schedules",
+        "kind=nightly&cron=0+3+*+*+*&zone=UTC",
+    ),
+    Row("POST", "/jobset/{project}/{jobset}/pause", EDIT, "/jobset/$project/main/pause"),
+    Row("POST", "/jobset/{project}/{jobset}/resume", EDIT, "/jobset/$project/main/resume"),
+    Row("GET", "/schedule/{schedule_id}", NOTHING, "/schedule/$schedule"),
+    Row("POST", "/schedule/{schedule_id}/{change}", EDIT, "/schedule/$schedule/pause"),
+    Row("GET", "/eval/{evaluation_id}", NOTHING, "/eval/$evaluation"),
+    Row("GET", "/build/{build_id}", NOTHING, "/build/$built"),
+    Row("POST", "/build/{build_id}/cancel", CANCEL, "/build/$queued/cancel"),
+    Row("POST", "/build/{build_id}/rerun", RESTART, "/build/$finished/rerun"),
+    Row("POST", "/build/{build_id}/rebuild", EVALUATE, "/build/$built/rebuild"),
+    Row("POST", "/build/{build_id}/start", EVALUATE, "/build/$held/start"),
+    Row("POST", "/build/{build_id}/bump", BUMP, "/build/$queued/bump"),
+    Row("GET", "/queue", NOTHING, "/queue"),
+    Row("POST", "/queue/pause", PAUSE, "/queue/pause"),
+    Row("POST", "/queue/resume", PAUSE, "/queue/resume"),
+    Row("GET", "/requests", NOTHING, "/requests"),
+    Row("GET", "/static/{name}", NOTHING, "/static/log.js"),
+    Row("GET", "/build/{build_id}/step/{step}", NOTHING, "/build/$built/step/1"),
+    Row("GET", "/build/{build_id}/step/{step}/lines", NOTHING, "/build/$built/step/1/lines"),
+    Row("GET", "/build/{build_id}/log/{name}", NOTHING, "/build/$built/log/compile"),
+    Row(
+        "GET",
+        "/build/{build_id}/product/{product_id}/{name}",
+        NOTHING,
+        "/build/$built/product/$product/a.txt",
+    ),
+    Row("GET", "/build/{build_id}/results/", NOTHING, "/build/$built/results/"),
+    Row("GET", "/build/{build_id}/results/{name}", NOTHING, "/build/$built/results/compile.log"),
+    Row("GET", "/login", NOTHING, "/login"),
+    Row("POST", "/login", NOTHING, "/login", "name=$user&password=correct+horse+battery"),
+    Row("POST", "/logout", NOTHING, "/logout"),
+    Row("GET", "/welcome/{token}", NOTHING, "/welcome/$link"),
+    Row("POST", "/welcome/{token}", NOTHING, "/welcome/$link", "password=correct+horse+battery"),
+    # -- projects, jobsets and members
+    Row("GET", "/ci/v1/projects", NOTHING, "/ci/v1/projects"),
+    Row(
+        "POST",
+        "/ci/v1/projects",
+        MAKER,
+        "/ci/v1/projects",
+        '{"name": "$fresh", "uri": "https://git.example.org/$fresh.git"}',
+    ),
+    Row("GET", "/ci/v1/projects/{name}", NOTHING, "/ci/v1/projects/$project"),
+    Row("PATCH", "/ci/v1/projects/{name}", EDIT, "/ci/v1/projects/$project", '{"hidden": false}'),
+    Row("DELETE", "/ci/v1/projects/{name}", EDIT, "/ci/v1/projects/$spare"),
+    Row(
+        "POST",
+        "/ci/v1/projects/{name}/hook-secrets",
+        EDIT,
+        "/ci/v1/projects/$project/hook-secrets",
+    ),
+    Row(
+        "GET",
+        "/ci/v1/projects/{name}/signing-secret",
+        EDIT,
+        "/ci/v1/projects/$project/signing-secret",
+    ),
+    Row("GET", "/ci/v1/projects/{name}/members", EDIT, "/ci/v1/projects/$project/members"),
+    Row(
+        "GET",
+        "/ci/v1/projects/{name}/members/{user}",
+        EDIT,
+        "/ci/v1/projects/$project/members/somebody",
+    ),
+    Row(
+        "PUT",
+        "/ci/v1/projects/{name}/members/{user}",
+        EDIT,
+        "/ci/v1/projects/$project/members/$user",
+        '{"rights": []}',
+    ),
+    Row(
+        "GET",
+        "/ci/v1/projects/{name}/jobsets/{jobset}",
+        NOTHING,
+        "/ci/v1/projects/$project/jobsets/main",
+    ),
+    Row(
+        "PUT",
+        "/ci/v1/projects/{name}/jobsets/{jobset}",
+        EDIT,
+        "/ci/v1/projects/$project/jobsets/$fresh",
+        "{}",
+    ),
+    Row(
+        "DELETE",
+        "/ci/v1/projects/{name}/jobsets/{jobset}",
+        EDIT,
+        "/ci/v1/projects/$spare/jobsets/main",
+    ),
+    Row(
+        "POST",
+        "/ci/v1/jobsets/{project}/{jobset}/evaluate",
+        EVALUATE,
+        "/ci/v1/jobsets/$project/main/evaluate",
+    ),
+    Row(
+        "POST",
+        "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy",
+        EDIT,
+        "/ci/v1/jobsets/$project/main/pgo-strategy",
+        '{"strategy": "manual"}',
+    ),
+    *(
+        Row(
+            "POST",
+            f"/ci/v1/jobsets/{{project}}/{{jobset}}/{verb}",
+            EDIT,
+            f"/ci/v1/jobsets/$project/main/{verb}",
+        )
+        for verb in ("pause", "resume")
+    ),
+    # -- builds
+    Row("GET", "/ci/v1/evaluations/{evaluation_id}", NOTHING, "/ci/v1/evaluations/$evaluation"),
+    Row("GET", "/ci/v1/builds", NOTHING, "/ci/v1/builds"),
+    Row(
+        "POST",
+        "/ci/v1/builds",
+        ACCOUNT,
+        "/ci/v1/builds",
+        '{"manifest": "image: host\\ntasks:\\n  - work: make\\n"}',
+    ),
+    Row("GET", "/ci/v1/builds/{build_id}", NOTHING, "/ci/v1/builds/$built"),
+    *(
+        Row("POST", f"/ci/v1/builds/{{build_id}}/{verb}", need, f"/ci/v1/builds/{thing}/{verb}")
+        for verb, need, thing in (
+            ("cancel", CANCEL, "$queued"),
+            ("rerun", RESTART, "$finished"),
+            ("rebuild", EVALUATE, "$built"),
+            ("start", EVALUATE, "$held"),
+            ("bump", BUMP, "$queued"),
+            ("keep", EDIT, "$built"),
+            ("unkeep", EDIT, "$built"),
+            ("delete", EDIT, "$finished"),
+        )
+    ),
+    Row(
+        "POST",
+        "/ci/v1/builds/{build_id}/priority",
+        BUMP,
+        "/ci/v1/builds/$queued/priority",
+        '{"priority": 5}',
+    ),
+    Row(
+        "GET",
+        "/ci/v1/builds/{build_id}/steps/{step}/log",
+        NOTHING,
+        "/ci/v1/builds/$built/steps/1/log",
+    ),
+    Row("GET", "/ci/v1/queue", NOTHING, "/ci/v1/queue"),
+    Row("POST", "/ci/v1/queue/pause", PAUSE, "/ci/v1/queue/pause"),
+    Row("POST", "/ci/v1/queue/resume", PAUSE, "/ci/v1/queue/resume"),
+    # -- schedules
+    Row("GET", "/ci/v1/schedules", NOTHING, "/ci/v1/schedules"),
+    Row(
+        "POST",
+        "/ci/v1/schedules",
+        PLAN_BY_NAME,
+        "/ci/v1/schedules",
+        '{"jobset": "$project:main", "cron": "0 3 * * *"}',
+    ),
+    Row("GET", "/ci/v1/schedules/{schedule_id}", NOTHING, "/ci/v1/schedules/$schedule"),
+    Row("POST", "/ci/v1/schedules/{schedule_id}/fire", EVALUATE, "/ci/v1/schedules/$schedule/fire"),
+    *(
+        Row(
+            "POST",
+            f"/ci/v1/schedules/{{schedule_id}}/{verb}",
+            EDIT,
+            f"/ci/v1/schedules/$schedule/{verb}",
+        )
+        for verb in ("remove", "pause", "resume")
+    ),
+    # -- deliveries, requests, users
+    Row("GET", "/ci/v1/deliveries", OWN_DELIVERIES, "/ci/v1/deliveries"),
+    Row("GET", "/ci/v1/deliveries/{delivery_id}", DELIVERY, "/ci/v1/deliveries/$delivery"),
+    Row(
+        "POST",
+        "/ci/v1/deliveries/{delivery_id}/resend",
+        RESEND,
+        "/ci/v1/deliveries/$delivery/resend",
+    ),
+    Row("GET", "/ci/v1/requests", NOTHING, "/ci/v1/requests"),
+    Row("GET", "/ci/v1/requests/{request_id}", NOTHING, "/ci/v1/requests/$request"),
+    Row("GET", "/ci/v1/users", ADMIN, "/ci/v1/users"),
+    Row(
+        "POST",
+        "/ci/v1/users",
+        ADMIN,
+        "/ci/v1/users",
+        '{"name": "$fresh", "password": "correct horse battery"}',
+    ),
+    Row("PATCH", "/ci/v1/users/{name}", ADMIN, "/ci/v1/users/$user", '{"full_name": "U. Ser"}'),
+    Row("POST", "/ci/v1/users/{name}/links", ADMIN, "/ci/v1/users/$user/links"),
+    Row(
+        "POST",
+        "/ci/v1/users/{name}/tokens",
+        ADMIN,
+        "/ci/v1/users/$user/tokens",
+        '{"scopes": ["builds:read"]}',
+    ),
+    # -- how the server is, and hooks
+    Row("GET", "/healthz", NOTHING, "/healthz"),
+    Row("GET", "/readyz", NOTHING, "/readyz"),
+    Row("GET", "/version", NOTHING, "/version"),
+    Row("GET", "/recipe.schema.json", NOTHING, "/recipe.schema.json"),
+    Row("POST", "/hooks/{door}/{project}", SIGNED, "/hooks/generic/$project"),
+)
