@@ -19,7 +19,7 @@ from ciserver.git.address import (
 )
 from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs
-from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs
+from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs, writing
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import choose, commit_at, default_branch
 from ciserver.git.remote import Remote, remote_for
@@ -123,7 +123,7 @@ class Mirror:
         return self._present(revision) or self._pin_revision(name, revision)
 
     def _pin_tip(self, name: str) -> str:
-        with locked(self._lock):
+        with writing(self._folder, self._lock):
             repository = self.repository()
             tip = self._fetch_ref(repository, name)
             commit = commit_at(repository, tip) if tip else None
@@ -132,7 +132,7 @@ class Mirror:
         return str(commit.id)
 
     def _pin_revision(self, name: str, revision: str) -> str:
-        with locked(self._lock):
+        with writing(self._folder, self._lock):
             # Another thread may have brought it while this one waited.
             found = self._present(revision)
             if not found:
@@ -217,7 +217,7 @@ class Mirror:
         Raises CiError when git cannot do it; the mirror is as good as before then.
         """
         try:
-            with locked(self._lock):
+            with writing(self._folder, self._lock):
                 self.repository().compress_references()
                 join_packs(self._folder, self._program, many_packs)
                 share_packs(self._folder)

@@ -19,14 +19,37 @@ _CONFIG = """\
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file; ends with the process, however that ends. Excludes threads as well."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock file; ends with the process, however that ends. Excludes threads as well.
+
+    Gives the open file's descriptor.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def writing(folder: Path, lock: Path) -> Iterator[None]:
+    """Hold a mirror's lock, and first free what a writer that was killed had locked in it.
+
+    The lock file has a word in it while somebody writes: whoever finds one knows of the death.
+    """
+    with locked(lock) as descriptor:
+        if os.fstat(descriptor).st_size:
+            _free(folder)
+        os.pwrite(descriptor, b"writing\n", 0)
+        yield  # without `finally`: whoever fails may have left a lock as well
+        os.ftruncate(descriptor, 0)
+
+
+def _free(folder: Path) -> None:
+    """Remove the lock files with which git guards refs and settings against other writers."""
+    for left in (*folder.glob("*.lock"), *(folder / "refs").rglob("*.lock")):
+        left.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path, group_id: int | None) -> None:

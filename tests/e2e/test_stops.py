@@ -89,7 +89,7 @@ def test_pushes_survive_a_kill_in_the_middle_of_evaluations(make_server, watch):
         server.start()
     found = [until_evaluated(server, number + 1) for number in range(len(revisions))]
     assert [one["revision"] for one in found] == revisions
-    assert [one["status"] for one in found] == ["succeeded"] * len(revisions)
+    assert [one for one in found if one["status"] != "succeeded"] == []
     assert server.request("GET", f"/ci/v1/evaluations/{len(revisions) + 1}").status == 404
     assert len(server.builds()) == len(revisions)
 

@@ -181,6 +181,28 @@ def test_a_second_process_waits_for_the_first(mirror, origin):
     assert other.communicate(timeout=30)[0].strip() == revision
 
 
+@pytest.mark.parametrize("name", ["refs/heads/main", "HEAD", "packed-refs"])
+def test_what_a_killed_writer_had_locked_is_free_again(mirror, origin, name):
+    """A server killed in the middle of a fetch does not lock the mirror for the next one."""
+    origin.commit_and_push({"a": "0"})
+    mirror.pin("main")
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from ciserver.git.place import writing\n"
+        "folder = Path(sys.argv[1])\n"
+        "with writing(folder, folder.with_suffix('.lock')):\n"
+        "    (folder / f'{sys.argv[2]}.lock').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    folder = mirror.objects.parent
+    killed = subprocess.run([sys.executable, "-c", program, str(folder), name], check=False)
+    assert killed.returncode == -9
+    revision = origin.commit_and_push({"a": "1"})
+    assert mirror.pin("main", revision) == revision
+    mirror.maintain()
+    assert not (folder / f"{name}.lock").exists()
+
+
 def test_a_mirror_half_made_is_made_again(mirrors, origin):
     """A kill while the mirror was made leaves no trace that counts."""
     revision = origin.commit_and_push()
