@@ -1,7 +1,7 @@
 """What a dialect is to the application, and which dialect a request is in."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 import falcon
 
@@ -36,16 +36,22 @@ class Dialect(Protocol):
         """
 
 
+class Route(NamedTuple):
+    """An address: its template, the resource there, and the suffix of its responders."""
+
+    path: str
+    resource: object
+    suffix: str
+
+
 class SharedDialect(Dialect, Protocol):
-    """A dialect that has the addresses of our pages too."""
+    """A dialect that has the addresses of our pages too, and others beside them."""
 
     @property
-    def pages(self) -> Any:
-        """The resource in the place of the pages; its responders have the names of theirs."""
-
-    @property
-    def sign_in(self) -> Any:
-        """The resource in the place of signing in and out, likewise."""
+    def shared(self) -> tuple[Route, ...]:
+        """Its routes outside its prefixes. Where a page has the same address the responders take
+        the same names from it.
+        """
 
     def speaks(self, req: falcon.Request) -> bool:
         """Whether a request to the address of a page wants the dialect and not the page."""
@@ -70,8 +76,10 @@ class Dialects:
 
     def of(self, req: falcon.Request) -> Dialect | None:
         """The dialect that a request is in, whether or not anything is at its path; None for our
-        own pages and API.
+        own pages and API. Where its responder was chosen, that is known.
         """
+        if chosen := getattr(req.context, "dialect", None):
+            return cast("Dialect", chosen)
         for prefix, dialect in self._owners:
             if is_under(req.path, prefix):
                 return dialect

@@ -1,6 +1,6 @@
 """The application: every address that it knows, and nothing else."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from ciserver.dialects.copr import Copr
 from ciserver.dialects.hydra import Hydra
 from ciserver.dialects.selfserve import SelfServe
 from ciserver.dialects.srht import Srht
-from ciserver.edge.dialect import DialectMaker, Dialects, SharedDialectMaker
+from ciserver.edge.dialect import DialectMaker, Dialects, Route, SharedDialectMaker
 from ciserver.service.services import Services
 from ciserver.web.builds import BuildApi
 from ciserver.web.deliveries import DeliveryApi
@@ -28,7 +28,7 @@ from ciserver.web.recipe_schema import RecipeSchema
 from ciserver.web.requests import RequestApi
 from ciserver.web.results import Results
 from ciserver.web.schedules import ScheduleApi
-from ciserver.web.shared import SharedPages
+from ciserver.web.shared import add_shared_routes
 from ciserver.web.sign_in import SignIn
 from ciserver.web.users import UserApi
 from ciserver.web.view import View
@@ -64,11 +64,7 @@ def create_app(
     ]
     app: App = falcon.App(middleware=around)
     Failures(view, spoken).register(app)
-    sign_in = SignIn(services, view, secure=base_url.startswith("https://"))
-    pages = Pages(services, view)
-    _add_shared_pages(app, SharedPages(pages, sign_in, view.urls, twin))
-    _add_pages(app, services, view, pages)
-    app.add_route("/welcome/{token}", sign_in, suffix="welcome")
+    add_shared_routes(app, _pages(services, view, base_url), twin)
     _add_api(app, services, base_url)
     app.add_route("/hooks/{door}/{project}", HookDoor(services, base_url))
     spoken.add_routes(app)
@@ -76,41 +72,42 @@ def create_app(
     return app
 
 
-def _add_shared_pages(app: App, shared: SharedPages) -> None:
-    app.add_route("/", shared, suffix="home")
-    app.add_route("/project/{project}", shared, suffix="project")
-    app.add_route("/jobset/{project}/{jobset}", shared, suffix="jobset")
-    app.add_route("/jobset/{project}/{jobset}/evals", shared, suffix="evaluations")
-    app.add_route("/eval/{evaluation_id}", shared, suffix="evaluation")
-    app.add_route("/build/{build_id}", shared, suffix="build")
-    app.add_route("/login", shared, suffix="login")
-    app.add_route("/logout", shared, suffix="logout")
-
-
-def _add_pages(app: App, services: Services, view: View, pages: Pages) -> None:
-    app.add_route("/jobset/{project}/{jobset}/schedules", pages, suffix="schedules")
-    app.add_route("/jobset/{project}/{jobset}/pause", pages, suffix="pause_jobset")
-    app.add_route("/jobset/{project}/{jobset}/resume", pages, suffix="resume_jobset")
-    app.add_route("/schedule/{schedule_id}", pages, suffix="schedule")
-    app.add_route("/schedule/{schedule_id}/{change}", pages, suffix="change_schedule")
-    app.add_route("/build/{build_id}/cancel", pages, suffix="cancel")
-    app.add_route("/build/{build_id}/rerun", pages, suffix="rerun")
-    app.add_route("/build/{build_id}/rebuild", pages, suffix="rebuild")
-    app.add_route("/build/{build_id}/start", pages, suffix="start")
-    app.add_route("/build/{build_id}/bump", pages, suffix="bump")
-    app.add_route("/queue", pages, suffix="queue")
-    app.add_route("/queue/pause", pages, suffix="pause_queue")
-    app.add_route("/queue/resume", pages, suffix="resume_queue")
-    app.add_route("/requests", pages, suffix="requests")
-    app.add_route("/static/{name}", pages, suffix="static")
+def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
+    """The addresses for people."""
+    pages = Pages(services, view)
+    yield Route("/", pages, "home")
+    yield Route("/project/{project}", pages, "project")
+    yield Route("/jobset/{project}/{jobset}", pages, "jobset")
+    yield Route("/jobset/{project}/{jobset}/evals", pages, "evaluations")
+    yield Route("/eval/{evaluation_id}", pages, "evaluation")
+    yield Route("/build/{build_id}", pages, "build")
+    yield Route("/jobset/{project}/{jobset}/schedules", pages, "schedules")
+    yield Route("/jobset/{project}/{jobset}/pause", pages, "pause_jobset")
+    yield Route("/jobset/{project}/{jobset}/resume", pages, "resume_jobset")
+    yield Route("/schedule/{schedule_id}", pages, "schedule")
+    yield Route("/schedule/{schedule_id}/{change}", pages, "change_schedule")
+    yield Route("/build/{build_id}/cancel", pages, "cancel")
+    yield Route("/build/{build_id}/rerun", pages, "rerun")
+    yield Route("/build/{build_id}/rebuild", pages, "rebuild")
+    yield Route("/build/{build_id}/start", pages, "start")
+    yield Route("/build/{build_id}/bump", pages, "bump")
+    yield Route("/queue", pages, "queue")
+    yield Route("/queue/pause", pages, "pause_queue")
+    yield Route("/queue/resume", pages, "resume_queue")
+    yield Route("/requests", pages, "requests")
+    yield Route("/static/{name}", pages, "static")
+    sign_in = SignIn(services, view, secure=base_url.startswith("https://"))
+    yield Route("/login", sign_in, "login")
+    yield Route("/logout", sign_in, "logout")
+    yield Route("/welcome/{token}", sign_in, "welcome")
     logs = LogPages(services, view)
-    app.add_route("/build/{build_id}/step/{step}", logs, suffix="log")
-    app.add_route("/build/{build_id}/step/{step}/lines", logs, suffix="lines")
-    app.add_route("/build/{build_id}/log/{name}", logs, suffix="raw")
-    app.add_route("/build/{build_id}/product/{product_id}/{name}", logs, suffix="product")
+    yield Route("/build/{build_id}/step/{step}", logs, "log")
+    yield Route("/build/{build_id}/step/{step}/lines", logs, "lines")
+    yield Route("/build/{build_id}/log/{name}", logs, "raw")
+    yield Route("/build/{build_id}/product/{product_id}/{name}", logs, "product")
     results = Results(services, view)
-    app.add_route("/build/{build_id}/results/", results, suffix="index")
-    app.add_route("/build/{build_id}/results/{name}", results, suffix="file")
+    yield Route("/build/{build_id}/results/", results, "index")
+    yield Route("/build/{build_id}/results/{name}", results, "file")
 
 
 def _add_api(app: App, services: Services, base_url: str) -> None:

@@ -15,6 +15,7 @@ from ciserver.model.account import ANONYMOUS, Actor
 from ciserver.model.errors import Forbidden, NotSignedIn
 from ciserver.model.ports import Clock
 from ciserver.service.access import Access
+from ciserver.web.shared import Twin
 
 log = structlog.get_logger()
 
@@ -89,11 +90,19 @@ class BrowserRules:
             raise Forbidden("this request comes from a page of another site")
         if req.get_header("Sec-Fetch-Site") in {"cross-site", "same-site"}:
             raise Forbidden("this request comes from a page of another site")
-        if origin is None and req.context.session and self._has_no_form(req):
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, params: object
+    ) -> None:
+        if req.method in _SAFE or not req.context.session or self._is_form(req, resource):
+            return
+        if req.get_header("Origin") is None:
             self._check_referer(req)
 
-    def _has_no_form(self, req: falcon.Request) -> bool:
-        return req.method != "POST" or self._dialects.of(req) is not None
+    def _is_form(self, req: falcon.Request, resource: object) -> bool:
+        if isinstance(resource, Twin):
+            return req.method == "POST" and resource.is_page(req)
+        return req.method == "POST" and self._dialects.of(req) is None
 
     def _check_referer(self, req: falcon.Request) -> None:
         referer = req.get_header("Referer")

@@ -141,6 +141,12 @@ class Pages:
         schedules.remove(actor, one)
         raise falcon.HTTPSeeOther(urls.jobset(jobset.project, jobset.jobset))
 
+    def on_get_evaluations(
+        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
+    ) -> None:
+        """The page of the jobset shows them."""
+        raise falcon.HTTPFound(self._view.urls.jobset(project, jobset))
+
     def on_get_evaluation(
         self, req: falcon.Request, resp: falcon.Response, evaluation_id: str
     ) -> None:

@@ -1,91 +1,62 @@
 """Addresses that are pages to people and something else to programs that ask for it."""
 
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, cast
 
 import falcon
+from falcon.routing import map_http_methods
 
-from ciserver.edge.dialect import SharedDialect
-from ciserver.web.pages import Pages
-from ciserver.web.sign_in import SignIn
-from ciserver.web.view import Urls
+from ciserver.edge.dialect import Route, SharedDialect
+
+Responder: TypeAlias = Callable[..., None]
 
 
-class SharedPages:
-    """Hands each request to the page, or to what the shared dialect has in its place."""
+class Twin:
+    """One address with a page, or with what the shared dialect has there, or with both: then the
+    request says which it wants. A responder that only one of them has is everybody's.
+    """
 
-    def __init__(self, pages: Pages, sign_in: SignIn, urls: Urls, dialect: SharedDialect) -> None:
-        self._pages = pages
-        self._sign_in = sign_in
-        self._urls = urls
+    def __init__(
+        self,
+        page: Mapping[str, Responder],
+        program: Mapping[str, Responder],
+        dialect: SharedDialect,
+    ) -> None:
+        self._page = page
+        self._program = program
         self._dialect = dialect
+        for method in page.keys() | program.keys():
+            setattr(self, f"on_{method.lower()}", self._responder(method))
 
-    def _is_spoken(self, req: falcon.Request, resp: falcon.Response) -> bool:
-        resp.append_header("Vary", "Accept")
-        return self._dialect.speaks(req)
+    def is_page(self, req: falcon.Request) -> bool:
+        """Whether the page answers, so that a form must carry the token of its session."""
+        if req.method in self._page and req.method in self._program:
+            return not self._dialect.speaks(req)
+        return req.method in self._page
 
-    def _page(self, req: falcon.Request, resp: falcon.Response) -> Any:
-        return self._dialect.pages if self._is_spoken(req, resp) else self._pages
+    def _responder(self, method: str) -> Responder:
+        def respond(req: falcon.Request, resp: falcon.Response, **named: str) -> None:
+            resp.append_header("Vary", "Accept")
+            if self.is_page(req):
+                self._page[method](req, resp, **named)
+            else:
+                req.context.dialect = self._dialect
+                self._program[method](req, resp, **named)
 
-    def _door(self, req: falcon.Request, resp: falcon.Response) -> Any:
-        return self._dialect.sign_in if self._is_spoken(req, resp) else self._sign_in
+        return respond
 
-    # -- projects ---------------------------------------------------------------------------------
 
-    def on_get_home(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._page(req, resp).on_get_home(req, resp)
+def add_shared_routes(
+    app: "falcon.App[Any, Any]", pages: Iterable[Route], dialect: SharedDialect
+) -> None:
+    """Mount the pages together with what the dialect has at their addresses, and at others."""
+    page, program = _by_path(pages), _by_path(dialect.shared)
+    for path in page | program:
+        app.add_route(path, Twin(page.get(path, {}), program.get(path, {}), dialect))
 
-    def on_get_project(self, req: falcon.Request, resp: falcon.Response, project: str) -> None:
-        self._page(req, resp).on_get_project(req, resp, project)
 
-    def on_put_project(self, req: falcon.Request, resp: falcon.Response, project: str) -> None:
-        self._dialect.pages.on_put_project(req, resp, project)
-
-    def on_delete_project(self, req: falcon.Request, resp: falcon.Response, project: str) -> None:
-        self._dialect.pages.on_delete_project(req, resp, project)
-
-    # -- jobsets ----------------------------------------------------------------------------------
-
-    def on_get_jobset(
-        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
-    ) -> None:
-        self._page(req, resp).on_get_jobset(req, resp, project, jobset)
-
-    def on_put_jobset(
-        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
-    ) -> None:
-        self._dialect.pages.on_put_jobset(req, resp, project, jobset)
-
-    def on_delete_jobset(
-        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
-    ) -> None:
-        self._dialect.pages.on_delete_jobset(req, resp, project, jobset)
-
-    def on_get_evaluations(
-        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
-    ) -> None:
-        """To people the page of the jobset shows them."""
-        if not self._is_spoken(req, resp):
-            raise falcon.HTTPFound(self._urls.jobset(project, jobset))
-        self._dialect.pages.on_get_evaluations(req, resp, project, jobset)
-
-    # -- evaluations and builds -------------------------------------------------------------------
-
-    def on_get_evaluation(
-        self, req: falcon.Request, resp: falcon.Response, evaluation_id: str
-    ) -> None:
-        self._page(req, resp).on_get_evaluation(req, resp, evaluation_id)
-
-    def on_get_build(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
-        self._page(req, resp).on_get_build(req, resp, build_id)
-
-    # -- signing in -------------------------------------------------------------------------------
-
-    def on_get_login(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._door(req, resp).on_get_login(req, resp)
-
-    def on_post_login(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._door(req, resp).on_post_login(req, resp)
-
-    def on_post_logout(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """A page's form carries the token of the session, which the page asks for."""
-        self._door(req, resp).on_post_logout(req, resp)
+def _by_path(routes: Iterable[Route]) -> dict[str, Mapping[str, Responder]]:
+    return {
+        path: cast("Mapping[str, Responder]", map_http_methods(resource, suffix=suffix))
+        for path, resource, suffix in routes
+    }

@@ -6,8 +6,14 @@ A project is a project, a jobset a jobset, an eval an evaluation, a build a buil
 
 import falcon
 
-from ciserver.dialects.hydra.resources import Accounts, Api, Pages
+from ciserver.dialects.hydra.accounts import Accounts
+from ciserver.dialects.hydra.api import Api
+from ciserver.dialects.hydra.builds import Builds
+from ciserver.dialects.hydra.evaluations import Evaluations
+from ciserver.dialects.hydra.jobsets import Jobsets
+from ciserver.dialects.hydra.projects import Projects
 from ciserver.dialects.hydra.words import FIELD, NO_PAGE, SIGN_IN, WITHIN_INPUT
+from ciserver.edge.dialect import Route
 from ciserver.edge.formats import wants_json
 from ciserver.edge.proofs import Proof, usual_proof
 from ciserver.edge.refusals import Refusal
@@ -22,12 +28,23 @@ class Hydra:
     prefixes = ("/api", _CURRENT_USER)
 
     def __init__(self, services: Services, base_url: str) -> None:
-        self.pages = Pages(services, base_url)
-        self.sign_in = Accounts(services, secure=base_url.startswith("https://"))
+        self._accounts = Accounts(services, secure=base_url.startswith("https://"))
         self._api = Api(services)
+        projects, jobsets = Projects(services, base_url), Jobsets(services, base_url)
+        evaluations, builds = Evaluations(services), Builds(services)
+        self.shared = (
+            Route("/", projects, "home"),
+            Route("/project/{project}", projects, "project"),
+            Route("/jobset/{project}/{jobset}", jobsets, "jobset"),
+            Route("/jobset/{project}/{jobset}/evals", evaluations, "evaluations"),
+            Route("/eval/{evaluation_id}", evaluations, "evaluation"),
+            Route("/build/{build_id}", builds, "build"),
+            Route("/login", self._accounts, "login"),
+            Route("/logout", self._accounts, "logout"),
+        )
 
     def add_routes(self, app: "falcon.App[falcon.Request, falcon.Response]") -> None:
-        app.add_route(_CURRENT_USER, self.sign_in, suffix="current")
+        app.add_route(_CURRENT_USER, self._accounts, suffix="current")
         app.add_route("/api/push", self._api, suffix="push")
         app.add_route("/api/latestbuilds", self._api, suffix="latest_builds")
 
