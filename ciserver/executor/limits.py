@@ -14,7 +14,7 @@ class Limits:
 
     `grace_seconds` lie between TERM and KILL, `renew_seconds` between two renewals of the lease.
     `memory_mb` and `pids` are for the processes of a task together, `disk_mb` is for all files of
-    the build.
+    the build, `products_bytes` for what of them is kept.
     """
 
     timeout_seconds: float = 3600
@@ -23,6 +23,7 @@ class Limits:
     memory_mb: int = 0
     pids: int = 0
     disk_mb: int = 0
+    products_bytes: int = 0
     grace_seconds: float = 10
     renew_seconds: float = 10
 

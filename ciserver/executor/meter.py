@@ -21,12 +21,15 @@ class Meter:
         groups: TaskGroups,
         limits: Limits,
         places: tuple[Path, ...],
+        disk_before: int = 0,
     ) -> None:
+        """`disk_before` bytes lay in the places before the build."""
         self._sandbox = sandbox
         self._process = process
         self._groups = groups
         self._limits = limits
         self._disk = DiskUsage(places) if limits.disk_mb else None
+        self._most_disk = disk_before + limits.disk_bytes
         self.is_needed = bool(limits.memory_mb or limits.pids or limits.disk_mb)
 
     def look(self) -> Reason:
@@ -68,4 +71,4 @@ class Meter:
         if self._disk is None:
             return Reason.NONE
         used = self._disk.last() if last else self._disk.look()
-        return Reason.DISK_LIMIT if used >= self._limits.disk_bytes else Reason.NONE
+        return Reason.DISK_LIMIT if used >= self._most_disk else Reason.NONE

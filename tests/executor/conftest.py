@@ -15,12 +15,19 @@ import pytest
 
 from ciserver.executor.bubblewrap import Bubblewrap
 from ciserver.executor.groups import ControlGroups
+from ciserver.executor.hierarchies import (
+    group_of,
+    read_controllers,
+    read_hierarchies,
+    read_memberships,
+)
 from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
+from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.plain import Plain
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import find_build_user
-from ciserver.model.build import Job, Lease, Task, Work
+from ciserver.model.build import PLAIN, Job, Lease, Task, Work
 from ciserver.model.errors import LeaseLost
 from ciserver.reports.read import read_report
 
@@ -39,7 +46,7 @@ class Recorder:
     def __init__(self):
         self.changed = threading.Condition()
         self.queue, self.advanced, self.products, self.given_back = [], [], {}, []
-        self.reports, self.caches = {}, {}
+        self.reports, self.caches, self.kinds, self.output = {}, {}, {}, None
         self.logs = defaultdict(bytearray)
         self.appends, self.renewals = 0, 0
         self.result, self.steps = None, None
@@ -68,9 +75,14 @@ class Recorder:
             self.logs[step] += chunk
             self.appends += 1
 
-    def add_product(self, lease, path, content):
+    def add_product(self, lease, path, content, *, kind=PLAIN, name=""):
         with self._told():
             self.products[path] = content.read()
+            self.kinds[path] = (name, kind)
+
+    def set_output(self, lease, output):
+        with self._told():
+            self.output = output
 
     def add_report(self, lease, kind, path, content):
         with self._told():
@@ -144,6 +156,7 @@ class World:
     sources: object = field(default_factory=CopiedSources)
     limits: Limits = LIMITS
     groups: ControlGroups | None = None
+    stores: NixStores | None = None
     stop: Stop = field(default_factory=Stop)
     runners: list = field(default_factory=list)
 
@@ -156,6 +169,7 @@ class World:
             work_root=self.work_root,
             limits=self.limits,
             groups=self.groups,
+            stores=self.stores,
         )
         self.runners.append(runner)
         return runner
@@ -176,7 +190,7 @@ class World:
         self.limits = replace(self.limits, **limits)
 
 
-def make_work(*scripts, facts=None, secrets=(), build_id=7, cache_bytes=0, **job):
+def make_work(*scripts, facts=None, secrets=(), build_id=7, cache_bytes=0, store="", **job):
     """Work with these scripts as tasks; `facts` are the server's variables, `job` the job's."""
     tasks = tuple(Task(f"task{number}", script) for number, script in enumerate(scripts, start=1))
     return Work(
@@ -185,6 +199,7 @@ def make_work(*scripts, facts=None, secrets=(), build_id=7, cache_bytes=0, **job
         environment=facts or {},
         secrets=tuple(secrets),
         cache_bytes=cache_bytes,
+        store=store,
     )
 
 
@@ -200,6 +215,28 @@ def eventually(condition):
             return False
         time.sleep(0.005)
     return True
+
+
+def control_group(controller):
+    """The group that this process is in and where this controller can limit others, if it is the
+    uppermost one: any other belongs to whoever made it. Else the reason why there is none.
+    """
+    memberships = read_memberships(Path("/proc/self/cgroup").read_text())
+    for one in read_hierarchies(Path("/proc/self/mountinfo").read_text()):
+        own = group_of(one, memberships)
+        if own is None:
+            continue
+        offered = one.controllers
+        if one.version == 2:
+            offered = read_controllers((own / "cgroup.controllers").read_text())
+        if controller not in offered:
+            continue
+        if own != one.place:
+            return f"the group for {controller} of this process, {own}, is somebody else's"
+        if not os.access(own, os.W_OK):
+            return f"{own} is read-only or another user's"
+        return own
+    return f"no control group of this machine controls {controller}"
 
 
 def programs_with(text):
@@ -250,6 +287,49 @@ def bubblewrap(bubblewrap_works):
 @pytest.fixture(params=["plain", "bubblewrap"])
 def sandbox(request):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def give_groups():
+    """Makes control groups for a server that control this, or skips where this machine cannot."""
+    made = []
+
+    def give(*controllers):
+        for controller in controllers:
+            parent = control_group(controller)
+            if isinstance(parent, str):
+                pytest.skip(parent)
+            if (parent / "cgroup.subtree_control").exists():
+                try:
+                    (parent / "cgroup.subtree_control").write_text(f"+{controller}")
+                except OSError as error:
+                    pytest.skip(f"{parent} shares out no {controller}: {error}")
+            given = parent / f"ciserver-test-{os.getpid()}"
+            if given not in made:
+                given.mkdir()
+                made.append(given)
+        return tuple(made)
+
+    yield give
+    for given in made:
+        for inner in given.iterdir():
+            if inner.is_dir():
+                inner.rmdir()
+        given.rmdir()
+
+
+@pytest.fixture(params=["measured", "control group"])
+def make_held_world(request, make_world, sandbox, give_groups):
+    """Makes a world where this controller's limit is measured only, or held by a group as well."""
+
+    def make(controller):
+        world = make_world(sandbox)
+        if request.param != "measured":
+            world.groups = ControlGroups(give_groups(controller))
+            world.groups.prepare()
+        return world
+
+    return make
 
 
 @pytest.fixture

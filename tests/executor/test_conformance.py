@@ -279,6 +279,16 @@ def test_the_log_limit_holds(world):
     assert 100_000 <= total <= 100_000 + len(told) + 1
 
 
+def test_a_log_bomb_without_lines_is_held(world, tools):
+    """One line without an end, written by several programs at once, is cut as well."""
+    world.limit(log_bytes=100_000)
+    mark = f"38{os.getpid()}"
+    bomb = f"(exec -a bomb{mark} tr '\\0' x </dev/zero) &"
+    assert world.run(f"set +x; {bomb * 3} wait").reason is Reason.LOG_LIMIT
+    assert sum(map(len, world.recorder.logs.values())) <= 100_000 + 100
+    assert tools.eventually(lambda: not tools.programs_with(f"bomb{mark}"))
+
+
 def test_a_big_log_is_complete_and_in_order(world):
     """50 MB arrive as they were written, in few appends."""
     count = 5_000_000

@@ -1,11 +1,9 @@
 """Memory, processes and disk of a build are limited, in every sandbox."""
 
 import os
-from pathlib import Path
 
 import pytest
 
-from ciserver.executor.groups import ControlGroups
 from ciserver.model.build import Resources
 from ciserver.model.status import BuildStatus, Reason, StepStatus
 
@@ -13,17 +11,15 @@ FORKS = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; wait"
 FORK_BOMB = "set +x; bomb() { bomb | bomb & wait; }; bomb; sleep 60"
 
 
-def of_cgroup_1(controller):
-    """The control group of version 1 that this process is in, where it is nobody's but ours."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == controller and path == "/":
-            return Path("/sys/fs/cgroup", controller)
-    return None
+# Of a thousand processes, so that what only looking ends is a bomb and harms no machine.
+BOUNDED_BOMB = (
+    "set +x; bomb() { [ $1 = 0 ] || { bomb $(($1 - 1)) & bomb $(($1 - 1)) & }; sleep 60; }; bomb 8"
+)
 
 
-def test_a_task_that_eats_memory_is_ended(world):
+def test_a_task_that_eats_memory_is_ended(make_held_world):
     """With a reason of its own, soon; and the next build is none the worse."""
+    world = make_held_world("memory")
     world.limit(memory_mb=64)
     result = world.run("set +x; tail /dev/zero; sleep 60")
     assert (result.status, result.reason) == (BuildStatus.FAILED, Reason.MEMORY_LIMIT)
@@ -36,8 +32,9 @@ def test_a_task_that_eats_memory_is_ended(world):
     assert world.run("echo well").status is BuildStatus.SUCCEEDED
 
 
-def test_memory_of_all_processes_counts_together(world):
+def test_memory_of_all_processes_counts_together(make_held_world):
     """Ten processes that need little each are over the limit as one that needs much."""
+    world = make_held_world("memory")
     world.limit(memory_mb=64)
     eater = "head -c 12000000 /dev/zero | tail -c 11000000 | (sleep 60; cat) &"
     assert world.run(f"set +x; for n in 1 2 3 4 5 6 7 8 9 10; do {eater} done; wait").reason is (
@@ -45,8 +42,9 @@ def test_memory_of_all_processes_counts_together(world):
     )
 
 
-def test_memory_that_processes_share_counts_once(world):
+def test_memory_that_processes_share_counts_once(make_held_world):
     """Children that only look at what their parent has cost nothing."""
+    world = make_held_world("memory")
     world.limit(memory_mb=96)
     program = (
         "import os, time; held = bytearray(b'x') * (50 << 20); "
@@ -65,8 +63,9 @@ def test_files_in_memory_are_memory(make_world, bubblewrap):
     assert result.reason is Reason.MEMORY_LIMIT
 
 
-def test_a_task_that_forks_is_ended(world, tools):
+def test_a_task_that_forks_is_ended(make_held_world, tools):
     """With its reason, and everything that it started with it."""
+    world = make_held_world("pids")
     world.limit(pids=10)
     mark = f"36{os.getpid()}"
     result = world.run(f"set +x; {FORKS.replace('60', mark)}")
@@ -80,6 +79,47 @@ def test_a_fork_bomb_is_held(make_world, bubblewrap):
     world = make_world(bubblewrap)
     world.limit(pids=50)
     assert world.run(FORK_BOMB).reason is Reason.PIDS_LIMIT
+
+
+def test_a_fork_bomb_leaves_nothing(make_held_world, tools):
+    """Also where nothing but looking finds it: all of it goes, and the next build runs."""
+    world = make_held_world("pids")
+    world.limit(pids=50)
+    mark = f"37{os.getpid()}"
+    assert world.run(BOUNDED_BOMB.replace("60", mark)).reason is Reason.PIDS_LIMIT
+    assert tools.eventually(lambda: not tools.programs_with(f"sleep\0{mark}"))
+    world.recorder.result = None
+    world.recorder.logs.clear()
+    assert world.run("echo well").status is BuildStatus.SUCCEEDED
+
+
+def test_a_task_begins_with_three_files(world):
+    """No descriptor of the server reaches a task: it has its input and output alone."""
+    listed = "import os; print('open', sorted(os.listdir('/proc/self/fd'), key=int)[:-1])"
+    world.run(f'set +x; /usr/bin/python3 -c "{listed}"')
+    assert "open ['0', '1', '2']\n" in world.recorder.log(1)
+
+
+def test_a_task_that_opens_all_files_harms_nobody(make_world, sandbox, place):
+    """It is refused more by the kernel, and may say so; a build beside it does not notice."""
+    greedy, other = make_world(sandbox), make_world(sandbox)
+    other.work_root = place / "other"
+    program = (
+        "import itertools, os, time\n"
+        "def take():\n"
+        "    for number in itertools.count():\n"
+        "        try: os.open('/dev/null', os.O_RDONLY)\n"
+        "        except OSError as error: return number, error.errno == 24\n"
+        "held = [(os.pipe(), os.fork())[1] for _ in range(3)]\n"
+        "print('refused', *take(), flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    build = greedy.begin(f"cat >greedy <<'END'\n{program}END\nset +x; /usr/bin/python3 greedy")
+    greedy.recorder.wait_for(lambda: greedy.recorder.log(1).count(" True\n") == 8)
+    assert other.run("exec 9<>file; echo well >&9; cat file").status is BuildStatus.SUCCEEDED
+    greedy.stop.set()
+    build.join()
+    assert greedy.recorder.result.status is BuildStatus.CANCELED
 
 
 def test_the_processes_of_other_builds_do_not_count(make_world, sandbox, place):
@@ -137,48 +177,3 @@ def test_the_recipe_has_the_last_word(world):
         resources=Resources(pids=20, disk_mb=100),
     )
     assert result.status is BuildStatus.SUCCEEDED
-
-
-@pytest.fixture
-def given_group():
-    """A control group made for the server, where this machine has version 1 of them."""
-    parent = of_cgroup_1("pids")
-    if os.geteuid() != 0 or parent is None or not os.access(parent, os.W_OK):
-        pytest.skip("control groups of version 1 cannot be made here")
-    made = parent / f"ciserver-test-{os.getpid()}"
-    made.mkdir()
-    yield made
-    made.rmdir()
-
-
-def test_a_control_group_holds_processes(make_world, sandbox, place, given_group):
-    """The kernel itself refuses a process over the limit, in either sandbox; nothing is left."""
-    (given_group / "build-left-behind").mkdir()
-    groups = ControlGroups((given_group,))
-    assert groups.faults() == ()
-    groups.prepare()
-    world = make_world(sandbox)
-    world.groups = groups
-    world.limit(pids=30)
-    assert world.run(FORK_BOMB).reason is Reason.PIDS_LIMIT
-    assert [one for one in given_group.iterdir() if one.is_dir()] == []
-
-
-def test_a_process_that_was_refused_is_enough(make_world, plain, given_group):
-    """However short it was over the limit: the kernel counts what nobody has the time to see."""
-    world = make_world(plain)
-    world.groups = ControlGroups((given_group,))
-    world.limit(pids=30)
-    script = "set +x; for n in {1..80}; do sleep 0.05 & done; wait; true"
-    assert world.run(script).reason is Reason.PIDS_LIMIT
-
-
-def test_what_is_no_control_group_is_told_and_left_out(make_world, sandbox, place):
-    """Limits hold without it."""
-    groups = ControlGroups((place / "nothing",))
-    assert "is not a control group" in groups.faults()[0]
-    groups.prepare()
-    world = make_world(sandbox)
-    world.groups = groups
-    world.limit(pids=10)
-    assert world.run(f"set +x; {FORKS}").reason is Reason.PIDS_LIMIT
