@@ -43,6 +43,11 @@ class Addresses:
         """The schemes that may leave this machine."""
         return frozenset(self._schemes)
 
+    @property
+    def content_schemes(self) -> frozenset[str]:
+        """The schemes of URLs whose content may be read."""
+        return self.schemes & {"http", "https"}
+
     def check(self, uri: str, *, local: bool = False) -> str:
         """Return the address to use. A path comes back absolute, with symbolic links resolved.
 
@@ -54,13 +59,52 @@ class Addresses:
         address = uri.removeprefix("git+") if uri.startswith(_PREFIXES) else uri
         path = _local_path(address)
         if path is not None:
-            return self._check_path(uri, path, local=local)
+            return self._check_local(uri, path, local=local)
         fault = self._remote_fault(address)
         if fault:
             raise _refused(uri, fault)
         return address
 
-    def _check_path(self, uri: str, path: str, *, local: bool) -> str:
+    def check_path(self, uri: str, *, local: bool = False) -> str:
+        """Return the path or URL whose content is to be read, as `check` returns an address.
+
+        Raises BadAddress, also for a directory that the server's own data lies in.
+        """
+        fault = _text_fault(uri)
+        path = None if fault else _local_path(uri)
+        fault = fault or (_text_fault(path) if path else self._content_url_fault(uri))
+        if fault:
+            raise _path_refused(uri, fault)
+        if path is None:
+            return uri
+        real = Path(os.path.realpath(path))
+        for one in self._forbidden:
+            if real.is_relative_to(one) or one.is_relative_to(real):
+                raise _path_refused(uri, "the server keeps its own data there")
+        if not local and not any(real.is_relative_to(root) for root in self._local_roots):
+            raise BadAddress(
+                f"the path {uri!r} is refused: it is on the server's machine",
+                hint="an administrator can register it or allow its directory",
+            )
+        return str(real)
+
+    def _content_url_fault(self, uri: str) -> str:
+        """What is wrong with a URL whose content is to be read; unlike that of a repository it may
+        have a query.
+        """
+        if not uri.isascii() or " " in uri:
+            return "only printable ASCII is accepted; percent-encode the rest"
+        match = _SCHEME.fullmatch(uri)
+        if not match:
+            return "it is neither an absolute path nor a URL"
+        if match[1] not in self.content_schemes:
+            return f"the scheme {match[1]!r} is not accepted here"
+        place = uri.partition("?")[0]
+        if "@" in place.split("/")[2] or "#" in uri:
+            return "it has a user name, a password or a fragment"
+        return self._url_fault(place, match[1])
+
+    def _check_local(self, uri: str, path: str, *, local: bool) -> str:
         fault = _text_fault(path)
         if fault:
             raise _refused(uri, fault)
@@ -260,6 +304,13 @@ def _refused(uri: str, fault: str) -> BadAddress:
     return BadAddress(
         f"the repository address {without_password(uri)!r} is refused: {fault}",
         hint="use https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH",
+    )
+
+
+def _path_refused(uri: str, fault: str) -> BadAddress:
+    return BadAddress(
+        f"the path {without_password(uri)!r} is refused: {fault}",
+        hint="use an absolute path or https://HOST/PATH",
     )
 
 

@@ -53,7 +53,7 @@ class Checkouts:
         of them. Files are written as they are stored: no filters, no hooks, nothing is run. Raises
         BadAddress, Invalid, NotFound, RemoteFailure, and leaves nothing behind then.
         """
-        mirror = self._mirrors.open(source.uri, credential, local=local)
+        mirror = self._mirrors.open_source(source, credential, local=local)
         first = _Visit(mirror, source.revision, into, credential, local)
         into.mkdir(parents=True)
         writing = _Writing(self._mirrors, objects_at or str, follow=source.submodules)

@@ -17,14 +17,16 @@ from ciserver.git.address import (
     check_revision,
     is_revision,
 )
+from ciserver.git.content import PathReader, PathRemote
 from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs
 from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs, writing
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import choose, commit_at, default_branch
 from ciserver.git.remote import Remote, remote_for
+from ciserver.model.build import Source
 from ciserver.model.errors import CiError, Invalid, RemoteFailure
-from ciserver.model.project import Credential
+from ciserver.model.project import Credential, Input, InputType
 
 _SHA1_DIGITS = 40
 
@@ -53,10 +55,12 @@ class Mirrors:
         timeout_seconds: float = 600,
         group_id: int | None = None,
         known_hosts: Path | None = None,
+        paths: PathReader | None = None,
     ) -> None:
         library.prepare(timeout_seconds)
         make_folder(root, group_id)
         self.addresses = addresses
+        self._paths = paths
         self._root = root.resolve()
         self._group_id = group_id
         self._key = naming_key(self._root)
@@ -77,17 +81,44 @@ class Mirrors:
         `local` says that an administrator registered the address. Raises BadAddress.
         """
         address = self.addresses.check(uri, local=local)
-        name = self._name(address, credential)
+        parts = (address, *astuple(credential)) if credential else (address,)
+        return self._open(address, parts, remote_for(address, credential, self.program))
+
+    def open_path(self, uri: str, *, local: bool = False, refresh_seconds: int = 0) -> "Mirror":
+        """The mirror of what a path or URL holds, its HEAD, read again after `refresh_seconds` at
+        the earliest; else as `open`. Raises BadAddress.
+        """
+        address = self.addresses.check_path(uri, local=local)
+        return self._open(
+            address, ("path", address), PathRemote(address, self._paths, refresh_seconds)
+        )
+
+    def open_source(
+        self, source: Source, credential: Credential | None = None, *, local: bool = False
+    ) -> "Mirror":
+        """The mirror of what a job wants in its home. Raises BadAddress."""
+        if source.type is InputType.PATH:
+            return self.open_path(source.uri, local=local)
+        return self.open(source.uri, credential, local=local)
+
+    def open_input(
+        self, one: Input, credential: Credential | None = None, *, local: bool = False
+    ) -> "Mirror":
+        """The mirror of what a jobset is evaluated from. Raises BadAddress."""
+        if one.type is InputType.PATH:
+            return self.open_path(one.uri, local=local, refresh_seconds=one.refresh_seconds)
+        return self.open(one.uri, credential, local=local)
+
+    def _open(self, address: str, parts: tuple[str, ...], remote: Remote) -> "Mirror":
+        name = self._name(parts)
         folder, lock = self._root / f"{name}.git", self._root / f"{name}.lock"
         if not folder.exists():
             with locked(lock):
                 if not folder.exists():
                     make_mirror(folder, self._group_id)
-        remote = remote_for(address, credential, self.program)
         return Mirror(folder, lock, address, remote, self.program)
 
-    def _name(self, address: str, credential: Credential | None) -> str:
-        parts = (address, *astuple(credential)) if credential else (address,)
+    def _name(self, parts: tuple[str, ...]) -> str:
         named = "\0".join(f"{len(part)}:{part}" for part in parts)
         encoded = named.encode("utf-8", "surrogateescape")
         return hashlib.blake2b(encoded, key=self._key, digest_size=20).hexdigest()
@@ -157,7 +188,7 @@ class Mirror:
 
     def commit(self, revision: str) -> Commit:
         """What a pinned commit says of itself. Raises NotFound."""
-        return _described(self.find(self.repository(), revision))
+        return described(self.find(self.repository(), revision))
 
     def default_branch(self) -> str:
         """The full name of the remote's default branch, as the last fetch found it."""
@@ -172,7 +203,7 @@ class Mirror:
         """The commit and those it grew from, by first parent, newest first. Raises NotFound."""
         found: pygit2.Commit | None = self.find(self.repository(), revision)
         while found is not None:
-            yield _described(found)
+            yield described(found)
             found = found.parents[0] if found.parents else None
 
     def list_files(self, revision: str, globs: Sequence[str]) -> tuple[str, ...]:
@@ -248,7 +279,8 @@ class Mirror:
         return found
 
 
-def _described(commit: pygit2.Commit) -> Commit:
+def described(commit: pygit2.Commit) -> Commit:
+    """What a commit says of itself; bytes that are no text are replaced."""
     message = commit.raw_message.decode(_encoding(commit), "replace")
     subject = message.strip().partition("\n")[0].strip()
     return Commit(str(commit.id), subject, message, _author(commit), _moment(commit.commit_time))

@@ -13,13 +13,13 @@ _SMALL = 500
 _SUPERSEDED = "superseded-packs"
 
 
-def copy_missing(source: Repository, mirror: Repository, tip: Oid) -> bool:
+def copy_missing(source: Repository, mirror: Repository, tip: Oid, *, most: float = _SMALL) -> bool:
     """Bring `tip` with everything beneath it into the mirror, as one new pack.
 
-    False, and nothing done, when that is more than a few objects or `source` lacks some of it.
+    False, and nothing done, when that is more than so many objects or `source` lacks some of it.
     """
     try:
-        missing = _missing(source, mirror, tip)
+        missing = _missing(source, mirror, tip, most)
     except KeyError:
         return False
     if missing is None:
@@ -32,7 +32,7 @@ def copy_missing(source: Repository, mirror: Repository, tip: Oid) -> bool:
     return True
 
 
-def _missing(source: Repository, mirror: Repository, tip: Oid) -> list[Oid] | None:
+def _missing(source: Repository, mirror: Repository, tip: Oid, most: float) -> list[Oid] | None:
     """What the mirror lacks. What it has, it has with all beneath, so the search ends there."""
     missing: list[Oid] = []
     seen: set[Oid] = set()
@@ -43,7 +43,7 @@ def _missing(source: Repository, mirror: Repository, tip: Oid) -> list[Oid] | No
             continue
         seen.add(oid)
         missing.append(oid)
-        if len(missing) > _SMALL:
+        if len(missing) > most:
             return None
         if not is_blob:
             waiting.extend(_beneath(source[oid]))

@@ -1,14 +1,30 @@
 """Looking into the tree of a commit: files by glob, one file by path."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from pygit2 import Object, Oid, Repository, Tree
-from pygit2.enums import FileMode
+from pygit2.enums import FileMode, ObjectType
 
 from ciserver.model.errors import NotFound, TooLarge
 
+_WILD = frozenset("*?[")
 _FILES = (FileMode.BLOB, FileMode.BLOB_EXECUTABLE)
+
+
+def tree_bytes(entries: Iterable[tuple[bytes, FileMode, Oid]]) -> bytes:
+    """One tree as an object. Its names are any bytes, which the library's builder does not take."""
+    by_name = sorted(entries, key=lambda one: one[0] + b"/" * (one[1] == FileMode.TREE))
+    return b"".join(b"%o %b\0%b" % (mode, name, oid.raw) for name, mode, oid in by_name)
+
+
+def object_id(kind: ObjectType, content: bytes) -> Oid:
+    """The id that an object has or would have."""
+    header = f"{kind.name.lower()} {len(content)}\0".encode()
+    digest = hashlib.sha1(header, usedforsecurity=False)
+    digest.update(content)
+    return Oid(raw=digest.digest())
 
 
 def list_files(tree: Tree, globs: Sequence[str]) -> tuple[str, ...]:
@@ -96,11 +112,19 @@ class _Collecting:
                 self._found[above or "/"] = str(tree.id)
                 return
             self.walk(tree, at + 1, above)
-        for entry in tree:
+        for entry in _entries(tree, part):
             name = name_of(entry)
-            if part == "**" or fnmatchcase(name, part):
-                following = at if part == "**" else at + 1
-                if is_last:
-                    self._found[f"{above}{name}"] = str(entry.id)
-                elif isinstance(entry, Tree):
-                    self.walk(entry, following, f"{above}{name}/")
+            following = at if part == "**" else at + 1
+            if is_last:
+                self._found[f"{above}{name}"] = str(entry.id)
+            elif isinstance(entry, Tree):
+                self.walk(entry, following, f"{above}{name}/")
+
+
+def _entries(tree: Tree, part: str) -> Iterator[Object]:
+    """Those that a part of a glob matches."""
+    if _WILD.isdisjoint(part):
+        # Asked for by its name: the directory may hold thousands, and so may the recipe.
+        found = entry_of(tree, part)
+        return iter(()) if found is None else iter((found,))
+    return (entry for entry in tree if part == "**" or fnmatchcase(name_of(entry), part))

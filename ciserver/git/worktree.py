@@ -95,8 +95,13 @@ def _check_name(path: bytes, name: bytes, seen: set[bytes]) -> None:
     if name in seen:
         raise _refused(path, "its name is there twice")
     seen.add(name)
-    if b"/" in name or b"\0" in name or b"\\" in name or _plain(name) in _RESERVED:
+    if is_reserved(name):
         raise _refused(path, "its name is reserved")
+
+
+def is_reserved(name: bytes) -> bool:
+    """Whether nothing in a work tree may have this name."""
+    return b"/" in name or b"\0" in name or b"\\" in name or _plain(name) in _RESERVED
 
 
 def _plain(name: bytes) -> str:
