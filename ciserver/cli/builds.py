@@ -67,7 +67,9 @@ def _print_queue(queue: dict[str, Any]) -> None:
         click.echo(f"evaluation {one['id']} of {one['project']}:{one['jobset']} is {one['status']}")
     for one in queue["paused"]:
         by = f" by {one['by']}" if "by" in one else ""
-        click.echo(f"{'worker ' + one['worker'] if one['worker'] else 'the queue'} is paused{by}")
+        why = f": {one['reason']}" if "reason" in one else ""
+        what = f"worker {one['worker']}" if one["worker"] else "the queue"
+        click.echo(f"{what} is paused{by}{why}")
 
 
 def _name(build: dict[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """`ciserver run`: the recipe of a working tree, built here without a server."""
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -12,8 +12,9 @@ from typing import IO
 import click
 
 from ciserver.cli.options import place_options
-from ciserver.cli.output import result_code, write_bytes
-from ciserver.cli.recipes import git, placed_jobs
+from ciserver.cli.output import EXIT_FAILED, result_code, write_bytes
+from ciserver.cli.reading import Wanted, read_good_tree, recipe_options
+from ciserver.cli.working_tree import WorkingTree
 from ciserver.clock import SystemClock
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
@@ -23,6 +24,7 @@ from ciserver.executor.sandbox import SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.model.build import (
+    PLAIN,
     SETUP,
     BuildResult,
     Identity,
@@ -30,18 +32,22 @@ from ciserver.model.build import (
     Lease,
     Loss,
     Offer,
+    Output,
+    ProductKind,
     Source,
     StepResult,
     Work,
 )
 from ciserver.model.errors import Busy, NotFound
-from ciserver.model.evaluation import Evaluation, Kind
+from ciserver.model.evaluation import Evaluation, Kind, PinnedInput
 from ciserver.model.links import Links
+from ciserver.model.project import InputType
 from ciserver.model.report import CaseStatus, Counts, ReportKind
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason
 from ciserver.recipe.graph import Placed
 from ciserver.recipe.sources import with_pushed_source
 from ciserver.reports.read import read_report
+from ciserver.service.building import with_inputs
 from ciserver.service.reporter import environment
 from ciserver.wiring import choose_sandbox, make_addresses, make_limits
 
@@ -54,16 +60,28 @@ _WORKING_TREE = "working-tree"
 )
 @click.option("--job", help="Only this job.")
 @click.option("--products", type=click.Path(path_type=Path), help="Keep the artifacts there.")
+@recipe_options
 @place_options
 def run(
-    *, data: DataDirectory, settings: Settings, path: Path, job: str | None, products: Path | None
+    *,
+    data: DataDirectory,
+    settings: Settings,
+    path: Path,
+    job: str | None,
+    products: Path | None,
+    wanted: Wanted,
 ) -> None:
     """Run the recipe of a working tree here, as a build would run: the same sandbox and rules.
     What is not committed is taken along. Jobs run after those that they need; of one named with
     --job what it needs is not run. Exit status = result.
     """
-    tree = path.resolve()
-    wanted = _wanted(placed_jobs(tree), job)
+    tree = WorkingTree(path)
+    recipes = read_good_tree(tree, wanted)
+    chosen = _chosen(recipes.placed, job)
+    inputs = _pinned(wanted)
+    broken = () if job else recipes.broken
+    for one in broken:
+        say(f"broken: {one}")
     sandbox = choose_sandbox(settings, data)
     if isinstance(sandbox, SandboxBroken):
         raise Busy(sandbox.reason, hint=f"{sandbox.remedy}, or set builds.sandbox = plain")
@@ -83,7 +101,7 @@ def run(
             runner = Runner(
                 reporter,
                 sandbox,
-                WorkingTree(tree, mirrors),
+                LocalSources(tree, mirrors),
                 SystemClock(),
                 work_root=root,
                 limits=make_limits(settings),
@@ -92,17 +110,31 @@ def run(
             runner.close()
             return reporter.exit_code()
 
-        worst = _run_in_order(wanted, _address_of(tree), run_one)
-    raise SystemExit(worst)
+        worst = _run_in_order(
+            [replace(one, job=with_inputs(one.job, inputs)) for one in chosen],
+            tree.address(),
+            run_one,
+        )
+    raise SystemExit(max(worst, EXIT_FAILED) if broken else worst)
 
 
-def _run_in_order(wanted: list[Placed], uri: str, run_one: Callable[[Job], int]) -> int:
+def _pinned(wanted: Wanted) -> tuple[PinnedInput, ...]:
+    """The inputs as an evaluation has them, for the environment of its jobs."""
+    return tuple(
+        PinnedInput(name, type=InputType.STRING, value=value)
+        if isinstance(value, str)
+        else PinnedInput(name, type=InputType.BOOLEAN, value=str(value).lower())
+        for name, value in wanted.inputs.items()
+    )
+
+
+def _run_in_order(chosen: list[Placed], uri: str, run_one: Callable[[Job], int]) -> int:
     """Run each job after those that it needs, and not at all where one of them is not good;
     answers the worst exit code.
     """
     worst = 0
     bad: set[Identity] = set()
-    for one in wanted:
+    for one in chosen:
         missing = next((need for need in one.needs if need in bad), None)
         if missing is not None:
             bad.add(one.job.identity)
@@ -115,18 +147,13 @@ def _run_in_order(wanted: list[Placed], uri: str, run_one: Callable[[Job], int])
     return worst
 
 
-def _wanted(placed: tuple[Placed, ...], name: str | None) -> list[Placed]:
+def _chosen(placed: tuple[Placed, ...], name: str | None) -> list[Placed]:
     """The jobs to run here, each after what it needs; of one name only that."""
-    wanted = [one for one in placed if name in {None, one.job.name, one.job.base}]
-    if not wanted:
+    chosen = [one for one in placed if name in {None, one.job.name, one.job.base}]
+    if not chosen:
         names = ", ".join(one.job.name for one in placed)
         raise NotFound(f"there is no job {name}", hint=f"there are: {names}")
-    return wanted
-
-
-def _address_of(tree: Path) -> str:
-    """Where the tree was cloned from, so that its directory has the name it has on the server."""
-    return (git(tree, "remote", "get-url", "origin") or "").strip() or str(tree)
+    return chosen
 
 
 def say(line: str) -> None:
@@ -135,10 +162,10 @@ def say(line: str) -> None:
     click.secho(line, err=True, bold=True)
 
 
-class WorkingTree:
-    """The working tree as it is, without what git ignores; other sources come from mirrors."""
+class LocalSources:
+    """The working tree as it is; other sources come from mirrors."""
 
-    def __init__(self, tree: Path, mirrors: Mirrors) -> None:
+    def __init__(self, tree: WorkingTree, mirrors: Mirrors) -> None:
         self._tree = tree
         self._mirrors = mirrors
 
@@ -149,25 +176,8 @@ class WorkingTree:
             revision = self._mirrors.open(source.uri).pin(source.ref or "HEAD")
             pinned = Source(source.uri, source.directory, source.ref, revision)
             return Checkouts(self._mirrors).make(pinned, into, objects_at=objects_at)
-        for name in self._names():
-            target = into / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(self._tree / name, target, follow_symlinks=False)
+        self._tree.copy(into)
         return ()
-
-    def _names(self) -> list[str]:
-        """Files that git would commit; every file where there is no repository."""
-        listed = subprocess.run(
-            ["git", "-C", str(self._tree), "ls-files", "-z", "-co", "--exclude-standard"],
-            capture_output=True,
-            check=False,
-        )
-        if listed.returncode == 0:
-            names = [name.decode("utf-8", "surrogateescape") for name in listed.stdout.split(b"\0")]
-            return [name for name in names if name and (self._tree / name).is_file()]
-        return [
-            str(file.relative_to(self._tree)) for file in self._tree.rglob("*") if file.is_file()
-        ]
 
 
 class ConsoleReporter:
@@ -217,15 +227,29 @@ class ConsoleReporter:
             say(f"== {self.work.job.name}: {SETUP}")
         write_bytes(chunk)
 
-    def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
+    def add_product(
+        self,
+        lease: Lease,
+        path: str,
+        content: IO[bytes],
+        *,
+        kind: ProductKind = PLAIN,
+        name: str = "",
+    ) -> None:
         if self._products is None:
             say(f"artifact {path} (kept with --products DIRECTORY)")
             return
         self._products.mkdir(parents=True, exist_ok=True)
-        target = self._products / Path(path).name
+        target = self._products / (name or Path(path).name)
         with target.open("wb") as file:
             shutil.copyfileobj(content, file)
         say(f"artifact {path} is kept as {target}")
+
+    def set_output(self, lease: Lease, output: Output) -> None:
+        if output.release_name:
+            say(f"release {output.release_name}")
+        for name, path in output.paths.items():
+            say(f"output {name}: {path}")
 
     def add_report(
         self, lease: Lease, kind: ReportKind, path: str, content: IO[bytes]

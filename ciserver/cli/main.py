@@ -20,6 +20,7 @@ _COMMANDS = {
     "rerun": "builds:rerun",
     "submit": "changes:submit",
     "build": "changes:build",
+    "evaluation": "evaluations:evaluation",
     "queue": "queue:queue",
     "run": "local:run",
     "plan": "recipes:plan",

@@ -9,7 +9,7 @@ from ciserver.cli.options import choice, client_options, json_output
 from ciserver.cli.output import print_json, print_table, without_none
 from ciserver.model.account import Right, Visibility
 from ciserver.model.errors import NotFound
-from ciserver.model.project import JobsetMode
+from ciserver.model.project import InputType, JobsetMode
 
 SOURCE = "source"
 # What an answer tells beside what may be set.
@@ -54,6 +54,13 @@ def jobset() -> None:
 @jobset.command("set")
 @click.argument("jobset", metavar="PROJECT:JOBSET")
 @click.option("--uri", help="The repository.")
+@click.option("--path", help="In place of a repository: a path on the server, or a URL.")
+@click.option(
+    "--refresh",
+    type=click.IntRange(min=0),
+    metavar="SECONDS",
+    help="How long what was read of the path counts as new; default 30.",
+)
 @click.option("--ref", help="What is built when no push says so; HEAD = the default branch.")
 @click.option("--watch", multiple=True, metavar="GLOB", help="Which refs; repeatable.")
 @click.option("--recipe", "recipe_path", multiple=True, metavar="GLOB", help="Where; repeatable.")
@@ -83,17 +90,30 @@ def set_jobset(
     client: Client,
     jobset: str,
     uri: str | None,
+    path: str | None,
+    refresh: int | None,
     ref: str | None,
     watch: tuple[str, ...],
     recipe_path: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Make a jobset, or change what is given of one."""
-    path = path_of("projects", *_names(jobset, "jobsets"))
-    before = _before(client, path)
+    if path and (uri or ref or watch):
+        raise click.UsageError("--path stands in place of --uri, and has no --ref and no --watch")
+    place = path_of("projects", *_names(jobset, "jobsets"))
+    before = _before(client, place)
     given = without_none({**options, "recipe_path": list(recipe_path) or None})
-    source = without_none({"uri": uri, "ref": ref, "watch": list(watch) or None})
-    client.put(path, {**before, **given, "inputs": _with_source(before, source)})
+    kind = InputType.PATH if path else InputType.GIT if uri else None
+    source = without_none(
+        {
+            "type": kind,
+            "uri": path or uri,
+            "refresh_seconds": refresh,
+            "ref": ref,
+            "watch": list(watch) or None,
+        }
+    )
+    client.put(place, {**before, **given, "inputs": _with_source(before, source)})
     click.echo(f"jobset {':'.join(_names(jobset))} is set")
 
 
@@ -111,7 +131,13 @@ def _with_source(before: dict[str, Any], given: dict[str, Any]) -> list[dict[str
     inputs: list[dict[str, Any]] = before["inputs"]
     if given and name not in {one["name"] for one in inputs}:
         inputs = [*inputs, {"name": name}]
-    return [one | given if one["name"] == name else one for one in inputs]
+    return [_changed(one, given) if one["name"] == name else one for one in inputs]
+
+
+def _changed(one: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Of an input that becomes another type only the name stays."""
+    is_other = given.get("type", one.get("type")) != one.get("type")
+    return ({"name": one["name"]} if is_other else one) | given
 
 
 @jobset.command("remove")
@@ -145,11 +171,26 @@ def resume(*, client: Client, jobset: str) -> None:
 @click.argument("jobset", metavar="PROJECT:JOBSET")
 @click.option("--revision", default="", help="Default: the newest.")
 @click.option("--kind", default="manual", show_default=True, help="What the recipe takes it for.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=REVISION",
+    help="An input at exactly this revision; repeatable.",
+)
 @client_options
-def evaluate(*, client: Client, jobset: str, revision: str, kind: str) -> None:
+def evaluate(
+    *, client: Client, jobset: str, revision: str, kind: str, inputs: tuple[str, ...]
+) -> None:
     """Evaluate it now; print the evaluation's address."""
+    pairs = [one.partition("=") for one in inputs]
+    body = {
+        "revision": revision,
+        "kind": kind,
+        "inputs": [{"name": name, "revision": wanted} for name, _, wanted in pairs],
+    }
     path = path_of("jobsets", *_names(jobset), "evaluate")
-    click.echo(client.post(path, {"revision": revision, "kind": kind})["url"])
+    click.echo(client.post(path, body)["url"])
 
 
 def _names(jobset: str, between: str = "") -> tuple[str, ...]:

@@ -15,10 +15,11 @@ def queue() -> None:
 
 @queue.command()
 @_worker
+@click.option("--reason", default="", help="Why, for everybody whose builds wait.")
 @client_options
-def pause(*, client: Client, worker: str) -> None:
+def pause(*, client: Client, worker: str, reason: str) -> None:
     """Start no builds until somebody resumes it; what runs goes on."""
-    client.post("/queue/pause", {"worker": worker})
+    client.post("/queue/pause", {"worker": worker, "reason": reason})
     click.echo(f"{_name(worker)} is paused")
 
 

@@ -135,15 +135,8 @@ def _recover(parts: Parts) -> None:
     builds = parts.services.builds.recover(WORKER)
     evaluations = parts.services.evaluations.recover()
     deliveries = parts.services.deliveries.recover()
-    requests = parts.services.requests.recover()
-    if builds or evaluations or deliveries or requests:
-        log.info(
-            "recovered",
-            builds=builds,
-            evaluations=evaluations,
-            deliveries=deliveries,
-            requests=requests,
-        )
+    if builds or evaluations or deliveries:
+        log.info("recovered", builds=builds, evaluations=evaluations, deliveries=deliveries)
 
 
 def _greet(settings: Settings, url: str, sandbox: Any, link: str | None) -> None:

@@ -33,11 +33,54 @@ def field_name(location: Location) -> str:
     return name.removeprefix(".")
 
 
+class Rest(Complaint):
+    """The last line of many complaints: how many more there are."""
+
+    @classmethod
+    def of(cls, count: int) -> "Rest":
+        return cls("", f"and {count} more fault{'s' if count > 1 else ''}")
+
+    @property
+    def count(self) -> int:
+        return int(self.message.split()[1])
+
+
+class Faults:
+    """Complaints as they come: so many as a person can use are kept and the others counted, so that
+    a million faults cost no more than a hundred.
+    """
+
+    def __init__(self, complaints: Iterable[Complaint] = ()) -> None:
+        self._first: list[Complaint] = []
+        self._rest = 0
+        self.extend(complaints)
+
+    def append(self, one: Complaint) -> None:
+        if isinstance(one, Rest):
+            self._rest += one.count
+        elif len(self._first) < MOST:
+            self._first.append(one)
+        else:
+            self._rest += 1
+
+    def extend(self, complaints: Iterable[Complaint]) -> None:
+        for one in complaints:
+            self.append(one)
+
+    def __len__(self) -> int:
+        """Of all of them, those that are only counted too."""
+        return len(self._first) + self._rest
+
+    def __iter__(self) -> Iterator[Complaint]:
+        """Those that were kept, and last how many more there are."""
+        yield from self._first
+        if self._rest:
+            yield Rest.of(self._rest)
+
+
 def at_most(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
-    """So many that a person can use them; the rest is counted."""
-    every = tuple(complaints)
-    rest = len(every) - MOST
-    return every if rest <= 0 else (*every[:MOST], Complaint("", f"and {rest} more faults"))
+    """So many that a person can use them, and last how many more there are."""
+    return tuple(Faults(complaints))
 
 
 def repeated(what: str, named: Iterable[tuple[Location, str]]) -> Iterator[Complaint]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +49,7 @@ NOT_IN_KEY = {
     "maintainers": "they are told of a result",
     "script_jobset": "it says with whose leave a repository is read",
     "notes": "they are for readers of the log",
+    "nix": "the tasks say how it is built, and a shared store only saves time",
 }
 
 
@@ -77,12 +77,11 @@ def content_key(
         "needed": sorted(needed_keys),
         "trees": list(trees),
     }
-    text = json.dumps(meaning, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(meaning, default=vars, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode("ascii")).hexdigest()
 
 
 def _meaning(job: Job) -> dict[str, Any]:
-    values = asdict(job)
     # Addresses, refs and commits differ between branches and forks of the same content.
-    values["sources"] = [[source.directory, source.submodules] for source in job.sources]
-    return {name: values[name] for name in IN_KEY}
+    sources = [[source.directory, source.submodules] for source in job.sources]
+    return {name: getattr(job, name) for name in IN_KEY} | {"sources": sources}

@@ -54,13 +54,15 @@ _NOT_ACTED_ON = {
 @dataclass(frozen=True)
 class Reading:
     """What came of a recipe file: jobs and the schedules it wants, or the complaints that say why
-    not. `broken` are complaints of single jobs, without which the others can be built.
+    not. `broken` are complaints of single jobs, without which the others can be built;
+    `characters` is how much text the jobs hold together.
     """
 
     jobs: tuple[Job, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     schedules: tuple[ScheduleSpec, ...] = ()
     broken: tuple[Complaint, ...] = ()
+    characters: int = 0
 
 
 def read_manifest(
@@ -75,7 +77,7 @@ def read_manifest(
         value = load(text)
     except Invalid as error:
         return _faulty(file, error)
-    return read_value(
+    reading = read_value(
         file,
         job_name(file),
         value,
@@ -83,6 +85,7 @@ def read_manifest(
         most_jobs=most_jobs,
         faults=_name_faults(file),
     )
+    return replace(reading, characters=len(text) * len(reading.jobs))
 
 
 def read_value(

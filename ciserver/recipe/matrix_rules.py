@@ -13,7 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 from ciserver.model.errors import Complaint
 from ciserver.recipe.checks import nearest, shown
 from ciserver.recipe.complaints import Location, complaints_of, field_name, repeated
-from ciserver.recipe.expand import MOST_JOBS, combinations, size_of, variant_name
+from ciserver.recipe.expand import (
+    MOST_JOBS,
+    MOST_TEXT,
+    combinations,
+    size_of,
+    too_many,
+    variant_name,
+)
 from ciserver.recipe.fields import (
     MOST_EXCLUDED,
     AxisValue,
@@ -25,7 +32,6 @@ from ciserver.recipe.fields import (
 EXCLUDE = "exclude"
 MOST_AXES = 10
 LONGEST_NAME = 128
-MOST_TEXT = 32 << 20  # what all jobs of one recipe may hold together, in characters
 _LARGEST_SHOWN = 10**12
 
 _NAME: TypeAdapter[str] = TypeAdapter(VariableName)
@@ -125,11 +131,8 @@ def _too_much(
     jobs = size_of(lists) * places
     if jobs > most_jobs:
         number = jobs if jobs <= _LARGEST_SHOWN else f"more than {_LARGEST_SHOWN}"
-        yield Complaint(
-            field,
-            f"makes {number} jobs before any is excluded; the recipes of a jobset may make "
-            f"{MOST_JOBS}, and {most_jobs} of them are left",
-        )
+        why = f"one may make {MOST_JOBS}" if jobs > MOST_JOBS else too_many(most_jobs)
+        yield Complaint(field, f"makes {number} jobs before any is excluded; {why}")
     elif jobs > 1 and jobs * len(json.dumps({**keys, "matrix": None})) > MOST_TEXT:
         yield Complaint(
             field,

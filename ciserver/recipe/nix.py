@@ -11,16 +11,18 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ciserver.model.build import Job, Task
 from ciserver.model.errors import Complaint
+from ciserver.recipe.aggregates import Aggregate, aggregate, join
 from ciserver.recipe.checks import shown
 from ciserver.recipe.child import Ended, our_program, run
-from ciserver.recipe.complaints import MOST, at_most
+from ciserver.recipe.complaints import MOST, Faults, at_most
+from ciserver.recipe.expand import MOST_OF_ALL, too_many
 from ciserver.recipe.fields import (
     ADDRESS,
     HIGHEST_PRIORITY,
@@ -31,7 +33,6 @@ from ciserver.recipe.fields import (
 )
 from ciserver.recipe.manifest import Reading
 
-MOST_JOBS = 100_000
 IMAGE = "nix"
 _NIX = "nix-instantiate"
 _PATH = "/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin"
@@ -55,19 +56,40 @@ _PLACE = re.compile(r"^\s+at (.+):(\d+):(\d+):", re.MULTILINE)
 _NOT_BUILT = re.compile(r"path '[^']*' is not valid")
 _LONGEST = 500
 
-Inputs = Mapping[str, str | bool]
+
+@dataclass(frozen=True)
+class Expression:
+    """A value that Nix makes of a text."""
+
+    text: str
+
+
+Inputs = Mapping[str, str | bool | Expression]
 Tree = Callable[[], Path]
 
 _SCRIPT = """\
-nix=$HOME/.nix
-mkdir -p "$nix/etc"
-printf '%s\\n' 'sandbox = false' 'build-users-group =' 'substituters =' > "$nix/etc/nix.conf"
-export NIX_CONF_DIR=$nix/etc NIX_STORE_DIR=$nix/store NIX_IGNORE_SYMLINK_STORE=1
+nix=${{CISERVER_NIX:-$HOME/.nix}}
+mkdir -p "$nix" "$HOME/.nix"
+printf '%s\\n' 'sandbox = false' 'build-users-group =' 'substituters =' > "$HOME/.nix/nix.conf"
+export NIX_CONF_DIR=$HOME/.nix NIX_STORE_DIR=$nix/store NIX_IGNORE_SYMLINK_STORE=1
 export NIX_LOCALSTATE_DIR=$nix/var NIX_STATE_DIR=$nix/var/nix NIX_LOG_DIR=$nix/var/log/nix
 unset NIX_PATH NIX_REMOTE
 # What Nix copies is what it evaluated: the files, without their history.
 find {directories} -name .git -prune -exec rm -rf {{}} +
-nix-build --no-out-link {searched} -A {attribute} -E {expression}
+made=$(nix-instantiate --eval --strict --json --read-write-mode {searched} {given} -E {told})
+printf '%s\\n' "$made" > "$HOME/.nix-outputs"
+drv=${{made#*\\"}}
+drv=${{drv%%\\"*}}
+nix-store --realise "$drv" --add-root "$HOME/.nix-root" > "$HOME/.nix-roots"
+nix-store --query --outputs "$drv"
+"""
+# A derivation has the path of each output under the output's name.
+_TOLD = """\
+let recipe = {1}; job = {0}; names = job.outputs or [ "out" ]; in
+[
+  job.drvPath
+  (builtins.listToAttrs (map (name: {{ inherit name; value = job.${{name}}.outPath; }}) names))
+]
 """
 
 
@@ -76,6 +98,7 @@ def read_nix(
     *,
     inputs: Inputs,
     tree: Tree,
+    most_jobs: int = MOST_OF_ALL,
     seconds: float = 60,
     seconds_each: float = 10,
     memory_mb: int = 2048,
@@ -87,17 +110,24 @@ def read_nix(
     names that they have in the home of a build, and are inputs as well, the first also as `src`.
     What it raises is passed on; all else are complaints, those of single jobs in `broken`.
     Evaluation sees these directories and nothing else, within these limits; `seconds_each` is for
-    a single attribute.
+    a single attribute, and `most_jobs` is what the files before it left.
     """
     program = shutil.which(_NIX, path=_PATH)
     if program is None:
-        fault = "needs Nix, which this server has not: install nix-instantiate (Debian: nix-bin)"
+        fault = "needs Nix, which is not installed here: install nix-instantiate (Debian: nix-bin)"
         return Reading(complaints=(Complaint("", fault, file),))
-    walk = _Walk(_Recipe(file, tree(), inputs), program, seconds, seconds_each, memory_mb)
+    faults = [*_expression_faults(inputs, program, seconds_each, memory_mb)]
+    if faults:
+        return Reading(complaints=tuple(replace(one, file=file) for one in faults))
+    walk = _Walk(
+        _Recipe(file, tree(), inputs), program, most_jobs, seconds, seconds_each, memory_mb
+    )
     walk.run()
     if walk.complaints:
         return Reading(complaints=at_most(walk.complaints))
-    return Reading(tuple(walk.jobs), broken=at_most(walk.broken))
+    jobs = join(walk.jobs, walk.aggregates, walk.derivations, walk.break_job)
+    characters = sum(len(task.script) for job in jobs for task in job.tasks)
+    return Reading(jobs, broken=tuple(walk.broken), characters=characters)
 
 
 class _Recipe:
@@ -109,11 +139,18 @@ class _Recipe:
         beside = sorted(one.name for one in root.parent.iterdir() if one.is_dir())
         self._directories = {"src": root.name} | {one: one for one in beside if one != "src"}
         places = {name: f"find {_quoted(name)}" for name in self._directories}
-        values = {name: _value(value) for name, value in inputs.items()}
+        values = {
+            name: _value(one) for name, one in inputs.items() if not isinstance(one, Expression)
+        }
+        # Nix reads each expression by itself, so that none can end another or the call.
+        expressions = {k: one.text for k, one in inputs.items() if isinstance(one, Expression)}
+        self.given = [w for k, text in sorted(expressions.items()) for w in ("--arg", k, text)]
+        self.head = "given@{ ... }: " if expressions else ""
         words = " ".join(f"{_quoted(k)} = {v};" for k, v in sorted((values | places).items()))
         self.expression = (
             "let find = builtins.findFile builtins.nixPath; "
-            f"recipe = import (find {_quoted(f'src/{file}')}); inputs = {{ {words} }}; in "
+            f"recipe = import (find {_quoted(f'src/{file}')}); "
+            f"inputs = {'given // ' if expressions else ''}{{ {words} }}; in "
             "if builtins.isFunction recipe then "
             "recipe (builtins.intersectAttrs (builtins.functionArgs recipe) inputs) else recipe"
         )
@@ -126,11 +163,12 @@ class _Recipe:
     def script(self, path: list[str]) -> str:
         """What builds one attribute, in a home with the same repositories."""
         at_home = {name: f'"$HOME"/{shlex.quote(one)}' for name, one in self._directories.items()}
+        job = ".".join(("recipe", *map(_quoted, path)))
         return _SCRIPT.format(
             directories=" ".join(dict.fromkeys(at_home.values())),
             searched=" ".join(f"-I {shlex.quote(name)}={at}" for name, at in at_home.items()),
-            attribute=shlex.quote(".".join(map(_quoted, path))),
-            expression=shlex.quote(self.expression),
+            given=shlex.join(self.given),
+            told=shlex.quote(self.head + _TOLD.format(job, self.expression)),
         )
 
 
@@ -140,12 +178,15 @@ class _Walk:
 
     recipe: _Recipe
     program: str
+    most_jobs: int
     seconds: float
     seconds_each: float
     memory_mb: int
     jobs: list[Job] = field(default_factory=list)
-    broken: list[Complaint] = field(default_factory=list)
+    broken: Faults = field(default_factory=Faults)
     complaints: list[Complaint] = field(default_factory=list)
+    aggregates: dict[str, Aggregate] = field(default_factory=dict)
+    derivations: dict[str, str] = field(default_factory=dict)  # by the job that it is first
 
     def run(self) -> None:
         deadline = time.monotonic() + self.seconds
@@ -161,6 +202,8 @@ class _Walk:
             told, rest = _read(ended.output, mark)
             for one in told:
                 self._take(one)
+                if self.complaints:
+                    return
             if {"end": True} in told:
                 return
             places = [one["at"] for one in told if "at" in one]
@@ -176,12 +219,20 @@ class _Walk:
     ) -> Ended:
         place = "null" if after is None else f"[ {' '.join(map(_quoted, after))} ]"
         called = (
-            f"({_WALK}) {{ root = {self.recipe.expression}; mark = {_quoted(mark)}; "
+            f"{self.recipe.head}({_WALK}) {{ "
+            f"root = {self.recipe.expression}; mark = {_quoted(mark)}; "
             f"after = {place}; again = {_value(again)}; patient = {_value(patient)}; "
             f"deepest = {_DEEPEST}; }}"
         )
         limits = (str(self.memory_mb << 20), str(int(seconds) + 1))
-        command = (self.program, "--eval", *_OPTIONS, *self.recipe.search(), "-")
+        command = (
+            self.program,
+            "--eval",
+            *_OPTIONS,
+            *self.recipe.search(),
+            *self.recipe.given,
+            "-",
+        )
         return run(
             our_program("confine", *limits, *command),
             called.encode(),
@@ -208,10 +259,13 @@ class _Walk:
             self._break(path, f"{shown(name)} is no job name: {JOB_NAME_RULE}")
         elif not found["drv"] or not re.fullmatch(SYSTEM, system or ""):
             self._break(path, f"is no derivation for a system such as x86_64-linux: {system}")
-        elif len(self.jobs) == MOST_JOBS:
-            self._refuse(f"makes more than {MOST_JOBS} jobs")
+        elif len(self.jobs) == self.most_jobs:
+            self._refuse(f"makes more than {self.most_jobs} jobs; {too_many(self.most_jobs)}")
         else:
             self.jobs.append(self._job(name, path, found))
+            self.derivations.setdefault(found["drv"], name)
+            if found["constituents"]:
+                self.aggregates[name] = aggregate(found["constituents"], globs=found["globs"])
 
     def _job(self, name: str, path: list[str], found: dict[str, Any]) -> Job:
         addresses = [one for one in found["maintainers"] or () if re.fullmatch(ADDRESS, one)]
@@ -227,6 +281,7 @@ class _Walk:
             priority=max(LOWEST_PRIORITY, min(HIGHEST_PRIORITY, priority - _USUAL_PRIORITY)),
             maintainers=tuple(addresses[:MOST]),
             base=name,
+            nix=True,
         )
 
     def _why(self, ended: Ended, rest: str, seconds: float) -> str:
@@ -258,12 +313,39 @@ class _Walk:
     def _break(self, path: list[str], fault: str) -> None:
         if path:
             name = ".".join(one if one.isprintable() else shown(one) for one in path)[:_LONGEST]
-            self.broken.append(Complaint(name, fault, self.recipe.file))
+            self.break_job(name, fault)
         else:
             self._refuse(fault)
 
+    def break_job(self, name: str, fault: str) -> None:
+        self.broken.append(Complaint(name, fault, self.recipe.file))
+
     def _refuse(self, fault: str) -> None:
         self.complaints.append(Complaint("", fault, self.recipe.file))
+
+
+def _expression_faults(
+    inputs: Inputs, program: str, seconds: float, memory_mb: int
+) -> Iterator[Complaint]:
+    """What is wrong with the text of expressions; what they come to is seen by who uses them."""
+    for name, one in inputs.items():
+        if isinstance(one, Expression):
+            ended = run(
+                our_program(
+                    "confine", str(memory_mb << 20), str(int(seconds) + 1), program, "--parse", "-"
+                ),
+                one.text.encode("utf-8", "replace"),
+                seconds=seconds,
+                most_bytes=_MOST_BYTES,
+                environment=_ENVIRONMENT,
+                merged=True,
+            )
+            if ended.code:
+                said = ended.output.decode("utf-8", "replace").rpartition("error: ")[2]
+                place = _PLACE.search(said)
+                why = " ".join(said[: place.start() if place else None].split())[:_LONGEST]
+                fault = f"is no Nix expression: {why or 'Nix cannot read it'}"
+                yield Complaint(f"inputs.{name}", fault)
 
 
 def _is_exhausted(ended: Ended, rest: str) -> bool:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from ciserver.model.build import Job, Source
 from ciserver.model.errors import Invalid
+from ciserver.model.project import InputType
 
 SCHEMES = ("https", "http", "ssh", "git", "file")
 
@@ -38,7 +39,14 @@ def repository_name(uri: str) -> str:
     return re.split(r"[/:]", path)[-1].removesuffix(".git")
 
 
-def with_pushed_source(job: Job, uri: str, ref: str, revision: str) -> Job:
+def with_pushed_source(
+    job: Job,
+    uri: str,
+    ref: str,
+    revision: str,
+    *,
+    type: InputType = InputType.GIT,  # noqa: A002
+) -> Job:
     """The job with the pushed repository among its sources, at exactly the pushed revision.
 
     It takes the place of the first source with its name (the directory's, else the address's) and
@@ -47,9 +55,9 @@ def with_pushed_source(job: Job, uri: str, ref: str, revision: str) -> Job:
     name = repository_name(uri)
     place = _place_of(name, job.sources)
     if place is None:
-        pushed = Source(uri=uri, directory=name, ref=ref, revision=revision)
+        pushed = Source(uri=uri, directory=name, ref=ref, revision=revision, type=type)
         return replace(job, sources=(pushed, *job.sources))
-    pushed = replace(job.sources[place], uri=uri, ref=ref, revision=revision)
+    pushed = replace(job.sources[place], uri=uri, ref=ref, revision=revision, type=type)
     return replace(job, sources=(*job.sources[:place], pushed, *job.sources[place + 1 :]))
 
 
@@ -104,6 +112,11 @@ def _check_directory(directory: str) -> None:
             "must end in a usable directory name, or have one before '::': "
             "relative, without '..', spaces or a leading '-'"
         )
+
+
+def is_directory(name: str) -> bool:
+    """Whether a source can lie in a directory of this name."""
+    return not _is_bad_part(name) and not _FORBIDDEN.search(name)
 
 
 def _is_bad_part(part: str) -> bool:

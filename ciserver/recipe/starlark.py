@@ -7,16 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ciserver.model.build import Job
 from ciserver.model.errors import Complaint
+from ciserver.model.schedule import ScheduleSpec
 from ciserver.recipe.checks import kind_of, shown
 from ciserver.recipe.child import Ended, our_program, run
-from ciserver.recipe.complaints import at_most
+from ciserver.recipe.complaints import Faults
 from ciserver.recipe.expand import MOST_JOBS as MOST_OF_ONE
+from ciserver.recipe.expand import MOST_OF_ALL, MOST_TEXT_OF_ALL, too_many
 from ciserver.recipe.fields import JOB_NAME, JOB_NAME_RULE
 from ciserver.recipe.manifest import Reading, read_value
 from ciserver.recipe.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
-MOST_JOBS = 100_000
 MOST_SCHEDULES = 100
 _MOST_BYTES = 50_000_000
 _NAME = re.compile(JOB_NAME)
@@ -30,13 +32,15 @@ def read_starlark(
     *,
     default_system: str,
     inputs: Inputs,
+    most_jobs: int = MOST_OF_ALL,
     seconds: float = 10,
     memory_mb: int = 512,
 ) -> Reading:
     """Call `jobs(inputs)` of a recipe and read what it returns: manifests, each with a name.
 
     Never raises: every fault is a complaint, those of a job with its place in the list. The recipe
-    runs in a process of its own, which sees no files and no network, within these limits.
+    runs in a process of its own, which sees no files and no network, within these limits;
+    `most_jobs` is what the files before it left.
     """
     try:
         source = text.decode("utf-8-sig") if isinstance(text, bytes) else text
@@ -50,7 +54,8 @@ def read_starlark(
         "seconds": int(seconds) + 1,
         "memory_bytes": memory_mb << 20,
         "limits": {
-            "jobs": MOST_JOBS,
+            "jobs": most_jobs,
+            "too_many": f"makes more than {most_jobs} jobs; {too_many(most_jobs)}",
             "depth": MAX_DEPTH,
             "nodes": MAX_NODES,
             "characters": MAX_BYTES,
@@ -63,29 +68,32 @@ def read_starlark(
         most_bytes=_MOST_BYTES,
     )
     no_memory = f"takes more than {memory_mb} MB of memory"
-    collected = _Collected(file, default_system, no_memory)
-    for answer in _answers(ended.output):
-        collected.take(answer)
-    collected.complaints += _ends(ended, collected.is_whole, seconds, no_memory)
+    collected = _Collected(file, default_system, most_jobs, no_memory)
+    for answer, size in _answers(ended.output):
+        collected.take(answer, size)
+    collected.complaints.extend(_ends(ended, collected.is_whole, seconds, no_memory))
     return collected.reading()
 
 
 class _Collected:
     """The answers of the child, as jobs and complaints."""
 
-    def __init__(self, file: str, default_system: str, no_memory: str) -> None:
+    def __init__(self, file: str, default_system: str, most_jobs: int, no_memory: str) -> None:
         self._file = file
         self._no_memory = no_memory
         self._default_system = default_system
-        self._readings: list[Reading] = []
-        self._count = 0
-        self.complaints: list[Complaint] = []
+        self._most_jobs = most_jobs
+        self._jobs = list[Job]()
+        self._schedules = list[ScheduleSpec]()
+        self._characters = 0
+        self.complaints = Faults()
         self.is_whole = False
 
-    def take(self, answer: list[Any]) -> None:
+    def take(self, answer: list[Any], size: int) -> None:
+        """`size` is how long it was as text."""
         match answer:
             case ["job", int(place), manifest]:
-                self._take_job(f"jobs[{place}]", manifest)
+                self._take_job(f"jobs[{place}]", manifest, size)
             case ["fault", str(field), str(message)]:
                 self.complaints.append(Complaint(field, message))
             case ["memory"]:
@@ -93,7 +101,11 @@ class _Collected:
             case _:
                 self.is_whole = True
 
-    def _take_job(self, field: str, manifest: object) -> None:
+    def _take_job(self, field: str, manifest: object, size: int) -> None:
+        if self._characters >= MOST_TEXT_OF_ALL:
+            most = f"{MOST_TEXT_OF_ALL >> 20} MiB"
+            self.complaints.append(Complaint(field, f"the jobs before it hold more than {most}"))
+            return
         if not isinstance(manifest, dict):
             self.complaints.append(Complaint(field, f"must be a map, not {kind_of(manifest)}"))
             return
@@ -104,25 +116,26 @@ class _Collected:
             name if isinstance(name, str) else "job",
             keys,
             default_system=self._default_system,
-            most_jobs=min(MOST_OF_ONE, MOST_JOBS - self._count),
+            most_jobs=min(MOST_OF_ONE, self._most_jobs - len(self._jobs)),
             faults=_name_faults(name),
         )
-        self._readings.append(reading)
-        self._count += len(reading.jobs)
-        self.complaints += (
+        self._jobs += reading.jobs
+        self._schedules += reading.schedules[: MOST_SCHEDULES + 1 - len(self._schedules)]
+        self._characters += size * len(reading.jobs)
+        self.complaints.extend(
             replace(one, field=f"{field}.{one.field}" if one.field else field, file="")
             for one in reading.complaints
         )
 
     def reading(self) -> Reading:
-        schedules = tuple(one for reading in self._readings for one in reading.schedules)
-        if len(schedules) > MOST_SCHEDULES:
+        if len(self._schedules) > MOST_SCHEDULES:
             self.complaints.append(Complaint("", f"has more than {MOST_SCHEDULES} schedules"))
         if self.complaints:
             placed = (replace(one, file=self._file) for one in self.complaints)
-            return Reading(complaints=at_most(placed))
-        jobs = tuple(one for reading in self._readings for one in reading.jobs)
-        return Reading(jobs, schedules=schedules)
+            return Reading(complaints=tuple(placed))
+        return Reading(
+            tuple(self._jobs), schedules=tuple(self._schedules), characters=self._characters
+        )
 
 
 def _name_faults(name: object) -> Iterator[Complaint]:
@@ -134,11 +147,11 @@ def _name_faults(name: object) -> Iterator[Complaint]:
         yield Complaint("name", f"{shown(name)} is no job name: {JOB_NAME_RULE}")
 
 
-def _answers(output: bytes) -> Iterator[list[Any]]:
-    """Whole lines; the last one of a program that was killed may be a part."""
+def _answers(output: bytes) -> Iterator[tuple[list[Any], int]]:
+    """Whole lines and their lengths; the last one of a program that was killed may be a part."""
     start = 0
     while (end := output.find(b"\n", start)) >= 0:
-        yield json.loads(output[start:end])
+        yield json.loads(output[start:end]), end - start
         start = end + 1
 
 

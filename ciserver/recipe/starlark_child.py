@@ -20,7 +20,7 @@ from ciserver.recipe.confine import confine
 with suppress(ImportError):  # its absence is an answer
     import starlark as s
 
-_NO_EXTRA = "needs Starlark, which this server has not: pip install 'ciserver[starlark]'"
+_NO_EXTRA = "needs Starlark, which is not installed here: pip install 'ciserver[starlark]'"
 _NO_JOBS = "must define a function jobs(inputs)"
 _DEEPEST_CALL = 200
 _ERROR = re.compile(r"^error: (.*?)(?:\n +--> (.+?):(\d+):(\d+)\n|\Z)", re.DOTALL | re.MULTILINE)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from ciserver.model.build import (
@@ -18,10 +17,13 @@ from ciserver.model.build import (
 )
 from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind
+from ciserver.model.project import InputType
 
 _READ: dict[str, Callable[[Any], Any]] = {
     "tasks": lambda given: tuple(Task(**one) for one in given),
-    "sources": lambda given: tuple(Source(**one) for one in given),
+    "sources": lambda given: tuple(
+        Source(**{**one, "type": InputType(one.get("type", InputType.GIT))}) for one in given
+    ),
     "triggers": lambda given: tuple(TriggerSpec(**one) for one in given),
     "kinds": lambda given: tuple(Kind(one) for one in given),
     "environment": lambda given: {
@@ -44,7 +46,8 @@ _READ: dict[str, Callable[[Any], Any]] = {
 
 def job_to_json(job: Job) -> str:
     """The job as JSON, the same text for equal jobs."""
-    return json.dumps(asdict(job), sort_keys=True, separators=(",", ":"))
+    # `vars` of each dataclass as it is met: `asdict` would copy everything first.
+    return json.dumps(job, default=vars, sort_keys=True, separators=(",", ":"))
 
 
 def job_from_json(text: str) -> Job:

@@ -5,7 +5,7 @@
 
 let
   inherit (builtins) attrNames concatMap deepSeq foldl' head isAttrs isInt isList isString length
-    seq tail toJSON trace tryEval typeOf unsafeDiscardStringContext;
+    map seq tail toJSON trace tryEval typeOf unsafeDiscardStringContext;
 
   tell = what: trace "${mark}${toJSON what}" null;
   each = look: list: foldl' (done: one: seq done (look one)) null list;
@@ -23,8 +23,14 @@ let
   optional = value: let made = tryEval (deepSeq value value); in
     if made.success then made.value else null;
 
+  # What an aggregate consists of: jobs by their names, and derivations.
+  constituent = one: if isString one then { name = text one; } else { drv = text one.drvPath; };
+
   job = value: {
     drv = text (value.drvPath or null);
+    constituents = if (value._hydraAggregate or false) == true
+      then map constituent (value.constituents or [ ]) else [ ];
+    globs = (value._hydraGlobConstituents or false) == true;
     system = text (value.system or null);
     timeout = optional (number (value.meta.timeout or null));
     silence = optional (number (value.meta.maxSilent or null));

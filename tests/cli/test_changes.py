@@ -102,8 +102,13 @@ def test_the_queue_is_paused_and_resumed(online, recipe):
         number = number_of(online.cli("submit", recipe).stdout)
         listed = online.cli("list", "queue").stdout
         assert "the queue is paused by administrator\n" in listed
-        assert online.api(f"/builds/{number}")["waiting_for"] == "the queue is paused"
-        assert online.cli("queue", "pause", "--worker", "far").stdout == "worker far is paused\n"
+        assert (
+            online.api(f"/builds/{number}")["waiting_for"] == "the queue is paused by administrator"
+        )
+        told = online.cli("queue", "pause", "--worker", "far", "--reason", "a new disk").stdout
+        assert told == "worker far is paused\n"
+        listed = online.cli("list", "queue").stdout
+        assert "worker far is paused by administrator: a new disk\n" in listed
     finally:
         said = online.cli("queue", "resume").stdout
     assert said == "the queue goes on; worker far stays paused\n"

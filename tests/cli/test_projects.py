@@ -96,6 +96,22 @@ def test_a_jobset_is_made_changed_and_removed(online, project):
     assert refusal(online, "jobset", "remove", docs)[0] == 4
 
 
+def test_a_jobset_of_a_path(online, project, tmp_path):
+    """In place of a repository, and a repository again."""
+    docs, place = f"{project}:docs", f"/projects/{project}/jobsets/docs"
+    (tmp_path / ".build.yml").write_text(RECIPE)
+    online.cli("jobset", "set", docs, "--path", str(tmp_path), "--refresh", "5")
+    (source,) = online.api(place)["inputs"]
+    assert (source["type"], source["uri"], source["refresh_seconds"]) == ("path", str(tmp_path), 5)
+    online.cli("jobset", "set", docs, "--shares", "7")
+    assert online.api(place)["inputs"] == [source]
+    code, said = refusal(online, "jobset", "set", docs, "--path", "/srv/x", "--ref", "main")
+    assert (code, "--path stands in place of --uri" in said) == (2, True)
+    online.cli("jobset", "set", docs, "--uri", "https://git.example.org/docs.git")
+    (source,) = online.api(place)["inputs"]
+    assert (source["type"], source["ref"], source["refresh_seconds"]) == ("git", "HEAD", 30)
+
+
 def test_a_jobset_is_evaluated_by_hand(online, project):
     """The address of the evaluation is printed alone."""
     (url,) = online.cli("jobset", "evaluate", project).stdout.splitlines()

@@ -73,6 +73,7 @@ CHANGED = {
     "cache": (Cache("pip", (".cache",)),),
     "reports": Reports(junit=("*.xml",)),
     "maintainers": ("ada@example.org",),
+    "nix": True,
     "always": True,
 }
 

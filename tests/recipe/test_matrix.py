@@ -136,7 +136,7 @@ def test_a_matrix_that_is_too_large_is_refused_by_its_size(keys, field, number):
     (told,) = [one for one in complaints if "jobs before any is excluded" in one.message]
     assert told.field == field
     assert f"makes {number}" in told.message
-    assert "may make 10000, and 10000 of them are left" in told.message
+    assert told.message.endswith("one may make 10000")
 
 
 def test_the_jobs_of_earlier_files_count_too():

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.waiting import until
 
-from ciserver.recipe.nix import read_nix
+from ciserver.recipe.nix import Expression, read_nix
 
 pytestmark = pytest.mark.skipif(
     shutil.which("nix-instantiate") is None and os.environ.get("CI") != "true",
@@ -95,6 +96,67 @@ def test_a_function_is_given_the_inputs_that_it_names(read, place):
     )
     assert [one.name for one in reading.jobs] == ["on", "own"]
     assert [one.field for one in reading.broken] == ['all"${x}\\']
+
+
+def all_of(constituents, more=""):
+    """The attribute of an aggregate."""
+    return (
+        f'all = make "all" {{ }} // {{ _hydraAggregate = true; constituents = {constituents};'
+        f" {more} }};"
+    )
+
+
+def test_an_aggregate_needs_what_it_consists_of(read):
+    """Jobs by name, and derivations that are jobs; of others it says that it builds them itself."""
+    parts = all_of('[ "deep.b" a (make "other" { }) a ]')
+    reading = read(
+        'let a = make "a" { }; in { inherit a; deep.b = make "b" { }; c = make "c" { }; '
+        f"{parts} }}"
+    )
+    assert reading.broken == ()
+    jobs = {one.name: one for one in reading.jobs}
+    whole = jobs.pop("all")
+    assert whole.needs == ("deep.b", "a")
+    assert whole.notes == ("1 of its constituents are no jobs and are built with it",)
+    assert {one.needs for one in jobs.values()} == {()}
+
+
+def test_what_is_no_aggregate_needs_nothing(read):
+    """The word alone is an attribute like any other."""
+    reading = read('{ a = make "a" { }; b = make "b" { } // { constituents = [ "a" ]; }; }')
+    assert [one.needs for one in reading.jobs] == [(), ()]
+
+
+GLOBS = "_hydraGlobConstituents = true;"
+
+
+def test_an_aggregate_may_name_patterns(read):
+    """All that they mean but itself."""
+    parts = all_of('[ "tests.*" "a*" ]', GLOBS)
+    reading = read(
+        '{ tests.a = make "a" { }; tests.b = make "b" { }; c = make "c" { }; aa = make "x" { };'
+        f" {parts} }}"
+    )
+    (whole,) = [one for one in reading.jobs if one.name == "all"]
+    assert whole.needs == ("tests.a", "tests.b", "aa")
+
+
+@pytest.mark.parametrize("more", ["", GLOBS])
+def test_an_aggregate_of_what_is_not_there_is_broken(read, more):
+    """And so is one of that; the others are built."""
+    parts = all_of('[ "a" "gone" "broken" ]', more)
+    reading = read(
+        f"{{ {parts}"
+        ' more = make "more" { } // { _hydraAggregate = true; constituents = [ "all" ]; };'
+        ' a = make "a" { }; broken = throw "no"; }'
+    )
+    assert [one.name for one in reading.jobs] == ["a"]
+    faults = told(reading.broken)
+    assert faults.pop("broken")
+    assert faults == {
+        "all": "consists of jobs that are not there: 'gone', 'broken'",
+        "more": "consists of jobs that are not there: 'all'",
+    }
 
 
 def test_other_files_of_the_repository_are_there(read):
@@ -187,7 +249,8 @@ def test_an_attribute_without_end_is_ended(read):
     )
     assert [one.name for one in reading.jobs] == ["a", "c"]
     assert told(reading.broken) == {"b": "takes longer than 1 seconds"}
-    until(lambda: running() <= before)
+    left = running() - before  # those of other tests, which end by themselves, may be among them
+    until(lambda: not left & running())
 
 
 def test_what_is_too_much_together_is_read_apart(read):
@@ -226,3 +289,98 @@ def test_ten_thousand_jobs_are_no_matter(read):
 def test_what_a_recipe_prints_is_not_taken_for_jobs(read):
     reading = read('builtins.trace "{\\"job\\": {}}" { a = builtins.trace "x" (make "a" { }); }')
     assert [one.name for one in reading.jobs] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('"ex" + "pr"', "expr"),
+        ("if true then ''expr'' else 3", "expr"),
+        ("let a = { b = ''expr''; }; in a.b", "expr"),
+        ("x: x # a comment at the end\n", "lambda"),
+    ],
+)
+def test_an_expression_is_what_it_comes_to(read, text, name):
+    """Read by itself, so that it needs no brackets; the value need not be a string."""
+    reading = read(
+        "{ ${if builtins.isFunction it then ''lambda'' else it} = make ''x'' { }; }",
+        head="{ it }:",
+        inputs={"it": Expression(text), "unasked": Expression("throw ''no''")},
+    )
+    assert (reading.complaints, [one.name for one in reading.jobs]) == ((), [name])
+
+
+@pytest.mark.parametrize("name", ["with-dash", "given", "find", "recipe", "root"])
+def test_an_expression_may_have_any_name_of_an_input(read, name):
+    """Also one that our own call of the recipe uses."""
+    reading = read(
+        f'{{ ${{{name}}} = make "x" {{ }}; }}',
+        head=f"{{ {name} }}:",
+        inputs={name: Expression('"it"')},
+    )
+    assert (reading.complaints, [one.name for one in reading.jobs]) == ((), ["it"])
+
+
+def test_an_expression_whose_name_is_a_word_of_nix_is_in_nobodys_way(read):
+    reading = read('{ a = make "a" { }; }', inputs={"if": Expression("1")})
+    assert (reading.complaints, [one.name for one in reading.jobs]) == ((), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1 +", "syntax error"),
+        ("1); evil = (2", "syntax error"),
+        ("1; in 2", "syntax error"),
+        ("unknown", "undefined variable 'unknown'"),
+        ("", "syntax error"),
+    ],
+)
+def test_a_text_that_is_no_expression_is_told_by_the_name_of_its_input(read, text, why):
+    reading = read('{ a = make "a" { }; }', inputs={"it": Expression(text)})
+    assert reading.jobs == ()
+    assert set(told(reading.complaints)) == {"inputs.it"}
+    message = told(reading.complaints)["inputs.it"]
+    assert message.startswith("is no Nix expression: ")
+    assert why in message
+
+
+@pytest.mark.parametrize(
+    "text", ["builtins.readFile /etc/passwd", 'builtins.fetchurl "http://127.0.0.1/"', "import /x"]
+)
+def test_an_expression_is_as_confined_as_the_recipe(read, text):
+    reading = read(
+        "{ good = make ''good'' { }; bad = make it { }; }",
+        head="{ it }:",
+        inputs={"it": Expression(text)},
+    )
+    assert [one.name for one in reading.jobs] == ["good"]
+    assert "bad" in told(reading.broken)
+
+
+def test_the_build_is_given_the_expression_too(read, place):
+    """It evaluates its attribute again."""
+    (job,) = read(
+        "{ a = make it { }; }", head="{ it }:", inputs={"it": Expression("''it'' + \"-is\"")}
+    ).jobs
+    assert "--arg it" in job.tasks[0].script
+    home = place / "home"
+    done = subprocess.run(
+        ["bash", "-c", job.tasks[0].script],
+        env={"HOME": str(home), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("-it-is")
+
+
+def test_what_the_files_before_it_left_is_all_that_it_may_make(read):
+    """One fault says so, however many there are too many."""
+    jobs = 'builtins.listToAttrs (map (n: { name = n; value = make n { }; }) [ "a" "b" "c" ])'
+    assert len(read(jobs, most_jobs=3).jobs) == 3
+    reading = read(jobs, most_jobs=1)
+    assert reading.jobs == ()
+    ((_, said),) = told(reading.complaints).items()
+    assert said.startswith("makes more than 1 jobs; the recipes of a jobset together may make")

@@ -1,7 +1,7 @@
 """Jobs are kept as text and come back exactly."""
 
 import json
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -87,6 +87,13 @@ def test_equal_jobs_have_the_same_text(job):
     )
     assert job_to_json(turned) == job_to_json(job)
     json.loads(job_to_json(job))
+
+
+@patient
+@given(jobs)
+def test_the_text_has_every_field_of_a_job_and_of_what_is_in_it(job):
+    """Whatever is added to a job, or to a task or source of one, is kept."""
+    assert json.loads(job_to_json(job)) == json.loads(json.dumps(asdict(job)))
 
 
 def test_a_text_of_an_older_version_gets_the_defaults():
