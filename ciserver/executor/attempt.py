@@ -4,23 +4,28 @@ import errno
 import math
 import signal
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ciserver.executor.caches import CacheArchives
+from ciserver.executor.collecting import Collection
 from ciserver.executor.facts import setup_lines, source_line
 from ciserver.executor.groups import NO_GROUPS, ControlGroups, TaskGroups
 from ciserver.executor.lease import Stop, StopReason
 from ciserver.executor.limits import Limits
 from ciserver.executor.mask import Mask
 from ciserver.executor.meter import Meter
-from ciserver.executor.products import BadArtifact, open_artifact
+from ciserver.executor.nix_stores import NixStores
+from ciserver.executor.outputs import OUT
+from ciserver.executor.products import Tree
 from ciserver.executor.sandbox import PATH, Bind, Bounds, Process, Sandbox, SandboxFailed
-from ciserver.executor.script import is_complete, write_scripts
+from ciserver.executor.script import is_complete, make_directory, write_scripts
 from ciserver.executor.sources import SourceProvider, put_source
 from ciserver.executor.steplog import StepLog
 from ciserver.executor.supervise import Watch
 from ciserver.executor.telling import METRICS, ReportFiles
+from ciserver.executor.usage import DiskUsage
 from ciserver.executor.workdir import WorkDirectory, work_directory
 from ciserver.model.build import BuildResult, Loss, Source, StepResult, Task, Work
 from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
@@ -49,6 +54,7 @@ class Tools:
     work_root: Path
     limits: Limits
     groups: ControlGroups
+    stores: NixStores | None = None  # None: each build has one of its own, in its home
 
 
 class AttemptRun:
@@ -70,6 +76,8 @@ class AttemptRun:
         self._log = self._open_log()
         self._ends: tuple[StepResult, ...] = ()
         self._binds: tuple[Bind, ...] = ()
+        self._store: Bind | None = None
+        self._disk_before = 0
 
     def run(self) -> None:
         """From an empty directory to `finish`. Raises LeaseLost, GiveBack, SandboxFailed, and
@@ -78,7 +86,12 @@ class AttemptRun:
         name = f"{self._work.lease.build_id}-{self._work.lease.attempt}"
         sandbox = self._tools.sandbox
         try:
-            with work_directory(self._tools.work_root, name, sandbox.user) as directory:
+            with (
+                work_directory(self._tools.work_root, name, sandbox.user) as directory,
+                self._shared_store() as store,
+            ):
+                if store:
+                    self._share(store)
                 self._finish(self._phases(directory))
         except OSError as error:
             if error.errno != errno.ENOSPC:
@@ -89,10 +102,28 @@ class AttemptRun:
         return (
             self._set_up(directory)
             or self._run_tasks_and_tell(directory)
-            or self._collect(directory.home)
+            or self._collect(directory)
             or self._save_caches(directory)
             or BuildResult(BuildStatus.PARTIAL if self._is_partial else BuildStatus.SUCCEEDED)
         )
+
+    def _shared_store(self) -> AbstractContextManager[Path | None]:
+        stores = self._tools.stores
+        return stores.use(self._work.store) if stores and self._work.store else nullcontext()
+
+    def _share(self, store: Path) -> None:
+        self._store = Bind(store, self._tools.sandbox.store_at(store))
+        if self._limits.disk_mb:
+            self._disk_before = DiskUsage((store,)).last()
+
+    def _variables(self, inside: PurePosixPath) -> dict[str, str]:
+        """Where a build may say more of itself than its status."""
+        shared = {"CISERVER_NIX": self._store.target} if self._store else {}
+        return {
+            "CISERVER_METRICS": f"{inside}/{METRICS}",
+            "CISERVER_OUT": f"{inside}/{OUT}",
+            **shared,
+        }
 
     def _set_up(self, directory: WorkDirectory) -> BuildResult | None:
         home = directory.home
@@ -103,11 +134,12 @@ class AttemptRun:
         write_scripts(
             home,
             work.job.tasks,
-            {**work.job.environment, **work.environment, "CISERVER_METRICS": f"{inside}/{METRICS}"},
+            {**work.job.environment, **work.environment, **self._variables(inside)},
             shell=sandbox.shell,
             home_inside=inside,
             user=sandbox.user,
         )
+        make_directory(home / OUT, sandbox.user)
         for source in work.job.sources:
             if result := self._stopped() or self._put(source, home):
                 return result
@@ -139,6 +171,8 @@ class AttemptRun:
         files = ReportFiles(self._tools.reporter, self._work.lease, self._mask, directory.home)
         if not self._stop.is_set():
             for line in files.hand_in(self._work.job.reports, lambda: not self._stop.is_set()):
+                self._log.say(line)
+            for line in self._collection(directory).tell(files):
                 self._log.say(line)
         return result or self._stopped_after_steps()
 
@@ -184,14 +218,15 @@ class AttemptRun:
         sandbox = self._tools.sandbox
         process = self._start(command, directory, bounds)
         try:
-            places = (directory.home, directory.tmp)
+            shared = (self._store,) if self._store else ()
+            places = (directory.home, directory.tmp, *(one.source for one in shared))
             watch = Watch(
                 sandbox,
                 process,
                 self._log,
                 self._stop,
                 limits=limits,
-                meter=Meter(sandbox, process, groups, limits, places),
+                meter=Meter(sandbox, process, groups, limits, places, self._disk_before),
                 deadline=self._deadline,
             )
             reason = watch.run()
@@ -222,6 +257,7 @@ class AttemptRun:
             },
             network=self._work.job.network,
             readable=self._binds,
+            writable=(self._store,) if self._store else (),
             bounds=bounds,
         )
 
@@ -256,22 +292,26 @@ class AttemptRun:
     def _skip(self, numbers: range) -> None:
         self._ends += tuple(StepResult(number, StepStatus.SKIPPED) for number in numbers)
 
-    def _collect(self, home: Path) -> BuildResult | None:
-        inside = self._tools.sandbox.home_inside(home)
-        faults = []
-        for path in self._work.job.artifacts:
-            try:
-                with open_artifact(home, path, home_inside=inside) as content:
-                    self._tools.reporter.add_product(self._work.lease, path, content)
-            except BadArtifact as error:
-                faults.append(f"{path} ({error})")
-            if result := self._stopped_after_steps():
-                return result
-        if not faults:
-            return None
-        detail = self._mask.text(f"artifacts are missing: {', '.join(faults)}")
+    def _collect(self, directory: WorkDirectory) -> BuildResult | None:
+        result = self._collection(directory).keep(self._log.say)
+        if result is None:
+            return self._stopped_after_steps()
+        detail = self._mask.text(result.detail)
         self._log.say(detail)
-        return BuildResult(BuildStatus.FAILED, Reason.MISSING_ARTIFACT, detail)
+        return replace(result, detail=detail)
+
+    def _collection(self, directory: WorkDirectory) -> Collection:
+        home = Tree(directory.home, self._tools.sandbox.home_inside(directory.home))
+        nix = self._store or Bind(home.place / ".nix", f"{home.inside}/.nix")
+        return Collection(
+            self._tools.reporter,
+            self._work,
+            home,
+            Tree(nix.source / "store", PurePosixPath(nix.target, "store"), "store"),
+            most_bytes=self._limits.products_bytes,
+            spool=directory.root,
+            goes_on=lambda: not self._stop.is_set(),
+        )
 
     def _caches(self, directory: WorkDirectory) -> CacheArchives:
         limits = replace(self._limits, silence_seconds=0, memory_mb=0, pids=0, disk_mb=0)

@@ -86,6 +86,9 @@ class Bubblewrap:
     def objects_at(self, path: Path) -> str:
         return f"/run/objects/{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
 
+    def store_at(self, path: Path) -> str:
+        return "/run/nix"
+
     def start(
         self,
         command: tuple[str, ...],
@@ -95,6 +98,7 @@ class Bubblewrap:
         environment: Mapping[str, str],
         network: bool,
         readable: tuple[Bind, ...],
+        writable: tuple[Bind, ...] = (),
         bounds: Bounds = FREE,
     ) -> Process:
         """Start the command inside. Raises SandboxFailed when bubblewrap itself cannot be run;
@@ -110,6 +114,7 @@ class Bubblewrap:
             *("--ro-bind-data", str(group), "/etc/group"),
             *(word for name, value in environment.items() for word in ("--setenv", name, value)),
             *(word for one in readable for word in ("--ro-bind", str(one.source), one.target)),
+            *(word for one in writable for word in ("--bind", str(one.source), one.target)),
             *("--bind", str(home), str(HOME)),
             *("--remount-ro", "/", "--chdir", str(HOME), "--"),
             *(*_limiter(bounds), *command),

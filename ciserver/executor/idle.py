@@ -1,13 +1,13 @@
 """An engine that runs nothing and says why: builds wait, visibly, until the cause is mended."""
 
-from ciserver.model.ports import EngineState
+from ciserver.model.ports import EngineState, WorkerState
 
 
 class IdleEngine:
     """Implements model.ports.Engine."""
 
-    def __init__(self, systems: tuple[str, ...], reason: str) -> None:
-        self._state = EngineState(systems, slots=0, busy=0, paused=reason)
+    def __init__(self, worker: str, systems: tuple[str, ...], reason: str) -> None:
+        self._state = EngineState((WorkerState(worker, systems, slots=0, busy=0, paused=reason),))
 
     def start(self) -> None: ...
 

@@ -8,7 +8,7 @@ import structlog
 
 from ciserver.executor.lease import Stop, StopReason
 from ciserver.model.build import Lease, Offer, Work
-from ciserver.model.ports import EngineState, Reporter
+from ciserver.model.ports import EngineState, Reporter, WorkerState
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +108,9 @@ class LocalEngine:
     def state(self) -> EngineState:
         with self._changed:
             busy = len(self._running) + self._claiming
-            return EngineState(self._offer.systems, self._slots, busy, self._paused)
+            offer = self._offer
+            here = WorkerState(offer.worker, offer.systems, self._slots, busy, self._paused)
+        return EngineState((here,))
 
     def _has_no_build(self) -> bool:
         return not self._running and not self._claiming

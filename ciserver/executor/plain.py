@@ -40,6 +40,9 @@ class Plain:
     def objects_at(self, path: Path) -> str:
         return str(path)
 
+    def store_at(self, path: Path) -> str:
+        return str(path)
+
     def start(
         self,
         command: tuple[str, ...],
@@ -49,6 +52,7 @@ class Plain:
         environment: Mapping[str, str],
         network: bool,
         readable: tuple[Bind, ...],
+        writable: tuple[Bind, ...] = (),
         bounds: Bounds = FREE,
     ) -> Process:
         """Start the command, marked with its home, which no other attempt has.

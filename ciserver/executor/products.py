@@ -1,56 +1,134 @@
-"""Opening the artifacts of a build, which wrote its home as it liked."""
+"""Opening what a build made: it wrote its home, and the store of its Nix, as it liked."""
 
+import math
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from ciserver.model.build import PLAIN, Lease, ProductKind
+from ciserver.model.ports import Reporter
 
 
 class BadArtifact(Exception):
     """The file is not there, or is not one to hand out; the message says why."""
 
 
+class TooLarge(Exception):
+    """More would be kept than one build may have kept."""
+
+
+class Keeper:
+    """Hands in the products of an attempt, until they have `most_bytes` together; 0 = any."""
+
+    def __init__(self, reporter: Reporter, lease: Lease, *, most_bytes: int) -> None:
+        self._reporter = reporter
+        self._lease = lease
+        self._most_bytes = most_bytes
+        self._bytes = 0
+
+    @property
+    def room(self) -> float:
+        return self._most_bytes - self._bytes if self._most_bytes else math.inf
+
+    def keep(
+        self, path: str, content: IO[bytes], *, kind: ProductKind = PLAIN, name: str = ""
+    ) -> None:
+        """Hand in a file. Raises TooLarge, and what the reporter raises."""
+        size = os.fstat(content.fileno()).st_size
+        if size > self.room:
+            raise TooLarge
+        self._reporter.add_product(self._lease, path, content, kind=kind, name=name)
+        self._bytes += size
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A directory of this machine that a build wrote, and where its tasks see it."""
+
+    place: Path
+    inside: PurePosixPath
+    name: str = "home"
+
+    def open(self, path: str) -> int:
+        """Open what lies at a path: relative to the tree, or absolute as the task sees it.
+
+        No link is followed at any component, so nothing outside of the tree is ever opened.
+        Raises BadArtifact.
+        """
+        with self._above(path) as (folder, name):
+            # Non-blocking: a named pipe must not wait for a writer.
+            return open_in(folder, name, os.O_NONBLOCK)
+
+    def has(self, path: str) -> bool:
+        """Whether anything lies there, a link as well."""
+        try:
+            with self._above(path) as (folder, name):
+                os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except (BadArtifact, OSError):
+            return False
+        return True
+
+    @contextmanager
+    def _above(self, path: str) -> Iterator[tuple[int, str]]:
+        """The open directory that a path leads to, and the last part of the path."""
+        *above, name = _parts(path, self)
+        try:
+            folder = os.open(self.place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError as error:
+            raise BadArtifact(reason(error)) from error
+        try:
+            for part in above:
+                inner = open_in(folder, part, os.O_DIRECTORY)
+                os.close(folder)
+                folder = inner
+            yield folder, name
+        finally:
+            os.close(folder)
+
+
 def open_artifact(home: Path, path: str, *, home_inside: PurePosixPath) -> IO[bytes]:
     """Open a regular file of the home: `path` is relative to it, or absolute as the task sees it.
-
-    No link is followed at any component, so nothing outside of the home is ever opened.
     Raises BadArtifact.
     """
-    parts = _parts(path, home_inside)
-    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        for part in parts[:-1]:
-            inner = _open(part, folder, os.O_DIRECTORY)
-            os.close(folder)
-            folder = inner
-        # Non-blocking: a named pipe must not wait for a writer.
-        file = _open(parts[-1], folder, os.O_NONBLOCK)
-    finally:
-        os.close(folder)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
+    return as_file(Tree(home, home_inside).open(path))
+
+
+def as_file(opened: int) -> IO[bytes]:
+    """A regular file to read from, which closes what is opened; all else is closed at once.
+    Raises BadArtifact.
+    """
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
         raise BadArtifact("not a regular file")
-    return os.fdopen(file, "rb")
+    return os.fdopen(opened, "rb")
 
 
-def _parts(path: str, home_inside: PurePosixPath) -> tuple[str, ...]:
-    pure = PurePosixPath(path)
-    if pure.is_absolute():
-        with suppress(ValueError):
-            pure = pure.relative_to(home_inside)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
-        raise BadArtifact("outside of the home")
-    if not pure.parts:
-        raise BadArtifact("not a regular file")
-    return pure.parts
-
-
-def _open(name: str, folder: int, flags: int) -> int:
+def open_in(folder: int, name: str, flags: int) -> int:
+    """Open an entry of a directory, no link. Raises BadArtifact."""
     try:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=folder)
     except OSError as error:
         with suppress(OSError):
             if stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
                 raise BadArtifact(f"{name} is a symbolic link") from error
-        raise BadArtifact((error.strerror or "cannot be opened").lower()) from error
+        raise BadArtifact(reason(error)) from error
+
+
+def reason(error: OSError) -> str:
+    return (error.strerror or "cannot be read").lower()
+
+
+def _parts(path: str, tree: Tree) -> tuple[str, ...]:
+    pure = PurePosixPath(path)
+    if pure.is_absolute():
+        with suppress(ValueError):
+            pure = pure.relative_to(tree.inside)
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+        raise BadArtifact(f"outside of the {tree.name}")
+    if not pure.parts:
+        raise BadArtifact("not a regular file")
+    return pure.parts

@@ -8,6 +8,7 @@ from ciserver.executor.attempt import AttemptRun, GiveBack, Tools
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.lease import LeaseKeeper, Stop
 from ciserver.executor.limits import Limits
+from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.sandbox import Sandbox, SandboxFailed
 from ciserver.executor.sources import SourceProvider
 from ciserver.model.build import Lease, Loss, Work
@@ -31,10 +32,11 @@ class Runner:
         work_root: Path,
         limits: Limits,
         groups: ControlGroups | None = None,
+        stores: NixStores | None = None,
     ) -> None:
         self._reporter = reporter
         groups = groups or ControlGroups(())
-        self._tools = Tools(reporter, sandbox, sources, clock, work_root, limits, groups)
+        self._tools = Tools(reporter, sandbox, sources, clock, work_root, limits, groups, stores)
         self._keeper = LeaseKeeper(reporter, seconds=limits.renew_seconds)
 
     def run(self, work: Work, stop: Stop) -> None:

@@ -28,7 +28,7 @@ class BuildUser:
 
 @dataclass(frozen=True)
 class Bind:
-    """A directory of this machine that a task may read, and where it is seen in the sandbox."""
+    """A directory of this machine that a task may use, and where it is seen in the sandbox."""
 
     source: Path
     target: str
@@ -114,6 +114,11 @@ class Sandbox(Protocol):
     def objects_at(self, path: Path) -> str:
         """Where a task sees a directory that it is given to read."""
 
+    def store_at(self, path: Path) -> str:
+        """Where a task sees the directory of a Nix store, which it may change: at the same place
+        in every build that shares the store.
+        """
+
     def start(
         self,
         command: tuple[str, ...],
@@ -123,6 +128,7 @@ class Sandbox(Protocol):
         environment: Mapping[str, str],
         network: bool,
         readable: tuple[Bind, ...],
+        writable: tuple[Bind, ...] = (),
         bounds: Bounds = FREE,
     ) -> Process:
         """Start a command in the home with this environment and nothing else.

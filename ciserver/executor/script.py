@@ -32,11 +32,16 @@ def write_scripts(
     text = build_environment(environment, bash=bash, done=home_inside / COMPLETE)
     _write(home / ".buildenv", text, 0o600, user)
     folder = home / ".tasks"
-    folder.mkdir(mode=0o755)
-    if user:
-        os.chown(folder, user.uid, user.gid)
+    make_directory(folder, user)
     for task in tasks:
         _write(folder / task.name, task_script(task, shell), 0o755, user)
+
+
+def make_directory(path: Path, user: BuildUser | None) -> None:
+    """A new directory of the build. Before anything of it runs. Raises OSError."""
+    path.mkdir(mode=0o755)
+    if user:
+        os.chown(path, user.uid, user.gid)
 
 
 def is_bash(shell: str) -> bool:

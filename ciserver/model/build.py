@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ciserver.model.account import Visibility
 from ciserver.model.evaluation import Kind
+from ciserver.model.project import InputType
 from ciserver.model.push import Trust
 from ciserver.model.status import BuildStatus, Reason, StepStatus
 
@@ -17,13 +18,14 @@ EnvironmentValue = str | tuple[str, ...]
 
 @dataclass(frozen=True)
 class Source:
-    """A repository that a job wants in its home: cloned at `revision` into `directory`."""
+    """A repository or path that a job wants in its home: at `revision`, in `directory`."""
 
     uri: str
     directory: str
     ref: str = ""  # what the recipe asked for; empty = the default branch
     revision: str = ""  # filled when the evaluation pins it
     submodules: bool = True
+    type: InputType = InputType.GIT
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ class Job:
     reports: Reports = Reports()
     maintainers: tuple[str, ...] = ()  # mail addresses, told of a change of state
     always: bool = False  # an earlier result never stands in for it
+    nix: bool = False  # a derivation, built in the store that its project's builds share
 
     @property
     def identity(self) -> Identity:
@@ -222,6 +225,34 @@ class Product:
     path: str  # as the recipe states it
     size: int
     sha256: str
+    type: str = "file"
+    subtype: str = ""
+    default_path: str = ""
+
+
+@dataclass(frozen=True)
+class ProductKind:
+    """What a product is for whoever reads it, in the words of its build: `doc`, `manual`, and of a
+    directory, which is kept as an archive, the file in it to begin with.
+    """
+
+    type: str = "file"
+    subtype: str = ""
+    default_path: str = ""
+
+
+PLAIN = ProductKind()
+
+
+@dataclass(frozen=True)
+class Output:
+    """What an attempt tells of what it made, beside the products: the name of the release, and
+    where Nix built it, the derivation with the paths of its outputs by name.
+    """
+
+    release_name: str = ""
+    drv_path: str = ""
+    paths: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -253,6 +284,7 @@ class Work:
     environment: dict[str, str]  # of the server: CI, BUILD_ID, BUILD_URL ...
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to be hidden in logs
     cache_bytes: int = 0  # that it may save under a key; 0: it only reads what others saved
+    store: str = ""  # the name of the Nix store that it shares; empty: none
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, ClassVar, Protocol
 
-from ciserver.model.build import BuildResult, Lease, Loss, Offer, StepResult, Work
+from ciserver.model.build import (
+    PLAIN,
+    BuildResult,
+    Lease,
+    Loss,
+    Offer,
+    Output,
+    ProductKind,
+    StepResult,
+    Work,
+)
 from ciserver.model.delivery import Delivery
 from ciserver.model.report import Counts, ReportKind
 
@@ -15,13 +25,23 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True)
-class EngineState:
-    """What an engine can do right now; `paused` says why it takes no builds."""
+class WorkerState:
+    """What a worker can do right now; `paused` says why it takes no builds by itself, as while its
+    disk is full. Pauses that people ask for are in the store.
+    """
 
+    name: str
     systems: tuple[str, ...]
     slots: int
     busy: int
     paused: str = ""
+
+
+@dataclass(frozen=True)
+class EngineState:
+    """The workers of an engine."""
+
+    workers: tuple[WorkerState, ...]
 
 
 class Engine(Protocol):
@@ -59,8 +79,21 @@ class Reporter(Protocol):
     def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
         """Add bytes to a step's log at `offset`. Once it returns the bytes outlive any process."""
 
-    def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
-        """Keep a file; `path` as the recipe states it."""
+    def add_product(
+        self,
+        lease: Lease,
+        path: str,
+        content: IO[bytes],
+        *,
+        kind: ProductKind = PLAIN,
+        name: str = "",
+    ) -> None:
+        """Keep a file; `path` as the recipe or the build states it. Without a name it has that of
+        the path.
+        """
+
+    def set_output(self, lease: Lease, output: Output) -> None:
+        """Keep what the attempt tells of what it made, in the place of what it told before."""
 
     def add_report(
         self, lease: Lease, kind: ReportKind, path: str, content: IO[bytes]

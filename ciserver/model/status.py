@@ -31,6 +31,11 @@ class BuildStatus(StrEnum):
     def is_good(self) -> bool:
         return self in _GOOD
 
+    @property
+    def is_aborted(self) -> bool:
+        """It ended through no fault of its job."""
+        return self in _ABORTED
+
     def may_become(self, other: "BuildStatus") -> bool:
         return other in MOVES[self]
 
@@ -70,6 +75,7 @@ MOVES: dict[BuildStatus, frozenset[BuildStatus]] = {
 }
 _WAITING = frozenset({_B.PREPARING, _B.HELD, _B.QUEUED})
 _GOOD = frozenset({_B.SUCCEEDED, _B.PARTIAL})
+_ABORTED = frozenset({_B.CANCELED, _B.ERRORED})
 ACTIVE = frozenset({_B.STARTING, _B.RUNNING, _B.CANCELING})
 OPEN = _WAITING | ACTIVE
 
@@ -79,6 +85,7 @@ class Reason(StrEnum):
 
     NONE = ""
     EXIT_CODE = "exit-code"
+    FAILED_WITH_OUTPUT = "failed-with-output"
     TIME_LIMIT = "time-limit"
     SILENCE_LIMIT = "silence-limit"
     LOG_LIMIT = "log-limit"
