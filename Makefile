@@ -5,6 +5,8 @@ PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
 	"$$one" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$one" && break; done)
 BIN := .venv/bin
+# Processes that the tests run in: one a core for all of them; a few are sooner done by pytest itself.
+WORKERS ?= $(if $(ARGS),0,logical)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test check format serve demo wheel clean
@@ -15,7 +17,7 @@ help: ## List these targets
 setup: .venv/.dev ## Make .venv with everything for development, when pyproject.toml has changed
 
 test: setup ## Run the tests; more precise: make test ARGS='tests/recipe -k yaml'
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## Run every check that is no test: lint, format, types, import contracts
 	$(BIN)/ruff check

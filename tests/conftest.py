@@ -5,7 +5,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import structlog
 from support.clock import StillClock
+from support.memory import keep_temporary_files_in_memory
+from support.prepared import put_database
 from support.repositories import Repository
 from support.server import Server
 
@@ -18,11 +21,22 @@ RECIPE = "image: host\ntasks:\n  - build: echo built\n"
 ADMIN = Actor("root", is_admin=True, scopes=("*",))
 
 
+def pytest_configure():
+    keep_temporary_files_in_memory()
+
+
 def forget_scratch(data):
     """What a server that runs as root keeps outside of its data directory."""
     scratch = scratch_root(Settings(), DataDirectory(data))
     if scratch != data.resolve():
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_traces():
+    """Crashes are logged without the values of all variables, which take seconds to draw."""
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], console])
 
 
 @pytest.fixture
@@ -38,7 +52,8 @@ def admin():
 @pytest.fixture
 def parts(tmp_path, clock):
     """A whole server without anything that runs: services, store and application."""
-    made = make_parts(Settings(), DataDirectory(tmp_path / "data"), clock=clock)
+    data = put_database(DataDirectory(tmp_path / "data"))
+    made = make_parts(Settings(), data, clock=clock)
     yield made
     made.store.database.close()
     forget_scratch(tmp_path / "data")

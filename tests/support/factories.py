@@ -93,14 +93,14 @@ class Factory:
             self.services.projects.watch(ADMIN, project, uri)
         if name != "main":
             self._add_jobset(project, name, uri)
-        return self.store.projects.find_jobset(project, name)
+        return self.store.jobsets.get_by_name(project, name)
 
     def _add_jobset(self, project, name, uri):
         with self.store.transaction():
-            jobset_id = self.store.projects.add_jobset(
+            jobset_id = self.store.jobsets.add(
                 self.store.projects.get(project), name, JobsetSettings()
             )
-            self.store.projects.add_input(
+            self.store.jobsets.add_input(
                 jobset_id,
                 Input("source", uri),
                 repository_key=uri.removeprefix("https://").removesuffix(".git"),
@@ -120,8 +120,8 @@ class Factory:
         """A project with a jobset that watches nothing; answers the jobset."""
         settings = ProjectSettings(visibility=visibility)
         self.services.projects.put_project(ADMIN, name, settings, owner=owner)
-        self.services.projects.put_jobset(ADMIN, name, jobset, JobsetSettings(), ())
-        return self.store.projects.find_jobset(name, jobset)
+        self.services.jobsets.put(ADMIN, name, jobset, JobsetSettings(), ())
+        return self.store.jobsets.get_by_name(name, jobset)
 
     def submitted(self, jobset, visibility=Visibility.PUBLIC, *, by="ada", **job):
         """A queued build of an evaluation that nothing was read for."""
@@ -141,7 +141,7 @@ class Factory:
         project = self.store.projects.get(jobset.project)
         with self.store.transaction():
             if what == "jobset":
-                self.store.projects.set_mode(jobset.id, JobsetMode.OFF)
+                self.store.jobsets.set_mode(jobset.id, JobsetMode.OFF)
             else:
                 settings = replace(project.settings, enabled=False)
                 self.store.projects.change(project.id, project.name, project.owner, settings)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,11 +14,19 @@ import urllib3
 
 from support.waiting import until
 
+_FIRST_PORT = 10_000
+
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on, and where the range of the kernel leaves room, one that it
+    gives to no connection: tests run beside each other, and servers come back to their ports.
+    """
+    kernels = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        room = kernels - _FIRST_PORT
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", _FIRST_PORT + secrets.randbelow(room) if room > 0 else 0))
+            return probe.getsockname()[1]
 
 
 class Server:
