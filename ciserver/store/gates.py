@@ -5,7 +5,7 @@ comes into the queue, and again by the event that may free it.
 """
 
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 
 from ciserver.store.database import Database
@@ -13,6 +13,7 @@ from ciserver.store.lanes import Lanes
 
 # What `waiting` says. Between coming into the queue and being looked at, a build is arriving.
 ARRIVING, NEEDS, GROUP = "arriving", "needs", "group"
+_PAIRS_AT_ONCE = 500
 _GOOD = "('succeeded', 'partial')"
 _UNMET = f"""
 SELECT 1 FROM needs n JOIN builds b ON b.id = n.needed_id
@@ -34,11 +35,14 @@ class Gates:
         self._db = database
         self._lanes = lanes
 
-    def add_needs(self, build_id: int, needed: Iterable[int]) -> None:
-        for one in needed:
+    def add_needs(self, needs: Iterable[tuple[int, int]]) -> None:
+        """Pairs of a build and one that it needs."""
+        pairs = iter(needs)
+        while some := list(islice(pairs, _PAIRS_AT_ONCE)):
             self._db.sql(
-                "INSERT INTO needs (build_id, needed_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (build_id, one),
+                "INSERT INTO needs (build_id, needed_id) VALUES"
+                f" {', '.join(['(?, ?)'] * len(some))} ON CONFLICT DO NOTHING",
+                list(chain.from_iterable(some)),
             )
 
     def admit(self, build_id: int) -> bool:

@@ -7,9 +7,11 @@ lanes, never at the whole queue.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from ciserver.model.build import Job, Lease, Loss, Offer
 from ciserver.model.evaluation import Evaluation
@@ -19,6 +21,7 @@ from ciserver.store.database import Database
 from ciserver.store.fields import to_microseconds
 from ciserver.store.gates import ARRIVING, Gates
 from ciserver.store.lanes import Lanes
+from ciserver.store.pauses import names_of
 
 _CLAIMABLE = "status = 'queued' AND waiting = ''"
 _UNCLAIMED = "status IN ('preparing', 'held', 'queued')"
@@ -28,16 +31,29 @@ JOIN lanes l ON l.id = b.lane_id
 JOIN jobsets j ON j.id = l.jobset_id
 WHERE b.bumped = 1 AND b.status = 'queued' AND b.waiting = '' AND j.paused = 0 AND {offer}
 ORDER BY b.id LIMIT 1"""
-_BEST = """
-SELECT b.id, b.lane_id, b.priority FROM ready r
-JOIN lanes l ON l.id = r.lane_id
-JOIN jobsets j ON j.id = l.jobset_id
-JOIN builds b ON b.id = (
-    SELECT id FROM builds INDEXED BY builds_claimable
-    WHERE lane_id = r.lane_id AND priority = r.priority AND status = 'queued' AND waiting = ''
-    ORDER BY id LIMIT 1)
-WHERE j.paused = 0 AND {offer}
-ORDER BY r.priority DESC, j.share_rank, b.id LIMIT 1"""
+# Lanes are compared first, and builds looked up only of those that are equal before all others.
+_HEADS = """
+WITH open AS MATERIALIZED (
+    SELECT r.lane_id, r.priority, j.share_rank FROM ready r
+    JOIN lanes l ON l.id = r.lane_id
+    JOIN jobsets j ON j.id = l.jobset_id
+    WHERE j.paused = 0 AND {offer}),
+heads AS MATERIALIZED (
+    SELECT (
+        SELECT id FROM builds INDEXED BY builds_claimable
+        WHERE lane_id = open.lane_id AND priority = open.priority
+            AND status = 'queued' AND waiting = ''
+        ORDER BY id LIMIT 1) AS id, lane_id, priority, share_rank
+    FROM open {which})
+SELECT id, lane_id, priority FROM heads WHERE id IS NOT NULL
+ORDER BY priority DESC, share_rank, id LIMIT 1"""
+_BEST = _HEADS.replace(
+    "{which}",
+    "WHERE (priority, share_rank) ="
+    " (SELECT priority, share_rank FROM open ORDER BY priority DESC, share_rank LIMIT 1)",
+)
+# Where a count is wrong and the lane is empty: it holds up no other.
+_ANY = _HEADS.replace("{which}", "")
 _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
     lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = ''
@@ -60,21 +76,37 @@ class Texts(NamedTuple):
     recipe: str | None = None
 
 
-class Queue:
-    def __init__(self, database: Database, lanes: Lanes, attempts: Attempts, gates: Gates) -> None:
+class Terms(TypedDict, total=False):
+    """On what terms a build comes into the queue, where they are not the usual ones."""
+
+    held: bool
+    group_id: int | None
+    rebuild_of: int | None
+    key: str
+    concurrency: str
+    waiting: str
+
+
+class Arrivals:
+    """Builds of one evaluation that come into the queue together. What only counts them, or is the
+    same for all, is written once, by `settle`.
+    """
+
+    def __init__(
+        self, database: Database, lanes: Lanes, evaluation: Evaluation, now: datetime
+    ) -> None:
         self._db = database
         self._lanes = lanes
-        self._attempts = attempts
-        self._gates = gates
-
-    # -- in ---------------------------------------------------------------------------------------
+        self._evaluation = evaluation
+        self._at = to_microseconds(now)
+        self._known: dict[tuple[str, str], int] = {}
+        self._ready: Counter[tuple[int, int]] = Counter()
+        self._made: list[int] = []
 
     def add(
         self,
-        evaluation: Evaluation,
         job: Job,
         texts: Texts,
-        now: datetime,
         *,
         held: bool = False,
         group_id: int | None = None,
@@ -83,18 +115,14 @@ class Queue:
         concurrency: str = "",
         waiting: str = "",
     ) -> int:
-        """A new build in state queued, or held until a person starts it; the first of a group of
-        its own unless one is named. `rebuild_of` is the build that it repeats. It may be claimed
-        at once unless it waits for something.
-        """
+        """As `Queue.add` does."""
         status = BuildStatus.HELD if held else BuildStatus.QUEUED
-        lane = self._lanes.get(evaluation.jobset_id, job.system, job.image, evaluation.trust.value)
+        evaluation, lane = self._evaluation, self._lane(job)
         (number,) = self._db.sql(
             "INSERT INTO job_counters (jobset_id, job, number) VALUES (?, ?, 1)"
             " ON CONFLICT (jobset_id, job) DO UPDATE SET number = number + 1 RETURNING number",
             (evaluation.jobset_id, job.name),
         ).fetchone()
-        at = to_microseconds(now)
         (build_id,) = self._db.sql(
             _INSERT,
             (
@@ -119,23 +147,72 @@ class Queue:
                 evaluation.ref,
                 evaluation.revision,
                 evaluation.requested_by,
-                at,
-                at,
+                self._at,
+                self._at,
             ),
         ).fetchone()
-        if group_id is None:
-            self._db.sql("UPDATE builds SET group_id = id WHERE id = ?", (build_id,))
+        self._made.append(build_id)
         if not held and not waiting:
-            self._lanes.count_ready(lane, job.priority, 1)
-        self._count_requested(evaluation.requested_by)
+            self._ready[lane, job.priority] += 1
         return int(build_id)
 
-    def _count_requested(self, name: str) -> None:
+    def _lane(self, job: Job) -> int:
+        key = (job.system, job.image)
+        if key not in self._known:
+            self._known[key] = self._lanes.get(
+                self._evaluation.jobset_id, *key, self._evaluation.trust.value
+            )
+        return self._known[key]
+
+    def settle(self) -> None:
+        """Write down what is true of all that were added."""
+        if not self._made:
+            return
         self._db.sql(
-            "INSERT INTO requesters (name, builds) VALUES (?, 1)"
-            " ON CONFLICT (name) DO UPDATE SET builds = builds + 1",
-            (name,),
+            "UPDATE builds SET group_id = id WHERE evaluation_id = ? AND id >= ? AND group_id = 0",
+            (self._evaluation.id, self._made[0]),
         )
+        for (lane, priority), builds in self._ready.items():
+            self._lanes.count_ready(lane, priority, builds)
+        self._db.sql(
+            "INSERT INTO requesters (name, builds) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET builds = builds + excluded.builds",
+            (self._evaluation.requested_by, len(self._made)),
+        )
+
+
+class Queue:
+    def __init__(self, database: Database, lanes: Lanes, attempts: Attempts, gates: Gates) -> None:
+        self._db = database
+        self._lanes = lanes
+        self._attempts = attempts
+        self._gates = gates
+
+    # -- in ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def arrivals(self, evaluation: Evaluation, now: datetime) -> Iterator[Arrivals]:
+        """Add many builds of an evaluation, within the caller's transaction. Their groups, and how
+        many may be claimed, stand when the block is left.
+        """
+        arrivals = Arrivals(self._db, self._lanes, evaluation, now)
+        yield arrivals
+        arrivals.settle()
+
+    def add(
+        self,
+        evaluation: Evaluation,
+        job: Job,
+        texts: Texts,
+        now: datetime,
+        **terms: Unpack[Terms],
+    ) -> int:
+        """A new build in state queued, or held until a person starts it; the first of a group of
+        its own unless one is named. `rebuild_of` is the build that it repeats. It may be claimed
+        at once unless it waits for something.
+        """
+        with self.arrivals(evaluation, now) as arrivals:
+            return arrivals.add(job, texts, **terms)
 
     def add_text(self, text: str) -> str:
         """Keep a recipe or a job's text, once; answers its SHA-256."""
@@ -178,12 +255,10 @@ class Queue:
         return Lease(build_id, attempt, token), text
 
     def is_paused(self, worker: str) -> bool:
-        """Whether the whole queue, or this worker, takes no builds. A worker's slots have its name
-        before a dash.
-        """
+        """Whether the whole queue, or this worker, takes no builds."""
+        names = names_of(worker)
         row = self._db.sql(
-            "SELECT 1 FROM pauses WHERE worker IN ('', ?, ?) LIMIT 1",
-            (worker, worker.partition("-")[0]),
+            f"SELECT 1 FROM pauses WHERE worker IN ({_marks(names)}) LIMIT 1", names
         ).fetchone()
         return row is not None
 
@@ -193,7 +268,7 @@ class Queue:
         if offer.images:
             clause += f" AND l.image IN ({_marks(offer.images)})"
             values += offer.images
-        for question in (_BUMPED, _BEST):
+        for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
             if row is not None:
                 return row[0], row[1], row[2]
