@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -17,7 +16,7 @@ from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
 from ciserver.model.request import Action, JobRequest, RequestStatus
 from ciserver.service.audit import Audit, Outcome
-from ciserver.service.builds import MOST_REBUILDS, Builds
+from ciserver.service.builds import Builds
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.pinning import require_source
 from ciserver.service.rights import Rights
@@ -26,9 +25,13 @@ from ciserver.store.store import Store
 
 log = structlog.get_logger()
 
-_LEASE = timedelta(minutes=5)
 _MANY = 10_000
 _DIGITS = re.compile(r"[0-9a-f]{4,64}")
+
+
+def nothing_to_do(build_id: int) -> str:
+    """What the outcome of a request says about a build that had ended meanwhile."""
+    return f"build {build_id} is complete, nothing to do"
 
 
 class Requests:
@@ -77,11 +80,7 @@ class Requests:
         self, actor: Actor, build_id: int, *, priority: int, count: int, asked_as: str = ""
     ) -> int:
         """New builds of what a build was made of. Raises Invalid, NotFound, Forbidden."""
-        if not 1 <= count <= MOST_REBUILDS:
-            raise Invalid(
-                "the build cannot be made again",
-                complaints=[Complaint("count", f"must be 1 to {MOST_REBUILDS}")],
-            )
+        self._builds.check_count(count)
         what = {"build": build_id, "priority": priority, "count": count}
         with self._audit.refusals(actor, Action.REBUILD, **what):
             self._rights.build(actor, build_id, Right.EVALUATE)
@@ -162,37 +161,43 @@ class Requests:
     # -- performed --------------------------------------------------------------------------------
 
     def perform_next(self) -> bool:
-        """Perform the oldest request that waits. False when none does."""
-        now = self._clock.now()
+        """Perform the oldest request that waits. False when none does.
+
+        It is found, performed and completed in one transaction. A database has one writer at a
+        time, so requests are performed one by one and in their order, whichever process does it;
+        what is killed, or slow, or cannot be written, leaves a request that waits, and no change.
+        """
         with self._store.transaction():
-            request = self._store.requests.claim(now, now + _LEASE)
-        if request is None:
-            return False
+            request = self._store.requests.oldest()
+            if request is None:
+                return False
+            status, outcome = self._attempt(request)
+            if outcome is not None:
+                self._store.requests.complete(
+                    request.id,
+                    status,
+                    self._clock.now(),
+                    message=outcome.message,
+                    created=outcome.created,
+                )
+        return True
+
+    def _attempt(self, request: JobRequest) -> tuple[RequestStatus, Outcome | None]:
+        """Perform all of it or nothing. Raises Busy where nothing can be written now."""
         # Whether they may was checked when they asked.
         actor = Actor(request.who, is_admin=True, scopes=("*",), request_id=request.id)
         try:
             with self._store.transaction():
-                outcome = self._perform(actor, request)
-                if outcome is not None:
-                    self._complete(request, RequestStatus.DONE, outcome)
+                return RequestStatus.DONE, self._perform(actor, request)
         except Busy:
-            raise  # nothing can be written now, not even that; its lease runs out
+            raise
         except CiError as error:
-            self._complete(request, RequestStatus.FAILED, Outcome(error.message))
+            return RequestStatus.FAILED, Outcome(error.message)
         except Exception:  # one of the loops: nothing may stop the others
             incident = secrets.token_hex(4)
             log.exception("job-request-crashed", request=request.id, incident=incident)
             crash = Outcome(f"the request crashed inside the server (incident {incident})")
-            self._complete(request, RequestStatus.FAILED, crash)
-        return True
-
-    def next_due(self) -> datetime | None:
-        return self._store.requests.next_due()
-
-    def recover(self) -> int:
-        """At start: what a killed server was performing waits again."""
-        with self._store.transaction():
-            return self._store.requests.release_all()
+            return RequestStatus.FAILED, crash
 
     def _perform(self, actor: Actor, request: JobRequest) -> Outcome | None:
         """What came of it; None when that is known only after an evaluation."""
@@ -201,8 +206,7 @@ class Requests:
             case Action.CANCEL_BUILD:
                 return Outcome(self._cancel(actor, self._store.builds.get(what["build"])))
             case Action.CANCEL_REVISION:
-                jobset = self._jobset(what["jobset"])
-                open_builds = self._open_at(actor, jobset, what["revision"])
+                open_builds = self._open_at(actor, self._jobset(what["jobset"]), what["revision"])
                 return Outcome("\n".join(self._cancel(actor, one) for one in open_builds))
             case Action.REBUILD:
                 made = self._builds.rebuild(
@@ -210,7 +214,10 @@ class Requests:
                 )
                 return Outcome(created=list(made))
             case Action.REPRIORITIZE:
-                self._builds.reprioritize(actor, what["build"], what["priority"])
+                build_id = what["build"]
+                if self._store.builds.get(build_id).status.is_final:
+                    return Outcome(nothing_to_do(build_id))
+                self._builds.reprioritize(actor, build_id, what["priority"])
                 return Outcome()
             case Action.EVALUATE:
                 self._evaluate(actor, request)
@@ -219,14 +226,15 @@ class Requests:
 
     def _cancel(self, actor: Actor, build: Build) -> str:
         if build.status.is_final:
-            return f"build {build.id} is complete, nothing to do"
+            return nothing_to_do(build.id)
         self._builds.stop(build.id, actor.name)
         return f"{build.id}: Ok"
 
     def _open_at(self, actor: Actor, jobset: Jobset, revision: str) -> Iterable[Build]:
         sight = self._rights.sight(actor)
-        found = self._store.listings.of_revision(sight, jobset.id, revision, limit=_MANY)
-        return [one for one in found if not one.status.is_final]
+        return self._store.listings.of_revision(
+            sight, jobset.id, revision, limit=_MANY, unfinished=True
+        )
 
     def _evaluate(self, actor: Actor, request: JobRequest) -> None:
         what = request.what
@@ -242,17 +250,7 @@ class Requests:
 
     def _jobset(self, full_name: str) -> Jobset:
         project, _, name = full_name.partition(":")
-        return self._store.projects.find_jobset(project, name)
-
-    def _complete(self, request: JobRequest, status: RequestStatus, outcome: Outcome) -> None:
-        with self._store.transaction():
-            self._store.requests.complete(
-                request.id,
-                status,
-                self._clock.now(),
-                message=outcome.message,
-                created=outcome.created,
-            )
+        return self._store.jobsets.get_by_name(project, name)
 
     # -- shown ------------------------------------------------------------------------------------
 

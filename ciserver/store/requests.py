@@ -47,9 +47,7 @@ class Requests:
     def wait_for(self, request_id: int, evaluation_id: int) -> None:
         """The request is complete when that evaluation is."""
         self._db.change(
-            t.JobRequest.update(evaluation=evaluation_id, claimed_until=None).where(
-                t.JobRequest.id == request_id
-            )
+            t.JobRequest.update(evaluation=evaluation_id).where(t.JobRequest.id == request_id)
         )
 
     def list_waiting_for(self, evaluation_id: int) -> tuple[JobRequest, ...]:
@@ -80,40 +78,21 @@ class Requests:
             t.JobRequest.update(
                 status=status,
                 completed_at=now,
-                claimed_until=None,
                 message=message,
                 created=json.dumps(list(created)),
             ).where(t.JobRequest.id == request_id)
         )
 
-    def claim(self, now: datetime, until: datetime) -> JobRequest | None:
-        """Take the oldest one that waits and that nobody performs."""
-        free = t.JobRequest.claimed_until.is_null() | (t.JobRequest.claimed_until < now)
+    def oldest(self) -> JobRequest | None:
+        """The oldest one that waits to be performed. Asked within the transaction that performs
+        it, nobody else can have it: the next one to write waits until that is over.
+        """
         row = self._db.row(
             t.JobRequest.select()
-            .where(_PENDING, free, t.JobRequest.evaluation.is_null())
+            .where(_PENDING, t.JobRequest.evaluation.is_null())
             .order_by(t.JobRequest.id)
         )
-        if row is None:
-            return None
-        self._db.change(
-            t.JobRequest.update(claimed_until=until).where(t.JobRequest.id == row["id"])
-        )
-        return _request(row)
-
-    def next_due(self) -> datetime | None:
-        """When the next one that a performer holds may be taken from it."""
-        row = self._db.row(
-            t.JobRequest.select(t.JobRequest.claimed_until)
-            .where(_PENDING, t.JobRequest.claimed_until.is_null(is_null=False))
-            .order_by(t.JobRequest.claimed_until)
-        )
-        return row["claimed_until"] if row else None
-
-    def release_all(self) -> int:
-        """At start: what a killed server was performing waits again."""
-        claimed = t.JobRequest.claimed_until.is_null(is_null=False)
-        return self._db.change(t.JobRequest.update(claimed_until=None).where(_PENDING, claimed))
+        return _request(row) if row else None
 
     def get(self, sight: Sight, request_id: int) -> JobRequest:
         row = self._db.row(_listed(sight).where(t.JobRequest.id == request_id))

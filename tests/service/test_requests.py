@@ -1,14 +1,17 @@
 """What is asked for and performed later: rows first, in their order, exactly once."""
 
-from datetime import timedelta
+import subprocess
+import sys
 
 import pytest
 from support.factories import ADMIN, ALL, MAIN
 
 from ciserver.model.account import Right
+from ciserver.model.build import Offer
 from ciserver.model.errors import (
     BuildAlreadyFinished,
     BuildAlreadyStarted,
+    Busy,
     Conflict,
     Forbidden,
     Invalid,
@@ -18,9 +21,9 @@ from ciserver.model.evaluation import Kind, Wish
 from ciserver.model.project import JobsetSettings
 from ciserver.model.request import Action, RequestStatus
 from ciserver.model.status import BuildStatus, EvaluationStatus
+from ciserver.store.store import Store
 
 B = BuildStatus
-LEASE = timedelta(minutes=5)
 PENDING, DONE, FAILED = RequestStatus
 TWO = {
     ".builds/a.yml": "image: host\ntasks:\n  - build: echo a\n",
@@ -119,7 +122,7 @@ def test_what_is_under_way_cannot_be_put_elsewhere(requests, make):
 def test_each_needs_its_right(requests, make, mia):
     """The right to do it is the right to ask for it."""
     build = make.build()
-    jobset = make.store.projects.get_jobset(build.jobset_id)
+    jobset = make.store.jobsets.get(build.jobset_id)
     asks = {
         Right.CANCEL: [
             lambda: requests.ask_cancel(mia, build.id),
@@ -225,12 +228,22 @@ def test_a_failing_one_stops_no_other(requests, perform, make):
     build, other = make.build(image="a"), make.build(image="b")
     failing = requests.ask_reprioritize(ADMIN, build.id, 5)
     following = requests.ask_reprioritize(ADMIN, other.id, 5)
-    make.services.builds.cancel(ADMIN, build.id)
+    make.claim(Offer("local-0", (build.system,), ("a",)))
     assert perform() == 2
     told = row(requests, failing)
-    assert (told.status, told.message) == (FAILED, f"build {build.id} is canceled")
+    assert (told.status, told.message) == (FAILED, f"build {build.id} is starting")
     assert row(requests, following).status is DONE
     assert make.store.builds.get(other.id).priority == 5
+
+
+def test_a_priority_for_what_has_ended_meanwhile(requests, perform, make):
+    """It is of no use any more, which is no failure."""
+    build = make.build()
+    asked = requests.ask_reprioritize(ADMIN, build.id, 5)
+    make.services.builds.cancel(ADMIN, build.id)
+    perform()
+    told = row(requests, asked)
+    assert (told.status, told.message) == (DONE, f"build {build.id} is complete, nothing to do")
 
 
 def test_what_is_gone_meanwhile(requests, perform, make):
@@ -242,7 +255,7 @@ def test_what_is_gone_meanwhile(requests, perform, make):
         requests.ask_evaluation(ADMIN, jobset, "2" * 40),
     ]
     make.services.builds.delete(ADMIN, build.id)
-    make.services.projects.remove_jobset(ADMIN, jobset.project, jobset.name)
+    make.services.jobsets.remove(ADMIN, jobset.project, jobset.name)
     perform()
     told = [row(requests, one) for one in asked]
     assert {one.status for one in told} == {FAILED}
@@ -257,41 +270,97 @@ def test_what_is_gone_meanwhile(requests, perform, make):
 # -- killed performers ----------------------------------------------------------------------------
 
 
-def test_a_killed_performer(requests, perform, make, clock):
-    """What it had taken is performed when its lease has run out, once, and before what is newer."""
+PERFORMER = """
+import sys
+from pathlib import Path
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
+from ciserver.wiring import make_parts
+
+requests = make_parts(Settings(), DataDirectory(Path(sys.argv[1]))).services.requests
+print("ready", flush=True)
+sys.stdin.readline()
+while requests.perform_next():
+    print("performed", flush=True)
+"""
+
+
+def start_performer(parts):
+    """A process that performs what waits once it is told to."""
+    return subprocess.Popen(
+        [sys.executable, "-c", PERFORMER, str(parts.data.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_processes_perform_each_request_once_and_in_order(requests, make, parts):
+    """Whichever of them does it."""
     build = make.build(B.SUCCEEDED)
-    asked = requests.ask_rebuild(ADMIN, build.id, priority=0, count=1)
-    with make.store.transaction():
-        assert make.store.requests.claim(clock.now(), clock.now() + LEASE).id == asked
-    assert perform() == 0
-    assert requests.next_due() == clock.now() + LEASE
-    newer = requests.ask_rebuild(ADMIN, build.id, priority=0, count=1)
-    assert perform() == 1
-    clock.forward(seconds=LEASE.total_seconds() + 1)
-    assert perform() == 1
-    assert perform() == 0
-    assert requests.next_due() is None
-    assert [len(row(requests, one).created) for one in (asked, newer)] == [1, 1]
-    assert make.store.evaluations.get(build.evaluation_id).builds_total == 3
+    asked = [requests.ask_rebuild(ADMIN, build.id, priority=n, count=2) for n in range(12)]
+    performers = [start_performer(parts) for _ in range(2)]
+    for one in performers:
+        assert one.stdout.readline() == "ready\n"
+    for one in performers:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    performed = [one.communicate(timeout=60)[0].count("performed") for one in performers]
+    assert sum(performed) == len(asked)
+    created = [made for one in asked for made in row(requests, one).created]
+    assert len(created) == 24
+    assert created == sorted(created)
+    assert [row(requests, one).status for one in asked] == [DONE] * 12
+    assert make.store.evaluations.get(build.evaluation_id).builds_total == 25
 
 
-def test_a_killed_server(requests, perform, make, clock):
-    """At its next start what it was performing waits no longer; what was done is not done again."""
+def test_a_slow_performer_is_waited_for(requests, perform, make, parts):
+    """However long it takes: who comes meanwhile does not perform the same, nor what is newer."""
     build = make.build(B.SUCCEEDED)
-    done = requests.ask_rebuild(ADMIN, build.id, priority=0, count=1)
-    perform()
-    asked = requests.ask_rebuild(ADMIN, build.id, priority=0, count=1)
+    asked = [requests.ask_rebuild(ADMIN, build.id, priority=0, count=1) for _ in range(2)]
+    impatient = Store(parts.data.root)
+    impatient.database.sql("PRAGMA busy_timeout = 10")
     with make.store.transaction():
-        make.store.requests.claim(clock.now(), clock.now() + LEASE)
-    assert requests.recover() == 1
+        assert requests.perform_next()
+        with pytest.raises(Busy), impatient.transaction():
+            impatient.requests.oldest()
+    with impatient.transaction():
+        assert impatient.requests.oldest().id == asked[1]
+    impatient.database.close()
     assert perform() == 1
-    assert requests.recover() == 0
-    assert perform() == 0
-    assert {len(row(requests, one).created) for one in (done, asked)} == {1}
-    assert make.store.evaluations.get(build.evaluation_id).builds_total == 3
+    assert [len(row(requests, one).created) for one in asked] == [1, 1]
 
 
-def test_broken_between_the_change_and_its_row(requests, perform, make, clock):
+def test_a_performer_killed_at_its_work(requests, perform, make, parts):
+    """By kill -9 before its transaction ends: nothing of it is there, and the request waits and is
+    performed at once, before what is newer.
+    """
+    build = make.build(B.SUCCEEDED)
+    asked = [requests.ask_rebuild(ADMIN, build.id, priority=0, count=3) for _ in range(2)]
+    half = PERFORMER.replace(
+        "while requests.perform_next():\n",
+        "with requests._store.transaction():\n    requests.perform_next()\n",
+    ).replace('print("performed", flush=True)', 'print("performed", flush=True); sys.stdin.read()')
+    performer = subprocess.Popen(
+        [sys.executable, "-c", half, str(parts.data.root)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert performer.stdout.readline() == "ready\n"
+    performer.stdin.write("\n")
+    performer.stdin.flush()
+    assert performer.stdout.readline() == "performed\n"
+    performer.kill()
+    performer.communicate(timeout=30)
+    assert row(requests, asked[0]).status is PENDING
+    assert make.store.evaluations.get(build.evaluation_id).builds_total == 1
+    assert perform() == 2
+    first, second = (row(requests, one).created for one in asked)
+    assert (len(first), len(second), first < second) == (3, 3, True)
+
+
+def test_broken_between_the_change_and_its_row(requests, perform, make):
     """The change and the outcome are one: neither is there, and later both are, once."""
     build = make.build(B.SUCCEEDED)
     asked = requests.ask_rebuild(ADMIN, build.id, priority=0, count=2)
@@ -304,8 +373,6 @@ def test_broken_between_the_change_and_its_row(requests, perform, make, clock):
     assert row(requests, asked).status is PENDING
     assert make.store.evaluations.get(build.evaluation_id).builds_total == 1
     make.store.database.sql("DROP TRIGGER broken")
-    assert perform() == 0
-    clock.forward(seconds=LEASE.total_seconds() + 1)
     assert perform() == 1
     assert len(row(requests, asked).created) == 2
     assert make.store.evaluations.get(build.evaluation_id).builds_total == 3
@@ -358,7 +425,6 @@ def test_complete_when_the_evaluation_is(requests, perform, services, jobset, re
     asked = requests.ask_evaluation(ADMIN, jobset, revision)
     assert perform() == 1
     assert (row(requests, asked).status, perform()) == (PENDING, 0)
-    assert (requests.recover(), perform()) == (0, 0)
     clock.forward(minutes=30)
     assert perform() == 0
     assert services.evaluations.evaluate_next()
@@ -441,7 +507,7 @@ def test_a_jobset_that_is_removed_while_it_waits(requests, perform, services, jo
     """The request does not wait for ever."""
     asked = requests.ask_evaluation(ADMIN, jobset, head(repository))
     perform()
-    services.projects.remove_jobset(ADMIN, "project", "main")
+    services.jobsets.remove(ADMIN, "project", "main")
     told = row(requests, asked)
     assert (told.status, told.message) == (FAILED, "its jobset was removed")
     assert not services.evaluations.evaluate_next()
@@ -477,9 +543,7 @@ def test_a_jobset_with_another_name(requests, services, perform, jobset, reposit
     """A request names what it is about; where that has another name now, it fails."""
     asked = requests.ask_evaluation(ADMIN, jobset, head(repository))
     settings = JobsetSettings(recipe_input="source")
-    services.projects.put_jobset(
-        ADMIN, "project", "main", settings, jobset.inputs, new_name="trunk"
-    )
+    services.jobsets.put(ADMIN, "project", "main", settings, jobset.inputs, new_name="trunk")
     perform()
     told = row(requests, asked)
     assert (told.status, told.message) == (FAILED, "there is no jobset project:main")

@@ -9,7 +9,11 @@ from support.routes import (
     CANCEL,
     EDIT,
     EVALUATE,
+    MAKER,
     NOTHING,
+    RESTART,
+    SIGNED,
+    STAR,
     Need,
     Row,
 )
@@ -20,22 +24,90 @@ _FORBIDDEN = {401: 403}
 # -- Hydra: who is not known is forbidden ---------------------------------------------------------
 
 _PUSH = replace(EVALUATE, after=True)
+_SAVE = replace(EDIT, unseen=(400, 403))  # as a name that is free, or that is taken
 _INPUT = '{"src": {"type": "git", "value": "https://git.example.org/$fresh.git"}}'
 _JOBSET = f'{{"nixexprinput": "src", "nixexprpath": ".build.yml", "inputs": {_INPUT}}}'
 
+HYDRA_JOBS = (
+    Row("GET", "/jobset/{project}/{jobset}/shield", NOTHING, "/jobset/$project/main/shield"),
+    *(
+        Row(
+            *("GET", f"/job/{{project}}/{{jobset}}/{{job}}/{template}", NOTHING),
+            f"/job/$project/main/build/{name}",
+        )
+        for template, name in (
+            ("shield", "shield"),
+            ("build-times", "build-times"),
+            ("closure-sizes", "closure-sizes"),
+            ("output-sizes", "output-sizes"),
+            ("metric/{name}", "metric/size"),
+            ("prometheus", "prometheus"),
+        )
+    ),
+    Row(
+        *("POST", "/job/{project}/{jobset}/{job}/star", STAR, "/job/$project/main/build/star"),
+        *("star=1", _AS_FORM, _FORBIDDEN),
+    ),
+)
 HYDRA = tuple(
     Row(method, template, need, path, body, _AS_JSON, words=_FORBIDDEN)
     for method, template, need, path, body in (
-        ("PUT", "/project/{project}", EDIT, "/project/$project", '{"displayname": "Roses"}'),
+        ("PUT", "/project/{project}", _SAVE, "/project/$project", '{"displayname": "Roses"}'),
         ("DELETE", "/project/{project}", EDIT, "/project/$spare", ""),
         ("PUT", "/jobset/{project}/{jobset}", EDIT, "/jobset/$project/$fresh", _JOBSET),
         ("DELETE", "/jobset/{project}/{jobset}", EDIT, "/jobset/$spare/main", ""),
         ("GET", "/jobset/{project}/{jobset}/evals", NOTHING, "/jobset/$project/main/evals", ""),
+        ("POST", "/jobset/{project}/{jobset}/evals", EVALUATE, "/jobset/$project/main/evals", "{}"),
+        ("GET", "/eval/{evaluation_id}/builds", NOTHING, "/eval/$evaluation/builds", ""),
+        ("GET", "/eval/{evaluation_id}/store-paths", NOTHING, "/eval/$evaluation/store-paths", ""),
+        ("PUT", "/eval/{evaluation_id}/cancel", CANCEL, "/eval/$evaluation/cancel", ""),
+        (
+            "PUT",
+            "/eval/{evaluation_id}/restart-aborted",
+            RESTART,
+            "/eval/$evaluation/restart-aborted",
+            "",
+        ),
+        (
+            "PUT",
+            "/eval/{evaluation_id}/restart-failed",
+            RESTART,
+            "/eval/$evaluation/restart-failed",
+            "",
+        ),
+        ("PUT", "/eval/{evaluation_id}/bump", BUMP, "/eval/$evaluation/bump", ""),
+        ("GET", "/build/{build_id}/api/get-info", NOTHING, "/build/$built/api/get-info", ""),
+        *(
+            (method, f"/build/{{build_id}}/{template}", need, f"/build/${thing}/{path}", "")
+            for method, template, need, thing, path in (
+                ("POST", "restart", RESTART, "finished", "restart"),
+                ("PUT", "restart", RESTART, "finished", "restart"),
+                ("PUT", "cancel", CANCEL, "queued", "cancel"),
+                ("PUT", "bump", BUMP, "queued", "bump"),
+                ("PUT", "keep/{kept}", EDIT, "built", "keep/0"),
+            )
+        ),
         ("GET", "/current-user", Need(is_account=True), "/current-user", ""),
         ("GET", "/api/latestbuilds", NOTHING, "/api/latestbuilds?nr=100", ""),
+        ("GET", "/api/queue", NOTHING, "/api/queue?nr=100", ""),
+        ("GET", "/api/nrqueue", NOTHING, "/api/nrqueue", ""),
+        ("GET", "/api/nrbuilds", NOTHING, "/api/nrbuilds?nr=100&period=day", ""),
+        ("GET", "/api/jobsets", NOTHING, "/api/jobsets?project=$project", ""),
+        ("GET", "/queue-runner-status", NOTHING, "/queue-runner-status", ""),
+        ("GET", "/prometheus", NOTHING, "/prometheus", ""),
         ("POST", "/api/push", _PUSH, "/api/push?jobsets=$project:main", ""),
         ("PUT", "/api/push", _PUSH, "/api/push?jobsets=$project:main", ""),
     )
+)
+
+HYDRA_FORGES = tuple(
+    Row("POST", f"/api/push-{one}", SIGNED, f"/api/push-{one}", "{}", words={403: 401})
+    for one in ("github", "gitea")
+)
+_NO_DIFF = f"uri=https://git.example.org/none.git&type=git&rev1={'1' * 40}&rev2={'2' * 40}"
+HYDRA_DIFF = Row(
+    *("GET", "/api/scmdiff", NOTHING, f"/api/scmdiff?{_NO_DIFF}"),
+    success=(404,),  # for everybody: no jobset has it
 )
 
 # -- builds.sr.ht: a token comes first, and who lacks a right is not authorized -------------------
@@ -74,6 +146,16 @@ SELFSERVE = (
     Row("GET", "/self-serve/branches", NOTHING, "/self-serve/branches"),
     Row("GET", "/self-serve/jobs", NOTHING, "/self-serve/jobs"),
     Row("GET", "/self-serve/jobs/{job_id}", NOTHING, "/self-serve/jobs/$asked"),
+    Row("GET", "/pending", NOTHING, "/pending"),
+    Row("GET", "/running", NOTHING, "/running"),
+    *(
+        Row("GET", f"{path}/{{branch}}", NOTHING, f"{path}/$project:main")
+        for path in ("/pending", "/running", "/reports/waittimes", "/reports/endtoend")
+    ),
+    Row(
+        *("GET", "/builddata/buildjson/{name}", NOTHING),
+        "/builddata/buildjson/builds-4hr.js.gz",
+    ),
     *(
         Row(
             *(method, f"/self-serve/{{branch}}{template}", need),
@@ -126,14 +208,33 @@ ABF = (
     Row("PUT", f"{_LISTS}/{{number}}/cancel", CANCEL, f"{_LISTS}/$queued/cancel.json"),
     Row("GET", "/api/v1/products/{number}", NOTHING, "/api/v1/products/$jobset.json"),
     Row(
+        *(
+            "POST",
+            "/api/v1/products",
+            replace(EDIT, after=True, unseen=(422,)),
+            "/api/v1/products.json",
+        ),
+        *('{"product": {"project_id": $number, "name": "$fresh"}}', _AS_JSON),
+    ),
+    Row(
+        *("PUT", "/api/v1/products/{number}", EDIT, "/api/v1/products/$jobset.json"),
+        *('{"product": {"description": "Roses"}}', _AS_JSON),
+    ),
+    Row("DELETE", "/api/v1/products/{number}", EDIT, "/api/v1/products/$spare_jobset.json"),
+    Row(
         *("GET", "/api/v1/products/{number}/product_build_lists", NOTHING),
         "/api/v1/products/$jobset/product_build_lists.json",
     ),
     Row("GET", "/api/v1/projects/{number}", NOTHING, "/api/v1/projects/$number.json"),
+    Row("GET", "/api/v1/projects/get_id", NOTHING, "/api/v1/projects/get_id.json?name=$project"),
     Row("GET", "/api/v1/arches", NOTHING, "/api/v1/arches.json"),
 )
 
-# -- Copr: only read; a build of one system has the number of its group ---------------------------
+# -- Copr: a build of one system has the number of its group --------------------------------------
+
+_SOURCE = '{"project_id": $jobset, "srpm_url": "https://example.org/rose.src.rpm"}'
+_COPR_PROJECT, _SPARE = "/api_2/projects/{project_id}", "/api_2/projects/$spare_jobset"
+_CANCELED = '{"state": "canceled"}'
 
 COPR = (
     Row("GET", "/api_2", NOTHING, "/api_2", success=(308,)),
@@ -154,6 +255,25 @@ COPR = (
             ("/mock_chroots/{name}", "/mock_chroots/$system"),
         )
     ),
+    Row(
+        *("POST", "/api_2/projects", MAKER, "/api_2/projects", '{"name": "$fresh"}', _AS_JSON),
+        success=(201,),
+    ),
+    Row("PUT", _COPR_PROJECT, EDIT, _SPARE, '{"description": ""}', _AS_JSON, success=(204,)),
+    Row("DELETE", _COPR_PROJECT, EDIT, _SPARE, success=(204,)),
+    Row(
+        *("POST", "/api_2/builds", replace(EVALUATE, after=True), "/api_2/builds"),
+        *(_SOURCE, _AS_JSON),
+        success=(201,),
+    ),
+    Row(
+        *("PUT", "/api_2/builds/{build_id}", CANCEL, "/api_2/builds/$queued", _CANCELED, _AS_JSON),
+        success=(201,),
+    ),
+    Row(
+        *("DELETE", "/api_2/builds/{build_id}", EDIT, "/api_2/builds/$finished"),
+        success=(204,),
+    ),
 )
 
-DIALECT_ROWS = (*HYDRA, *SRHT, *SELFSERVE, *ABF, *COPR)
+DIALECT_ROWS = (*HYDRA_JOBS, *HYDRA, *HYDRA_FORGES, HYDRA_DIFF, *SRHT, *SELFSERVE, *ABF, *COPR)

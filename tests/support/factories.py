@@ -138,13 +138,12 @@ class Factory:
 
     def disable(self, jobset, what="jobset"):
         """Switch a jobset off, or its whole project."""
-        project = self.store.projects.get(jobset.project)
-        with self.store.transaction():
-            if what == "jobset":
-                self.store.jobsets.set_mode(jobset.id, JobsetMode.OFF)
-            else:
-                settings = replace(project.settings, enabled=False)
-                self.store.projects.change(project.id, project.name, project.owner, settings)
+        if what == "jobset":
+            off = replace(jobset.settings, mode=JobsetMode.OFF)
+            self.services.jobsets.put(ADMIN, jobset.project, jobset.name, off, jobset.inputs)
+        else:
+            settings = replace(self.store.projects.get(jobset.project).settings, enabled=False)
+            self.services.projects.put_project(ADMIN, jobset.project, settings)
 
     def received(self, project="project", **changes) -> Received:
         number = next(self._numbers)

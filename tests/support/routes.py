@@ -42,6 +42,7 @@ EVALUATE, RESTART, CANCEL, BUMP, EDIT = (
     Need(one.scope, one)
     for one in (Right.EVALUATE, Right.RESTART, Right.CANCEL, Right.BUMP, Right.EDIT)
 )
+STAR = Need(BUILD_WRITE, after=True)
 PLAN = Need(Right.EDIT.scope, Right.EDIT, after=True)
 PLAN_BY_NAME = Need(Right.EDIT.scope, Right.EDIT, after=True, unseen=(400,))
 
@@ -72,7 +73,137 @@ class Row:
         return bool(names - {"fresh", "link", "system", "user"})
 
 
+_JOB, _THIS_JOB = "/job/{project}/{jobset}/{job}", "/job/$project/main/build"
+JOBS = (
+    Row("GET", _JOB, NOTHING, _THIS_JOB),
+    Row("GET", f"{_JOB}/badge.svg", NOTHING, f"{_THIS_JOB}/badge.svg"),
+    Row("GET", "/jobset/{project}/{jobset}/badge.svg", NOTHING, "/jobset/$project/main/badge.svg"),
+    Row("POST", f"{_JOB}/starred", STAR, f"{_THIS_JOB}/starred", "star=1"),
+    *(
+        Row("GET", f"{template}/{name}", NOTHING, f"{path}/{ending}")
+        for template, path in (
+            ("", ""),
+            ("/project/{project}", "/project/$project"),
+            ("/jobset/{project}/{jobset}", "/jobset/$project/main"),
+            (_JOB, _THIS_JOB),
+        )
+        for name, ending in (
+            ("all", "all"),
+            ("latest", "latest"),
+            ("latest/{rest:path}", "latest/log/compile"),
+            ("latest-for/{system}", "latest-for/x86_64-linux"),
+            ("latest-for/{system}/{rest:path}", "latest-for/x86_64-linux/log/compile"),
+            ("latest-finished", "latest-finished"),
+            ("latest-finished/{rest:path}", "latest-finished/log/compile"),
+        )
+    ),
+)
+
+_EVALUATION, _THIS_EVALUATION = "/eval/{evaluation_id}", "/eval/$evaluation"
+_ACTS = (
+    ("cancel", CANCEL),
+    ("restart-aborted", RESTART),
+    ("restart-failed", RESTART),
+    ("bump", BUMP),
+)
+EVALUATIONS = (
+    Row("GET", "/evals", NOTHING, "/evals"),
+    Row("GET", _EVALUATION, NOTHING, f"{_THIS_EVALUATION}?compare=main"),
+    Row("GET", f"{_EVALUATION}/errors", NOTHING, f"{_THIS_EVALUATION}/errors"),
+    Row("GET", "/build/{build_id}/evals", NOTHING, "/build/$built/evals"),
+    *(
+        Row("GET", f"{template}{rest}", NOTHING, f"{path}{ending}")
+        for template, path in (
+            (f"{_EVALUATION}/job/{{job}}", f"{_THIS_EVALUATION}/job/build"),
+            ("/build/{build_id}/eval", "/build/$built/eval"),
+            ("/jobset/{project}/{jobset}/latest-eval", "/jobset/$project/main/latest-eval"),
+        )
+        for rest, ending in (("", ""), ("/{rest:path}", "/log/compile"))
+    ),
+    *(
+        Row("POST", f"{_EVALUATION}/{act}", need, f"{_THIS_EVALUATION}/{act}")
+        for act, need in _ACTS
+    ),
+    Row("GET", "/ci/v1/evaluations/{evaluation_id}", NOTHING, "/ci/v1/evaluations/$evaluation"),
+    Row(
+        *("GET", "/ci/v1/evaluations/{evaluation_id}/comparison", NOTHING),
+        "/ci/v1/evaluations/$evaluation/comparison",
+    ),
+    *(
+        Row(
+            *("POST", f"/ci/v1/evaluations/{{evaluation_id}}/{act}", need),
+            f"/ci/v1/evaluations/$evaluation/{act}",
+        )
+        for act, need in _ACTS
+    ),
+)
+
+_BUILD, _THIS_BUILD = "/build/{build_id}", "/build/$built"
+BUILDS = (
+    *(
+        Row("GET", f"{_BUILD}{template}", NOTHING, f"{_THIS_BUILD}{path}", success=success)
+        for template, path, success in (
+            ("", "", (200,)),
+            ("/constituents", "/constituents", (302,)),
+            ("/build-deps", "/build-deps", (200,)),
+            ("/runtime-deps", "/runtime-deps", (200,)),
+            ("/reproduce", "/reproduce", (200,)),
+            ("/step/{step}", "/step/1", (200,)),
+            ("/step/{step}/lines", "/step/1/lines", (200,)),
+            ("/step/{step}/log", "/step/1/log", (200,)),
+            ("/step/{step}/log/{mode}", "/step/1/log/tail", (200,)),
+            ("/log", "/log", (200,)),
+            ("/log/{name}", "/log/compile", (200,)),
+            ("/nixlog/{step}", "/nixlog/1", (301,)),
+            ("/nixlog/{step}/{mode}", "/nixlog/1/raw", (301,)),
+            ("/download", "/download", (302,)),
+            ("/download/{word}", "/download/1", (302,)),
+            ("/download/{word}/{rest:path}", "/download/1/a.txt", (200,)),
+            ("/download-by-type/{kind}/{subtype}", "/download-by-type/doc/manual", (302,)),
+            (
+                "/download-by-type/{kind}/{subtype}/{rest:path}",
+                "/download-by-type/doc/manual/x",
+                (302,),
+            ),
+            ("/contents/{word}", "/contents/2", (200,)),
+            ("/output/{name}", "/output/out", (302,)),
+        )
+    ),
+    Row("GET", "/log/{name}", NOTHING, "/log/build-$built"),
+    *(
+        Row("POST", f"{_BUILD}/{template}", need, f"/build/${thing}/{path}")
+        for template, need, thing, path in (
+            ("cancel", CANCEL, "queued", "cancel"),
+            ("rerun", RESTART, "finished", "rerun"),
+            ("rebuild", EVALUATE, "built", "rebuild"),
+            ("start", EVALUATE, "held", "start"),
+            ("bump", BUMP, "queued", "bump"),
+            ("keep/{kept}", EDIT, "built", "keep/1"),
+        )
+    ),
+)
+
+_PROJECT, _JOBSET = "/project/{project}", "/jobset/{project}/{jobset}"
+_IN_FORM = "visibility=public&declaration.type=git&enabled=on"
+_OF_JOBSET = "mode=on&check_interval_seconds=0&shares=100&keep_evaluations=3"
+PROJECT_FORMS = (
+    Row("GET", "/create-project", MAKER, "/create-project"),
+    Row("POST", "/create-project", MAKER, "/create-project", f"name=$fresh&{_IN_FORM}"),
+    Row("GET", f"{_PROJECT}/edit", EDIT, "/project/$project/edit"),
+    Row("POST", f"{_PROJECT}/edit", EDIT, "/project/$spare/edit", f"name=$fresh&{_IN_FORM}"),
+    Row("POST", f"{_PROJECT}/members", EDIT, "/project/$project/members", "user=$user"),
+    Row("GET", f"{_PROJECT}/create-jobset", EDIT, "/project/$project/create-jobset"),
+    Row(
+        *("POST", f"{_PROJECT}/create-jobset", EDIT, "/project/$project/create-jobset"),
+        f"name=$fresh&{_OF_JOBSET}",
+    ),
+    Row("GET", f"{_JOBSET}/edit", EDIT, "/jobset/$project/main/edit"),
+    Row("POST", f"{_JOBSET}/edit", EDIT, "/jobset/$spare/main/edit", f"name=main&{_OF_JOBSET}"),
+)
+
 ROWS = (
+    *JOBS,  # first: what they look at is all good and done
+    *PROJECT_FORMS,
     # -- pages
     Row("GET", "/", NOTHING, "/"),
     Row("GET", "/project/{project}", NOTHING, "/project/$project"),
@@ -88,21 +219,18 @@ ROWS = (
     Row("POST", "/jobset/{project}/{jobset}/resume", EDIT, "/jobset/$project/main/resume"),
     Row("GET", "/schedule/{schedule_id}", NOTHING, "/schedule/$schedule"),
     Row("POST", "/schedule/{schedule_id}/{change}", EDIT, "/schedule/$schedule/pause"),
-    Row("GET", "/eval/{evaluation_id}", NOTHING, "/eval/$evaluation"),
-    Row("GET", "/build/{build_id}", NOTHING, "/build/$built"),
-    Row("POST", "/build/{build_id}/cancel", CANCEL, "/build/$queued/cancel"),
-    Row("POST", "/build/{build_id}/rerun", RESTART, "/build/$finished/rerun"),
-    Row("POST", "/build/{build_id}/rebuild", EVALUATE, "/build/$built/rebuild"),
-    Row("POST", "/build/{build_id}/start", EVALUATE, "/build/$held/start"),
-    Row("POST", "/build/{build_id}/bump", BUMP, "/build/$queued/bump"),
+    *EVALUATIONS,
+    *BUILDS,
     Row("GET", "/queue", NOTHING, "/queue"),
     Row("POST", "/queue/pause", PAUSE, "/queue/pause"),
     Row("POST", "/queue/resume", PAUSE, "/queue/resume"),
+    Row("GET", "/search", NOTHING, "/search?query=rose"),
+    *(
+        Row("GET", path, NOTHING, path)
+        for path in ("/queue-summary", "/status", "/steps", "/machines", "/metrics")
+    ),
     Row("GET", "/requests", NOTHING, "/requests"),
     Row("GET", "/static/{name}", NOTHING, "/static/log.js"),
-    Row("GET", "/build/{build_id}/step/{step}", NOTHING, "/build/$built/step/1"),
-    Row("GET", "/build/{build_id}/step/{step}/lines", NOTHING, "/build/$built/step/1/lines"),
-    Row("GET", "/build/{build_id}/log/{name}", NOTHING, "/build/$built/log/compile"),
     Row(
         "GET",
         "/build/{build_id}/product/{product_id}/{name}",
@@ -196,7 +324,6 @@ ROWS = (
         for verb in ("pause", "resume")
     ),
     # -- builds
-    Row("GET", "/ci/v1/evaluations/{evaluation_id}", NOTHING, "/ci/v1/evaluations/$evaluation"),
     Row("GET", "/ci/v1/builds", NOTHING, "/ci/v1/builds"),
     Row(
         "POST",

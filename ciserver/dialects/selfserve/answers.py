@@ -1,64 +1,69 @@
 """Answers: JSON or a page, whichever the client wants, and the words of refusals."""
 
-import html
 import json
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import falcon
 
+from ciserver.dialects.selfserve import paths
 from ciserver.dialects.selfserve.words import FIELD, SENTENCE
+from ciserver.edge.pages import show_page
 from ciserver.edge.proofs import BASIC
 from ciserver.edge.refusals import Refusal
 from ciserver.model.errors import Complaint, Invalid
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title></head>
-<body>
-<h1>{title}</h1>
-{body}
-</body>
-</html>
-"""
+_PLAIN = "selfserve/plain.html"
+_TITLES = {401: "Please sign in", 403: "You may not do that", 404: "There is nothing here"}
+
+
+class Shown(NamedTuple):
+    """What an address tells: a value for programs, and for people a template with what it needs;
+    without one, the value as it is.
+    """
+
+    value: Any
+    template: str = _PLAIN
+    title: str = "self-serve"
+    more: dict[str, Any] = {}  # noqa: RUF012  nobody changes it
 
 
 def is_json_wanted(req: falcon.Request) -> bool:
     """By `format` of the query, else by an Accept that names JSON anywhere. Raises Invalid for an
     unknown format.
     """
-    named = req.get_param("format")
-    if not named:
-        return "application/json" in (req.get_header("Accept") or "")
-    if named not in {"json", "html"}:
+    named = _format(req)
+    return named == "json" if named else "application/json" in (req.get_header("Accept") or "")
+
+
+def is_format_json(req: falcon.Request) -> bool:
+    """By `format` of the query alone. Raises Invalid for an unknown one."""
+    return _format(req) == "json"
+
+
+def _format(req: falcon.Request) -> str:
+    named = req.get_param("format") or ""
+    if named not in {"", "json", "html"}:
         raise Invalid("Bad format", hint="json and html are known")
-    return named == "json"
+    return named
 
 
-def show(req: falcon.Request, resp: falcon.Response, value: Any) -> None:
-    if is_json_wanted(req):
-        resp.media = value
+def show(req: falcon.Request, resp: falcon.Response, shown: Shown, *, as_json: bool) -> None:
+    resp.append_header("Vary", "Accept")
+    if as_json:
+        resp.media = shown.value
     else:
-        _show_page(resp, f"<pre>{_escaped(value)}</pre>")
-
-
-def show_calls(resp: falcon.Response, calls: Iterable[tuple[str, str, str]]) -> None:
-    """A page of what can be asked: method, path, meaning."""
-    rows = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in call) + "</tr>"
-        for call in calls
-    )
-    head = "<tr><th>Method</th><th>Path</th><th>Meaning</th></tr>"
-    _show_page(resp, f"<table>\n{head}\n{rows}\n</table>")
+        _show_page(req, resp, shown)
 
 
 def accept(req: falcon.Request, resp: falcon.Response, request_id: int) -> None:
     """Say that a job request waits; a browser is led to its page."""
-    show(req, resp, {"status": "OK", "msg": "Ok", "request_id": request_id})
+    value = {"status": "OK", "msg": "Ok", "request_id": request_id}
+    as_json = is_json_wanted(req)
+    show(req, resp, Shown(value, title="Accepted"), as_json=as_json)
     resp.status = falcon.HTTP_202
-    if not is_json_wanted(req) and not req.get_param("format"):
+    if not as_json and not _format(req):
         resp.status = falcon.HTTP_302
-        resp.location = f"/self-serve/jobs/{request_id}"
+        resp.location = paths.job(request_id)
 
 
 def refuse(req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
@@ -68,9 +73,11 @@ def refuse(req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None
         resp.set_header("WWW-Authenticate", BASIC)
     value = {"status": "FAILED", "msg": _message(refusal)}
     try:
-        show(req, resp, value)
+        as_json = is_json_wanted(req)
     except Invalid:  # the format is what was refused
-        resp.media = value
+        as_json = True
+    title = _TITLES.get(refusal.status, "That cannot be done")
+    show(req, resp, Shown(value, title=title), as_json=as_json)
 
 
 def _message(refusal: Refusal) -> str:
@@ -85,10 +92,20 @@ def _fault(complaint: Complaint) -> str:
     return f"Bad {field}: {complaint.message}" if field else complaint.message
 
 
-def _escaped(value: Any) -> str:
-    return html.escape(json.dumps(value, indent=2, ensure_ascii=False))
+def _show_page(req: falcon.Request, resp: falcon.Response, shown: Shown) -> None:
+    show_page(
+        resp,
+        shown.template,
+        title=shown.title,
+        text=json.dumps(shown.value, indent=2, ensure_ascii=False),
+        as_json=_as_json(req),
+        **shown.more,
+    )
 
 
-def _show_page(resp: falcon.Response, body: str) -> None:
-    resp.content_type = falcon.MEDIA_HTML
-    resp.text = _PAGE.format(title="self-serve", body=body)
+def _as_json(req: falcon.Request) -> str:
+    """The address of the same as JSON; none where nothing can be read again."""
+    if req.method != "GET":
+        return ""
+    kept = [one for one in req.query_string.split("&") if one and not one.startswith("format=")]
+    return "?" + "&".join([*kept, "format=json"])

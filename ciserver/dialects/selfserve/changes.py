@@ -25,7 +25,7 @@ class Changes:
         """Rebuild `build_id`, which must be given; `priority` and `count` are optional."""
         jobset = self._finder.branch(actor, branch)
         build_id = number(form, "build_id")
-        priority, count = number(form, "priority", 0), number(form, "count", 1)
+        priority, count = self._priority(actor, form), self._count(form)
         self._finder.build(actor, jobset, build_id, branch)
         return self._ask.ask_rebuild(
             actor, build_id, priority=priority, count=count, asked_as="rebuild_build"
@@ -35,7 +35,7 @@ class Changes:
         """Rebuild `request_id`, which must be given; `priority` and `count` are optional."""
         jobset = self._finder.branch(actor, branch)
         request_id = number(form, "request_id")
-        priority, count = number(form, "priority", 0), number(form, "count", 1)
+        priority, count = self._priority(actor, form), self._count(form)
         self._finder.request(actor, jobset, request_id, branch)
         return self._ask.ask_rebuild(
             actor, request_id, priority=priority, count=count, asked_as="rebuild_request"
@@ -46,7 +46,7 @@ class Changes:
         0 is usual.
         """
         jobset = self._finder.branch(actor, branch)
-        priority = number(form, "priority")
+        priority = self._priority(actor, form, None)
         build_id = number_in_path(request_id, "request_id")
         self._finder.request(actor, jobset, build_id, branch)
         return self._ask.ask_reprioritize(actor, build_id, priority, asked_as="reprioritize")
@@ -90,7 +90,7 @@ class Changes:
             revision,
             branch,
             kind=Kind.NIGHTLY,
-            wish=Wish(priority=number(form, "priority", 0)),
+            wish=Wish(priority=self._priority(actor, form)),
             asked_as="new_nightly_at_revision",
         )
 
@@ -102,7 +102,7 @@ class Changes:
             revision,
             branch,
             kind=Kind.PGO,
-            wish=Wish(priority=number(form, "priority", 0)),
+            wish=Wish(priority=self._priority(actor, form)),
             asked_as="new_pgobuild_at_revision",
         )
 
@@ -113,7 +113,7 @@ class Changes:
         `files` (a JSON list) are optional.
         """
         jobset = self._finder.branch(actor, branch)
-        priority = number(form, "priority", 0)
+        priority = self._priority(actor, form)
         environment = variables(form)
         known = self._services.lists.job_names(actor, jobset)
         if jobset.source is None or builder_name not in known:
@@ -126,6 +126,16 @@ class Changes:
             wish=Wish(jobs=(builder_name,), environment=environment, priority=priority),
             asked_as="new_build_for_builder",
         )
+
+    def _priority(self, actor: Actor, form: Form, default: int | None = 0) -> int:
+        priority = number(form, "priority", default)
+        self._services.builds.check_priority(actor, priority)
+        return priority
+
+    def _count(self, form: Form) -> int:
+        count = number(form, "count", 1)
+        self._services.builds.check_count(count)
+        return count
 
     def _evaluate(
         self,

@@ -62,6 +62,15 @@ _ACTION_OF_KIND = {
 FILES_VARIABLE = "SELFSERVE_FILES"
 # Our names of fields, where a fault names one that self-serve calls otherwise.
 FIELD = {"environment": "properties", "jobs": "builder_name", "jobset": "branch"}
+# What became of a request whose build had ended meanwhile, by the name of the action.
+NOTHING_TO_DO = {
+    "cancel_request": "Request {} is complete, nothing to do",
+    "cancel_build": "Build is complete, nothing to do",
+    "reprioritize": "Request is complete, nothing to do",
+}
+# What became of a request for builds of a kind that the recipe has none of.
+NO_BUILDS = "No builds to create"
+SETS = {"new_nightly_at_revision", "new_pgobuild_at_revision"}
 # Our codes of refusals that self-serve has a sentence of its own for.
 SENTENCE = {
     "build-already-finished": "Request already complete",

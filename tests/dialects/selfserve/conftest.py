@@ -7,9 +7,12 @@ from urllib.parse import urlencode
 import pytest
 from falcon.testing import TestClient
 from support.factories import ADMIN, Factory
+from support.prepared import add_account
 
+from ciserver.config import SelfServe, Settings
 from ciserver.model.account import Visibility
 from ciserver.model.push import ZERO, Push, RefChange
+from ciserver.wiring import make_parts
 
 PASSWORD = "correct horse battery"
 JSON = {"Accept": "application/json"}
@@ -66,6 +69,21 @@ class Caller:
 
 
 @pytest.fixture
+def make_app(parts, clock):
+    """The application over the same data, with other settings of self-serve."""
+    made = []
+
+    def make(**changes):
+        other = make_parts(Settings(selfserve=SelfServe(**changes)), parts.data, clock=clock)
+        made.append(other)
+        return other.app
+
+    yield make
+    for one in made:
+        one.store.database.close()
+
+
+@pytest.fixture
 def factory(parts, clock):
     return Factory(parts, clock)
 
@@ -89,7 +107,7 @@ def make_caller(parts, services, clock):
 
     def make(name, *scopes, admin=False, expires_at=None):
         if not scopes:
-            services.access.add_user(ADMIN, name, email="", password=PASSWORD, admin=admin)
+            add_account(parts, name, PASSWORD, admin=admin)
             return Caller(parts.app, basic(name))
         with parts.store.transaction():
             parts.store.accounts.add(

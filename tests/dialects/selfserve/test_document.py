@@ -79,7 +79,9 @@ def test_root(stranger):
     """A page, whatever the client wants, with every call that there is."""
     answer = stranger.ask("GET", "")
     assert (answer.status_code, answer.headers["content-type"][:9]) == (200, "text/html")
-    told = set(re.findall(r"<tr><td>(\w+)</td><td>([^<]+)</td><td>[^<]", answer.text))
+    told = set(
+        re.findall(r"<tr><td>(\w+)</td><td>([^<]+)</td><td class=\"wide\">[^<]", answer.text)
+    )
     assert told == CALLS
 
 

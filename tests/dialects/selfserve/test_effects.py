@@ -73,15 +73,41 @@ def test_a_running_build_is_told_to_stop(ada, factory, main, status_of, perform)
         assert status_of(build.id) is BuildStatus.CANCELING
 
 
-def test_what_has_ended_stays_as_it_is(ada, factory, main, status_of, perform):
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("build", "Build is complete, nothing to do"),
+        ("request", "Request 1 is complete, nothing to do"),
+    ],
+)
+def test_what_has_ended_stays_as_it_is(ada, factory, main, status_of, perform, kind, message):
     """The request is accepted and has nothing to do, which is no error."""
     build = factory.build(BuildStatus.FAILED, jobset=main)
-    made = ada.change("DELETE", f"/main/build/{build.id}")
+    made = ada.change("DELETE", f"/main/{kind}/{build.id}")
     perform()
     assert status_of(build.id) is BuildStatus.FAILED
-    body = outcome(ada, made)
-    assert not body["errors"]
-    assert "is complete, nothing to do" in body["msg"]
+    assert outcome(ada, made) == {"errors": False, "msg": message, "created": []}
+
+
+def test_a_priority_for_what_ended_meanwhile(ada, services, factory, main, perform):
+    """Is of no use any more."""
+    build = factory.build(jobset=main)
+    made = ada.change("PUT", f"/main/request/{build.id}", priority=5)
+    services.builds.cancel(ADMIN, build.id)
+    perform()
+    message = "Request is complete, nothing to do"
+    assert outcome(ada, made) == {"errors": False, "msg": message, "created": []}
+
+
+@pytest.mark.parametrize("kind", ["nightly", "pgo"])
+def test_a_set_that_no_builder_is_of(ada, services, repository, pushed, perform, kind):
+    """Is no error, and says that nothing was made."""
+    every = "image: host\ntasks:\n  - build: echo built\n"
+    revision = repository.commit({f".builds/linux64-{kind}.yml": every}, "Build it with each push")
+    repository.push()
+    made = ada.change("POST", f"/main/rev/{revision}/{kind}")
+    perform()
+    assert outcome(ada, made) == {"errors": False, "msg": "No builds to create", "created": []}
 
 
 def test_a_revision_is_canceled_whole_and_nothing_else(ada, factory, main, store, perform):

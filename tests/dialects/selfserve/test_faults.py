@@ -67,6 +67,11 @@ def test_reading_an_unknown_branch(stranger, path):
         ("POST", "/main/build", {"build_id": "9", "count": "x"}, "Bad count"),
         ("POST", "/main/build", {"build_id": "1", "count": "0"}, "Bad count: must be 1 to 100"),
         ("POST", "/main/build", {"build_id": "1", "count": "101"}, "Bad count: must be 1 to 100"),
+        ("POST", "/main/build", {"build_id": "9", "count": "-1"}, "Bad count: must be 1 to 100"),
+        (
+            *("POST", "/main/build", {"build_id": "9", "priority": "9" * 9, "count": "x"}),
+            "Bad priority: must be -1000000 to 1000000",
+        ),
         ("POST", "/main/request", {}, "Bad request_id"),
         ("POST", "/main/request", {"request_id": "1", "priority": "x"}, "Bad priority"),
         ("POST", "/main/request", {"request_id": "1", "count": "1e3"}, "Bad count"),
@@ -97,6 +102,15 @@ def test_bad_values(ada, services, done, method, path, form, message):
     """400 with the name of the first that is wrong, and nothing is asked for."""
     assert ada.refusal(method, path, form=form) == (400, message)
     assert ada.read("/jobs") == []
+
+
+def test_the_limit_of_rebuilds_is_configured(make_app, make_caller, done):
+    """Nobody asks for more at once."""
+    ada = make_caller("ada", "*", admin=True)
+    ada.client = TestClient(make_app(most_rebuilds=2))
+    refused = ada.refusal("POST", "/main/build", form={"build_id": 1, "count": 3})
+    assert refused == (400, "Bad count: must be 1 to 2")
+    ada.change("POST", "/main/build", build_id=1, count=2)
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])

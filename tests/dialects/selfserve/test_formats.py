@@ -37,7 +37,7 @@ def is_page(answer):
 def shown(answer):
     page = Shown(answer.text)
     assert is_page(answer)
-    assert answer.text.startswith("<!DOCTYPE html>")
+    assert answer.text.startswith("<!doctype html>")
     assert page.tags.count("pre") == 1
     return json.loads(page.pre)
 
@@ -71,10 +71,13 @@ def test_the_format_goes_before_accept(stranger, done, accept, query, as_json):
 
 
 def test_a_page_holds_the_same_as_json(stranger, done):
-    """Escaped, whatever the names are."""
-    page = stranger.ask("GET", "/main", headers=HTML)
-    assert shown(page) == stranger.read("/main")
-    assert "<b>" not in page.text
+    """Where nothing is made for people; escaped, whatever the names are."""
+    for path in ("/branches", "/main/build/1", "/main/request/1", "/main/builders"):
+        page = stranger.ask("GET", path, headers=HTML)
+        assert shown(page) == stranger.read(path)
+        assert "<b>" not in page.text
+    path = f"/main/rev/{done.revision}/is_done"
+    assert shown(stranger.ask("GET", path, headers=HTML)) == stranger.read(path)
 
 
 def test_a_refusal_for_a_browser_is_a_page(stranger):

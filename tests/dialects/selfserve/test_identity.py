@@ -5,7 +5,9 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
+from falcon.testing import TestClient
 from support.factories import ADMIN, make_job
+from support.prepared import add_account
 
 from ciserver.dialects.selfserve.words import FILES_VARIABLE
 from ciserver.model.account import Actor, Right, Visibility
@@ -97,25 +99,101 @@ def test_basic_takes_a_password_or_a_token(parts, services, stranger, builds, ha
     assert stranger.read(f"/jobs/{made}")["who"] == "ada"
 
 
-def test_a_session_counts(stranger, services, builds):
-    """From our own pages; another site's form changes nothing."""
-    services.access.add_user(ADMIN, "ada", email="", password=PASSWORD, admin=True)
-    session = {"ciserver_session": services.access.sign_in("ada", PASSWORD)}
-    host = "http://falconframework.org"
-    for origin, status in ((host, 202), ("http://evil.example.org", 403)):
+HOST = "http://falconframework.org"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def session(parts, services):
+    """The cookie of ada, who signed in, and what her forms carry."""
+    add_account(parts, "ada", PASSWORD, admin=True)
+    made = services.access.sign_in("ada", PASSWORD)
+    return {"ciserver_session": made}, services.access.signed_in(made).csrf
+
+
+def post(caller, session, origin, **fields):
+    headers = {"Origin": origin, "Accept": "application/json", "Content-Type": FORM}
+    return caller.client.simulate_request(
+        *("POST", "/self-serve/main/build"),
+        headers=headers,
+        cookies=session[0],
+        body=urlencode({"build_id": 1, **fields}),
+    )
+
+
+def test_a_session_counts(stranger, session, builds):
+    """From our own pages, whose forms carry its token; another site's form changes nothing."""
+    _, csrf = session
+    assert post(stranger, session, HOST, csrf=csrf).status_code == 202
+    for origin, fields in (
+        (HOST, {}),
+        (HOST, {"csrf": "wrong"}),
+        ("http://evil.example.org", {"csrf": csrf}),
+        ("null", {"csrf": csrf}),
+    ):
+        answer = post(stranger, session, origin, **fields)
+        assert (answer.status_code, answer.json["status"]) == (403, "FAILED")
+    assert [one["who"] for one in stranger.read("/jobs")] == ["ada"]
+
+
+def test_a_session_deletes_from_our_own_pages_alone(stranger, session, builds):
+    """What is no form has no token, so it names the page that asks."""
+    for headers, status in (({}, 403), ({"Origin": "http://x.test"}, 403), ({"Origin": HOST}, 202)):
         answer = stranger.client.simulate_request(
-            "POST",
-            "/self-serve/main/build",
-            headers={
-                "Origin": origin,
-                "Accept": "application/json",
-                "Content-Type": "application/x-www-form-urlencoded",
-            },
-            cookies=session,
-            body=urlencode({"build_id": 1}),
+            *("DELETE", "/self-serve/main/build/1"),
+            headers={"Accept": "application/json", **headers},
+            cookies=session[0],
         )
         assert answer.status_code == status
-    assert [one["who"] for one in stranger.read("/jobs")] == ["ada"]
+
+
+# -- a front end that says who asks ---------------------------------------------------------------
+
+
+def ask_as(app, name, *, peer, **headers):
+    answer = TestClient(app).simulate_request(
+        *("DELETE", "/self-serve/main/build/1"),
+        headers={"Accept": "application/json", "X-Remote-User": name, **headers},
+        remote_addr=peer,
+    )
+    return answer.status_code
+
+
+@pytest.fixture
+def known(parts):
+    add_account(parts, "ada", PASSWORD, admin=True)
+
+
+def test_a_front_end_says_who_asks(make_app, parts, stranger, known, builds):
+    """From where it is configured to stand; its word goes before other proofs."""
+    app = make_app(remote_user_from=("10.1.0.0/16", "::1"))
+    assert ask_as(app, "ada", peer="10.1.2.3") == 202
+    assert ask_as(app, "ada", peer="::1", Authorization="Basic YWRhOndyb25n") == 202
+    assert [one["who"] for one in stranger.read("/jobs")] == ["ada", "ada"]
+
+
+def test_nobody_else_says_who_asks(make_app, parts, known, builds):
+    """Neither by default, nor from another address, nor through a header that tells another."""
+    assert ask_as(parts.app, "ada", peer="127.0.0.1") == 401
+    app = make_app(remote_user_from=("10.1.0.0/16",))
+    assert ask_as(app, "ada", peer="10.2.0.1") == 401
+    assert ask_as(app, "ada", peer="10.2.0.1", **{"X-Forwarded-For": "10.1.0.1"}) == 401
+
+
+def test_whom_a_front_end_names_must_have_an_account(make_app, parts, known, builds):
+    """Names that the server itself acts under are none; no name is none."""
+    app = make_app(remote_user_from=("10.1.0.0/16",))
+    for name in ("nobody", "administrator", "", "  "):
+        assert ask_as(app, name, peer="10.1.0.1") == 401
+
+
+def test_a_front_end_counts_in_self_serve_alone(make_app, parts, known):
+    """Elsewhere the header is not looked at."""
+    app = make_app(remote_user_from=("10.1.0.0/16",))
+    answer = TestClient(app).simulate_get(
+        "/ci/v1/users", headers={"X-Remote-User": "ada"}, remote_addr="10.1.0.1"
+    )
+    assert answer.status_code == 401
 
 
 # -- what is not for everybody --------------------------------------------------------------------
