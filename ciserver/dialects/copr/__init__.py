@@ -12,6 +12,7 @@ from ciserver.dialects.copr.resources import Builds, BuildTasks, MockChroots, Pr
 from ciserver.dialects.copr.show import PREFIX
 from ciserver.edge.proofs import Proof, usual_proof
 from ciserver.edge.refusals import Refusal
+from ciserver.model.errors import AlreadyExists
 from ciserver.service.services import Services
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
@@ -51,6 +52,8 @@ class Copr:
     def refuse(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
         """A message, and data where a program can use it. No challenge: Copr has none."""
         resp.delete_header("WWW-Authenticate")
+        if refusal.kind == "conflict" and refusal.code != AlreadyExists.code:
+            resp.status = falcon.HTTP_400
         data: dict[str, Any] = dict(refusal.details)
         if refusal.complaints:
             data["error"] = "; ".join(map(str, refusal.complaints))

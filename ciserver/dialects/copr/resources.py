@@ -1,13 +1,17 @@
 """The resources of /api_2: each reads the request, calls a service and shows what it found."""
 
+from contextlib import AbstractContextManager
+
 import falcon
 
-from ciserver.dialects.copr import query, show
-from ciserver.dialects.copr.words import WANTED
+from ciserver.dialects.copr import asked, query, show
+from ciserver.dialects.copr.words import CANCELED, WANTED
+from ciserver.model.account import Right
 from ciserver.model.build import Build
 from ciserver.model.errors import NotFound
 from ciserver.model.links import Links
 from ciserver.model.project import Jobset, Project
+from ciserver.model.request import Action
 from ciserver.model.view import GroupView, System
 from ciserver.service.services import Services
 
@@ -41,17 +45,22 @@ _PROJECTS: dict[str, query.Reader] = {
 class Resource:
     def __init__(self, services: Services, base_url: str) -> None:
         self._lists = services.lists
+        self._services = services
         self._base_url = base_url
 
     def _links(self, req: falcon.Request) -> Links:
         return Links(self._base_url or req.prefix)
 
+    def _made(self, req: falcon.Request, resp: falcon.Response, kind: str, number: int) -> None:
+        resp.status = falcon.HTTP_201
+        resp.location = show.location(self._links(req), kind, number)
+
     def _group(self, req: falcon.Request, build_id: int) -> GroupView:
-        with query.told_as(f"there is no build with id {build_id}", build_id=build_id):
+        with _found("build", build_id):
             return self._lists.group(req.context.actor, build_id)
 
     def _jobset(self, req: falcon.Request, project_id: int) -> Jobset:
-        with query.told_as(f"there is no project with id {project_id}", project_id=project_id):
+        with _found("project", project_id):
             return self._lists.jobset(req.context.actor, project_id)
 
     def _system(self, name: str) -> System:
@@ -166,6 +175,28 @@ class Builds(Resource):
             media["build_tasks"] = show.tasks(group.builds, self._links(req))
         resp.media = media
 
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        sources, actor = self._services.source_builds, req.context.actor
+        sources.require_scope(actor)
+        with asked.build(req, sources) as (project_id, wanted), _found("project", project_id):
+            made = sources.submit(actor, project_id, wanted)
+        self._made(req, resp, "builds", made)
+
+    def on_put_one(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
+        """Cancel it; what else may be said of its state is taken and changes nothing."""
+        number, actor = query.path_id(build_id, "build with id"), req.context.actor
+        with _found("build", number):
+            self._services.groups.require(actor, number, Right.CANCEL, Action.CANCEL_BUILD)
+            if asked.state(req) == CANCELED:
+                self._services.groups.cancel(actor, number)
+        self._made(req, resp, "builds", number)
+
+    def on_delete_one(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
+        number = query.path_id(build_id, "build with id")
+        with _found("build", number):
+            self._services.groups.delete(req.context.actor, number)
+        resp.status = falcon.HTTP_204
+
 
 class Projects(Resource):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -197,6 +228,25 @@ class Projects(Resource):
             media["project_chroots"] = self._chroots(jobset.id)
         resp.media = media
 
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        actor = req.context.actor
+        self._services.rights.require_project_maker(actor)
+        name, texts = asked.new_project(req)
+        self._made(req, resp, "projects", self._services.source_projects.make(actor, name, **texts))
+
+    def on_put_one(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
+        number, actor = query.path_id(project_id, "project with id"), req.context.actor
+        with _found("project", number):
+            self._lists.jobset(actor, number, Right.EDIT)
+            self._services.source_projects.change(actor, number, **asked.changes(req))
+        resp.status = falcon.HTTP_204
+
+    def on_delete_one(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
+        number = query.path_id(project_id, "project with id")
+        with _found("project", number):
+            self._services.source_projects.remove(req.context.actor, number)
+        resp.status = falcon.HTTP_204
+
     def on_get_chroots(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         jobset = self._jobset(req, query.path_id(project_id, "project with id"))
         resp.media = {
@@ -225,6 +275,10 @@ class MockChroots(Resource):
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         resp.media = show.mock_chroot(self._system(name))
+
+
+def _found(kind: str, number: int) -> AbstractContextManager[None]:
+    return query.told_as(f"there is no {kind} with id {number}", **{f"{kind}_id": number})
 
 
 def _is_wanted(jobset: Jobset, owner: Project, given: query.Given) -> bool:

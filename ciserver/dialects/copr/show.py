@@ -22,6 +22,11 @@ def link(*parts: object, **query: Any) -> Json:
     return {"href": f"{path}?{urlencode(query)}" if query else path}
 
 
+def location(links: Links, *parts: object) -> str:
+    """The whole address of a thing that was made or changed."""
+    return f"{links.base}{link(*parts)['href']}"
+
+
 def root() -> Json:
     filters = [
         {"name": "owner", "type": "string", "description": "only projects of this user"},
@@ -107,7 +112,7 @@ def project(jobset: Jobset, owner: Project, **query: Any) -> Json:
             "description": description(jobset, owner),
             "instructions": "",
             # Clients refuse a project whose homepage is no address.
-            "homepage": homepage if _is_address(homepage) else None,
+            "homepage": homepage if is_address(homepage) else None,
             "contact": None,
             "disable_createrepo": False,
             "build_enable_net": True,
@@ -166,7 +171,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     return release, "", arch
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ciserver.model.build import Build
 from ciserver.model.status import BuildStatus
 
+CANCELED = "canceled"
 STATE: dict[BuildStatus, str] = {
     BuildStatus.PREPARING: "importing",
     BuildStatus.HELD: "pending",

@@ -5,6 +5,7 @@ import base64
 import pytest
 from falcon.testing import TestClient
 from support.factories import ADMIN, Factory, make_job
+from support.prepared import add_account
 
 from ciserver.model.build import Offer
 from ciserver.model.status import BuildStatus, EvaluationStatus
@@ -68,11 +69,11 @@ def make_group(make, store, clock):
 
 
 @pytest.fixture
-def add_user(services):
+def add_user(parts, services):
     """A user with an API token; answers the headers of each kind of proof."""
 
     def add_user(name, *scopes, expires_at=None):
-        services.access.add_user(ADMIN, name, email="", password=PASSWORD, admin=False)
+        add_account(parts, name, PASSWORD)
         token, _ = services.access.add_token(ADMIN, name, scopes or ("*",), expires_at)
         return basic(name, token)
 
@@ -88,7 +89,7 @@ def make_jobset(services, store):
         services.projects.watch(ADMIN, name, uri, owner=owner)
         if settings is not None:
             services.projects.put_project(ADMIN, name, settings)
-        return store.projects.find_jobset(name, "main")
+        return store.jobsets.get_by_name(name, "main")
 
     return make_jobset
 

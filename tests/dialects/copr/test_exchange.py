@@ -41,7 +41,7 @@ def documented(store, clock, make, make_jobset, make_group):
     jobset = make_jobset("aeghqawgt", owner="vgologuz")
     clock.forward(seconds=STARTED - clock.now().timestamp())
     renumber(store, "jobsets", jobset.id, 3985, "inputs")
-    (task,) = make_group(CHROOT, jobset=store.projects.get_jobset(3985), revision=GIT_HASH)
+    (task,) = make_group(CHROOT, jobset=store.jobsets.get(3985), revision=GIT_HASH)
     renumber(store, "builds", task.id, 106882)
     with store.transaction():
         store.database.sql("UPDATE builds SET group_id = id")

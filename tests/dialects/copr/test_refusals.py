@@ -34,6 +34,13 @@ ROUTES = (
     f"/api_2/mock_chroots/{LINUX}",
 )
 
+CHANGES = {
+    "/api_2/builds": {"POST"},
+    "/api_2/builds/1": {"PUT", "DELETE"},
+    "/api_2/projects": {"POST"},
+    "/api_2/projects/1": {"PUT", "DELETE"},
+}
+
 
 def check_refused(answer, status):
     """A message, perhaps data, and nothing else, as JSON; there is no challenge."""
@@ -133,11 +140,13 @@ def test_the_data_of_a_404_tells_what_is_missing(client):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_nothing_is_changed_here(client, make, services, method):
+def test_nothing_else_is_changed_here(client, make, services, method):
     """Whatever the body: what may be done instead is told, and nothing happens."""
     queued = make.build()
     before = services.requests.list_newest(ADMIN, limit=100)
     for path in ROUTES:
+        if method in CHANGES.get(path, ()):
+            continue
         for body in ("", "{", "null", '{"state": "canceled"}', "\0", '"\\ud800"'):
             answer = client.simulate_request(method, path, body=body)
             check_refused(answer, 405)
@@ -332,7 +341,7 @@ def test_anything_is_answered_in_the_shape_of_copr(filled, data):
         body=data.draw(st.binary(max_size=40)),
         headers={"Content-Type": data.draw(st.sampled_from(["application/json", "text/x", ""]))},
     )
-    assert answer.status_code in {200, 308, 400, 404, 405}
+    assert answer.status_code in {200, 308, 400, 401, 404, 405}
     if answer.content:
         assert answer.headers["content-type"] == "application/json"
         assert isinstance(answer.json, dict)
