@@ -172,8 +172,11 @@ class AttemptRun:
         if not self._stop.is_set():
             for line in files.hand_in(self._work.job.reports, lambda: not self._stop.is_set()):
                 self._log.say(line)
-            for line in self._collection(directory).tell(files):
+            collection = self._collection(directory)
+            for line in collection.tell(files):
                 self._log.say(line)
+            if result is not None:  # of all others they are kept with the rest
+                collection.keep_results(self._log.say)
         return result or self._stopped_after_steps()
 
     def _run_tasks(self, directory: WorkDirectory) -> BuildResult | None:

@@ -1,10 +1,13 @@
-"""What is kept of a build that came to its end: artifacts of the recipe, products of outputs."""
+"""What is kept of a build that came to its end: results of a script, artifacts of the recipe,
+products of outputs.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ciserver.executor.outputs import Outputs
 from ciserver.executor.products import BadArtifact, Keeper, TooLarge, Tree, as_file
+from ciserver.executor.results import ScriptResults
 from ciserver.executor.telling import ReportFiles
 from ciserver.model.build import BuildResult, Work
 from ciserver.model.ports import Reporter
@@ -29,6 +32,9 @@ class Collection:
     ) -> None:
         self._artifacts = work.job.artifacts
         self._home = home
+        self._results = [
+            ScriptResults(home, one.directory) for one in work.job.sources[:1] if work.job.script
+        ]
         self._outputs = Outputs(reporter, work.lease, home, store)
         self._keeper = Keeper(reporter, work.lease, most_bytes=most_bytes)
         self._most_bytes = most_bytes
@@ -41,19 +47,36 @@ class Collection:
         """
         return self._outputs.tell(reports)
 
+    def keep_results(self, say: Callable[[str], None]) -> None:
+        """Hand in what a script left that did not end well. Raises OSError and what the reporter
+        raises.
+        """
+        try:
+            self._keep_results(say)
+        except TooLarge:
+            say(self._too_large())
+
     def keep(self, say: Callable[[str], None]) -> BuildResult | None:
         """Hand in everything; answers the result that ends the build, if there is one. Raises
         OSError and what the reporter raises.
         """
         try:
+            self._keep_results(say)
             result = self._keep_artifacts()
             if result is None:
                 for line in self._outputs.keep(self._keeper, self._spool, self._goes_on):
                     say(line)
         except TooLarge:
-            detail = f"what is to be kept is larger than the limit of {self._most_bytes} bytes"
-            return BuildResult(BuildStatus.FAILED, Reason.OUTPUT_LIMIT, detail)
+            return BuildResult(BuildStatus.FAILED, Reason.OUTPUT_LIMIT, self._too_large())
         return result or self._own_verdict()
+
+    def _too_large(self) -> str:
+        return f"what is to be kept is larger than the limit of {self._most_bytes} bytes"
+
+    def _keep_results(self, say: Callable[[str], None]) -> None:
+        for one in self._results:
+            for line in one.keep(self._keeper, self._spool, self._goes_on):
+                say(line)
 
     def _keep_artifacts(self) -> BuildResult | None:
         faults = []

@@ -3,11 +3,12 @@
 A product is a jobset, a product build list is a build, an arch is a system.
 """
 
+import re
 from typing import Any
 
 import falcon
 
-from ciserver.dialects.abf.asked import ROOT
+from ciserver.dialects.abf.asked import PRODUCT, ROOT
 from ciserver.dialects.abf.resources import Resources
 from ciserver.dialects.abf.show import PREFIX
 from ciserver.dialects.abf.words import (
@@ -23,6 +24,7 @@ from ciserver.edge.refusals import Refusal
 from ciserver.service.services import Services
 
 _TOKEN = "authentication_token"  # noqa: S105  the name of a parameter
+_OF_PRODUCT = re.compile(f"{PREFIX}/products(/[^/]*)?")
 _DEEDS = {"POST": "created", "PUT": "updated", "DELETE": "destroyed"}
 
 
@@ -39,8 +41,10 @@ class Abf:
             (f"{PREFIX}/product_build_list", "new_list"),
             (f"{lists}/{{number}}", "list"),
             (f"{lists}/{{number}}/cancel", "cancel"),
+            (f"{PREFIX}/products", "products"),
             (f"{PREFIX}/products/{{number}}", "product"),
             (f"{PREFIX}/products/{{number}}/product_build_lists", "lists_of_product"),
+            (f"{PREFIX}/projects/get_id", "project_of_name"),
             (f"{PREFIX}/projects/{{number}}", "project"),
             (f"{PREFIX}/arches", "arches"),
         ):
@@ -56,7 +60,9 @@ class Abf:
         if deed and (refusal.complaints or refusal.kind == "conflict"):
             faults = [fault(one) for one in refusal.complaints] or [refusal.message]
             resp.status = falcon.HTTP_422
-            resp.media = {ROOT: {"id": None, "message": not_done(deed, *faults)}}
+            of_product = _OF_PRODUCT.fullmatch(req.path)
+            root = PRODUCT if of_product else ROOT
+            resp.media = {root: {"id": None, "message": not_done(root, deed, *faults)}}
         else:
             resp.media = _plain(req, refusal)
 

@@ -20,11 +20,17 @@ def answer(req: falcon.Request, resp: falcon.Response, media: dict[str, Any]) ->
     resp.data = content
 
 
-def link_pages(resp: falcon.Response, url: str, page: int, size: int, *, more: bool) -> None:
-    """Name the neighbours of a page in the header Link."""
-    pages = {"next": page + 1} if more else {}
+def link_pages(
+    resp: falcon.Response, url: str, page: int, size: int, *, more: bool, last: int | None
+) -> None:
+    """Name the neighbours of a page in the header Link, and the last one where it is known."""
+    pages = dict[str, int]()
     if page > 1:
-        pages |= {"prev": page - 1, "first": 1}
+        pages |= {"first": 1, "prev": page - 1 if last is None else min(page - 1, last)}
+    if more:
+        pages["next"] = page + 1
+        if last is not None:
+            pages["last"] = last
     links = [
         f'<{url}?page={number}&per_page={size}>; rel="{relation}"'
         for relation, number in pages.items()

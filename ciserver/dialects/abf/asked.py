@@ -8,8 +8,9 @@ import falcon
 
 from ciserver.edge.bodies import json_object
 from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.service.script_products import ProductGiven
 
-ROOT = "product_build_list"
+ROOT, PRODUCT = "product_build_list", "product"
 _PAGE_SIZE, _LARGEST_PAGE = 20, 100
 _LAST_PAGE = 10**9
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
@@ -43,11 +44,13 @@ class Slice:
     size: int
 
 
-def list_given(req: falcon.Request) -> dict[str, Any]:
-    """The object in the body that says what a list shall be. Raises Invalid."""
-    given = json_object(req).get(ROOT, {})
+def object_given(req: falcon.Request, root: str) -> dict[str, Any]:
+    """The object in the body that says what a list or a product shall be. Raises Invalid."""
+    given = json_object(req).get(root, {})
     if not isinstance(given, dict):
-        raise Invalid("the list cannot be read", complaints=[Complaint(ROOT, "is not an object")])
+        raise Invalid(
+            f"the {root} cannot be read", complaints=[Complaint(root, "is not an object")]
+        )
     return given
 
 
@@ -68,6 +71,25 @@ def list_asked(given: dict[str, Any]) -> Asked:
         faults.append(no_commit(""))
     if faults:
         raise Invalid("the list cannot be made", complaints=faults)
+    return asked
+
+
+def product_asked(given: dict[str, Any]) -> ProductGiven:
+    """Raises Invalid with every fault. Keys that nobody needs are no fault."""
+    faults: list[Complaint] = []
+    asked = ProductGiven(
+        name=_text(given, "name", "Name", faults),
+        description=_text(given, "description", "Description", faults),
+        ref=_text(given, "project_version", "Project version", faults),
+        script=_text(given, "main_script", "Main script", faults),
+        parameters=_text(given, "params", "Params", faults),
+        timeout_minutes=_number(given, "time_living", "Time living", faults),
+    )
+    if given.get("autostart_status") is not None:
+        fault = "is set by the schedules of the jobset"
+        faults.append(Complaint("Autostart status", fault))
+    if faults:
+        raise Invalid("the product cannot be saved", complaints=faults)
     return asked
 
 

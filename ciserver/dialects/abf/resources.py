@@ -1,6 +1,8 @@
 """The requests of ABF about its product build lists, which are our builds."""
 
-from contextlib import suppress
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import falcon
@@ -8,18 +10,21 @@ import falcon
 from ciserver.dialects.abf import show
 from ciserver.dialects.abf.answers import answer, link_pages
 from ciserver.dialects.abf.asked import (
+    PRODUCT,
+    ROOT,
     Asked,
     id_in_path,
     keep_asked,
     list_asked,
-    list_given,
     no_commit,
+    object_given,
+    product_asked,
     slice_asked,
     whole,
 )
 from ciserver.dialects.abf.words import CANCELING, STATE
 from ciserver.model.account import Actor, Right
-from ciserver.model.errors import Complaint, Conflict, Forbidden, Invalid, NotFound
+from ciserver.model.errors import AlreadyExists, Complaint, Conflict, Forbidden, Invalid, NotFound
 from ciserver.model.links import Links
 from ciserver.model.project import Jobset, Project
 from ciserver.model.view import BuildView
@@ -55,12 +60,15 @@ class Resources:
         builds = lists.by_update(actor, page=asked.page, size=asked.size, jobset=jobset)
         jobs = lists.jobs(builds)
         limits = [lists.timeout_seconds(jobs[one.id].timeout_seconds) for one in builds]
-        following = asked.page * asked.size + 1
-        more = len(builds) == asked.size and bool(
-            lists.by_update(actor, page=following, size=1, jobset=jobset)
+        count, seen = lists.count(actor, jobset=jobset), asked.page * asked.size
+        more = (
+            bool(lists.by_update(actor, page=seen + 1, size=1, jobset=jobset))
+            if count is None
+            else seen < count
         )
+        last = None if count is None else max(1, math.ceil(count / asked.size))
         url = f"{self._links(req).base}{req.path}.json"
-        link_pages(resp, url, asked.page, asked.size, more=more)
+        link_pages(resp, url, asked.page, asked.size, more=more, last=last)
         answer(req, resp, show.lists(zip(builds, limits, strict=True)))
 
     def on_get_list(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
@@ -73,6 +81,7 @@ class Resources:
             product=self._product(actor, product) if product else None,
             project=self._project_of(actor, view, product),
             systems=lists.systems(),
+            log=self._services.build_logs.of_build(actor, view.build.id),
             links=self._links(req),
         )
         answer(req, resp, shown)
@@ -99,7 +108,7 @@ class Resources:
     def on_post_lists(self, req: falcon.Request, resp: falcon.Response) -> None:
         actor = req.context.actor
         self._services.rights.require_scope(actor, Right.EVALUATE.scope)
-        given = list_given(req)
+        given = object_given(req, ROOT)
         jobset = self._product_to_build(actor, whole(given.get("product_id")) or 0)
         asked = list_asked(given)
         submission = self._submission(actor, asked)
@@ -158,7 +167,7 @@ class Resources:
     def on_put_list(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
         actor, build_id = req.context.actor, id_in_path(number)
         try:
-            kept = keep_asked(list_given(req))
+            kept = keep_asked(object_given(req, ROOT))
         except Invalid:
             self._services.rights.build(actor, build_id, Right.EDIT)  # first of all they must have
             raise
@@ -188,6 +197,32 @@ class Resources:
         product = self._product(actor, jobset)
         answer(req, resp, {"product": {**product, "project": show.project_of(jobset, uri, owner)}})
 
+    def on_post_products(self, req: falcon.Request, resp: falcon.Response) -> None:
+        actor = req.context.actor
+        self._services.rights.require_scope(actor, Right.EDIT.scope)
+        given, faults = object_given(req, PRODUCT), list[Complaint]()
+        project = self._project_asked(actor, whole(given.get("project_id")) or 0, faults)
+        if project is None:
+            raise Invalid("the product cannot be made", complaints=faults)
+        self._services.script_products.require_right(actor, project)
+        asked = product_asked(given)
+        with _own_name():
+            made = self._services.script_products.create(actor, project, asked)
+        answer(req, resp, show.said(made.id, "created", PRODUCT))
+
+    def on_put_product(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
+        actor, jobset_id = req.context.actor, id_in_path(number)
+        self._services.lists.jobset(actor, jobset_id, Right.EDIT)
+        asked = product_asked(object_given(req, PRODUCT))
+        with _own_name():
+            self._services.script_products.update(actor, jobset_id, asked)
+        answer(req, resp, show.said(jobset_id, "updated", PRODUCT))
+
+    def on_delete_product(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
+        jobset_id = id_in_path(number)
+        self._services.script_products.remove(req.context.actor, jobset_id)
+        answer(req, resp, show.said(jobset_id, "destroyed", PRODUCT))
+
     def _product(self, actor: Actor, jobset: Jobset) -> dict[str, Any]:
         stated = jobset.settings.script.timeout_minutes * 60
         schedules = self._services.schedules.list_of_jobset(actor, jobset)
@@ -198,8 +233,19 @@ class Resources:
         )
 
     def on_get_project(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
+        project = self._services.lists.project(req.context.actor, id_in_path(number))
+        self._show_project(req, resp, project)
+
+    def on_get_project_of_name(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """By the parameters `name` and `owner`, of which the second may be left out."""
+        name, owner = (req.get_param(one) or "" for one in ("name", "owner"))
+        project = self._services.queries.project(req.context.actor, name).project
+        if owner not in {"", project.owner}:
+            raise NotFound(f"{owner} has no project {name}")
+        self._show_project(req, resp, project)
+
+    def _show_project(self, req: falcon.Request, resp: falcon.Response, project: Project) -> None:
         actor = req.context.actor
-        project = self._services.lists.project(actor, id_in_path(number))
         jobsets = self._services.queries.project(actor, project.name).jobsets
         sources = (one.jobset.source for one in jobsets)
         source = next((one for one in sources if one is not None), None)
@@ -208,3 +254,13 @@ class Resources:
 
     def on_get_arches(self, req: falcon.Request, resp: falcon.Response) -> None:
         answer(req, resp, show.arches(self._services.lists.systems()))
+
+
+@contextmanager
+def _own_name() -> Iterator[None]:
+    """A name that is taken is a fault of the product as others are."""
+    try:
+        yield
+    except AlreadyExists as error:
+        fault = Complaint("name", "has already been taken")
+        raise Invalid(error.message, complaints=[fault]) from error

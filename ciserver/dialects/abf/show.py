@@ -1,7 +1,7 @@
 """Our values as ABF shows them. Moments are seconds of the epoch, times are minutes."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from ciserver.dialects.abf.words import (
     arch_of,
     autostart_of,
     done,
+    log_name,
 )
 from ciserver.model.account import User, Visibility
 from ciserver.model.build import Build, Product
@@ -20,6 +21,7 @@ from ciserver.model.links import Links
 from ciserver.model.project import Input, Jobset, Project
 from ciserver.model.schedule import Schedule
 from ciserver.model.view import BuildView, System
+from ciserver.service.build_logs import BuildLogs, WholeLog
 
 PREFIX = "/api/v1"
 LISTS = f"{PREFIX}/product_build_lists.json"
@@ -37,6 +39,7 @@ def product_build_list(
     product: dict[str, Any] | None,
     project: dict[str, Any] | None,
     systems: Iterable[System],
+    log: WholeLog,
     links: Links,
 ) -> dict[str, Any]:
     build = view.build
@@ -49,7 +52,7 @@ def product_build_list(
             "main_script": view.job.script,
             "params": view.job.parameters,
             "commit_hash": build.revision,
-            "results": [_result(one, links) for one in view.results],
+            "results": [*(_result(one, links) for one in view.results), *_log(log, links)],
             "created_at": _epoch(view.evaluation.requested_at),
             "updated_at": _epoch(build.updated_at),
             "not_delete": build.kept,
@@ -75,6 +78,17 @@ def _result(one: Product, links: Links) -> dict[str, Any]:
         "size": one.size,
         "url": links.product(one.build_id, one.id, one.name),
     }
+
+
+def _log(log: WholeLog, links: Links) -> Iterator[dict[str, Any]]:
+    """The last of the results, when nothing will follow in it."""
+    if log.complete and log.size:
+        number = log.build.id
+        yield {
+            "file_name": log_name(number),
+            "size": log.size,
+            "url": links.text_log(BuildLogs.name_of(number)),
+        }
 
 
 def product(
@@ -140,9 +154,9 @@ def arches(systems: Iterable[System]) -> dict[str, Any]:
     return {"architectures": [_arch(one) for one in systems]}
 
 
-def said(build_id: int, deed: str) -> dict[str, Any]:
-    """That a list was created, updated, destroyed or canceled."""
-    return {ROOT: {"id": build_id, "message": done(deed)}}
+def said(number: int, deed: str, root: str = ROOT) -> dict[str, Any]:
+    """That a list, or a product, was created, updated, destroyed or canceled."""
+    return {root: {"id": number, "message": done(root, deed)}}
 
 
 def _arch_of(build: Build, systems: Iterable[System]) -> dict[str, Any]:

@@ -54,6 +54,9 @@ _ATTRIBUTES = {
     "timeout_minutes": "Time living",
     "system": "Arch",
     "project_id": "Project",
+    "inputs.source": "Project",
+    "inputs.source.ref": "Project version",
+    "name": "Name",
     "revision": "Commit hash",
 }
 
@@ -67,18 +70,27 @@ def arch_of(system: str) -> str:
     return system.removesuffix(_SYSTEM_SUFFIX)
 
 
+def log_name(build_id: int) -> str:
+    """What the log is called among the results."""
+    return f"abfworker::iso-worker-{build_id}.log"
+
+
 def autostart_of(timing: Timing) -> int | None:
     plain = replace(timing, cron=" ".join(timing.cron.lower().split()), zone="UTC")
     return _AUTOSTART.get(plain)
 
 
-def done(deed: str) -> str:
-    """What is said of a list that was created, updated, destroyed or canceled."""
-    return f"Product build list has been {deed} successfully"
+def done(root: str, deed: str) -> str:
+    """What is said of a list or a product that was created, updated, destroyed or canceled."""
+    return f"{_called(root)} has been {deed} successfully"
 
 
-def not_done(deed: str, *faults: str) -> str:
-    return ". ".join((f"Product build list has not been {deed}", *faults))
+def not_done(root: str, deed: str, *faults: str) -> str:
+    return ". ".join((f"{_called(root)} has not been {deed}", *faults))
+
+
+def _called(root: str) -> str:
+    return root.replace("_", " ").capitalize()
 
 
 def fault(complaint: Complaint) -> str:

@@ -3,21 +3,20 @@
 import pytest
 from dialects.abf.playing import PARAMS, PASSWORD, Client
 from support.factories import Factory
+from support.prepared import add_account
 from support.repositories import Repository
 
+from ciserver.machine import native_system
 from ciserver.model.account import Visibility
 from ciserver.model.project import Input, JobsetSettings, ProjectSettings, ScriptDefaults
-from ciserver.wiring import native_system
 
 SCRIPT = ScriptDefaults("MATRIX", PARAMS, 60)
 
 
 @pytest.fixture
-def add_user(services, admin):
+def add_user(parts, services, admin):
     def add(name, **changes):
-        services.access.add_user(
-            admin, name, email=f"{name}@example.org", password=PASSWORD, admin=False
-        )
+        add_account(parts, name, PASSWORD, email=f"{name}@example.org")
         services.access.change_user(admin, name, **changes)
         return name
 
@@ -69,9 +68,7 @@ def put_product(services, admin, ivan):
         services.projects.put_project(admin, project, about, owner="ivan")
         given = {"description": "Extended Edition", "script": SCRIPT} | settings
         inputs = (Input("source", str(uri)),)
-        return services.projects.put_jobset(admin, project, name, JobsetSettings(**given), inputs)[
-            0
-        ]
+        return services.jobsets.put(admin, project, name, JobsetSettings(**given), inputs)[0]
 
     return put
 

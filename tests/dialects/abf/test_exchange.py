@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 import pytest
 from dialects.abf.playing import LISTS, PARAMS
 
+from ciserver.machine import native_system
 from ciserver.model.build import BuildResult, Offer, StepResult
 from ciserver.model.status import BuildStatus, StepStatus
-from ciserver.wiring import native_system
 
 # As documented, but for these decisions: numbers are integers, the url is that of the list itself,
 # its project is the product's, and the reason of a status stands beside it.
@@ -50,14 +50,19 @@ SHOWN = {
     "commit_hash": "COMMIT",
     "results": [
         {
-            "file_name": "abfworker.log",
+            "file_name": "rosa.iso",
             "size": 5,
-            "url": "http://falconframework.org/build/1/product/1/abfworker.log",
+            "url": "http://falconframework.org/build/1/product/1/rosa.iso",
         },
         {
             "file_name": "archives.tar.gz",
             "size": 8,
             "url": "http://falconframework.org/build/1/product/2/archives.tar.gz",
+        },
+        {
+            "file_name": "abfworker::iso-worker-1.log",
+            "size": 9,
+            "url": "http://falconframework.org/log/build-1",
         },
     ],
     "created_at": 1772366400,
@@ -77,10 +82,12 @@ def claim(parts):
 
 @pytest.fixture
 def built(parts, clock, create):
-    """A list that completed five seconds after it was made, with two files."""
+    """A list that completed five seconds after it was made, with two files and a log."""
     build_id = create()
     lease = claim(parts)
-    parts.reporter.add_product(lease, "results/abfworker.log", io.BytesIO(b"made\n"))
+    parts.reporter.append_log(lease, 0, 0, b"set up\n")
+    parts.reporter.append_log(lease, 1, 0, b"1\n")
+    parts.reporter.add_product(lease, "results/rosa.iso", io.BytesIO(b"made\n"))
     parts.reporter.add_product(lease, "results/archives.tar.gz", io.BytesIO(b"archived"))
     clock.forward(seconds=5)
     parts.reporter.finish(
@@ -111,9 +118,21 @@ def test_strangers_read_what_is_open_without_mail_addresses(anybody, built, show
 
 def test_the_addresses_of_results_work(anybody, built):
     """They are whole, and lead to the files."""
-    for one, content in zip(anybody.show(built)["results"], (b"made\n", b"archived"), strict=True):
-        answer = anybody.get(urlsplit(one["url"]).path)
+    contents = (b"made\n", b"archived", b"set up\n1\n")
+    for one, content in zip(anybody.show(built)["results"], contents, strict=True):
+        answer = anybody.http.simulate_get(urlsplit(one["url"]).path)
         assert (answer.status_code, answer.content) == (200, content)
+
+
+def test_the_log_is_a_result_when_it_is_complete(ivan, parts, create):
+    """Not before, and not of what never ran."""
+    build_id, canceled = create(), create()
+    ivan.ask("PUT", f"{LISTS}/{canceled}/cancel.json")
+    lease = claim(parts)
+    parts.reporter.append_log(lease, 1, 0, b"began\n")
+    assert ivan.show(build_id)["results"] == ivan.show(canceled)["results"] == []
+    parts.reporter.finish(lease, BuildResult(BuildStatus.FAILED), ())
+    assert [one["size"] for one in ivan.show(build_id)["results"]] == [6]
 
 
 @pytest.mark.parametrize("path", [LISTS, "/api/v1/products/1/product_build_lists"])
@@ -227,5 +246,15 @@ def test_what_lists_link_to(ivan, anybody, product, repository, services, admin)
     }
     assert (alone["description"], alone["default_branch"]) == ("Tools", "HEAD")
     assert (alone["created_at"], alone["repositories"]) == (1772366400, [])
+    for query, status in {
+        "name=evil_tools&owner=ivan": 200,
+        "name=evil_tools": 200,
+        "name=evil_tools&owner=olga": 404,
+        "name=none": 404,
+        "": 404,
+    }.items():
+        found = ivan.get("/api/v1/projects/get_id.json", query_string=query)
+        assert found.status_code == status, query
+        assert status == 404 or found.json["project"] == alone
     arches = anybody.get("/api/v1/arches.json")
     assert arches.json == {"architectures": [SHOWN["arch"]]}

@@ -25,9 +25,14 @@ JUNK = st.recursive(
 )
 NUMBERS = st.sampled_from(["1", 1, "2", 0, -1, "9" * 30, 2**63])
 LIST = st.dictionaries(st.sampled_from(FIELDS), JUNK | NUMBERS)
+PRODUCT = st.dictionaries(
+    st.sampled_from(["name", "description", "project_id", "autostart_status", *FIELDS[3:8]]),
+    JUNK | NUMBERS,
+)
 BODY = (
     st.binary()
     | JUNK.map(json.dumps).map(str.encode)
+    | PRODUCT.map(lambda one: json.dumps({"product": {"project_id": 1} | one}).encode())
     | LIST.map(lambda one: json.dumps({"product_build_list": {"product_id": 1} | one}).encode())
 )
 TEXT = st.text(
@@ -43,6 +48,7 @@ PATHS = st.sampled_from(
         "/api/v1/product_build_list",
         f"{LISTS}/{{}}",
         f"{LISTS}/{{}}/cancel",
+        "/api/v1/products",
         "/api/v1/products/{}",
         "/api/v1/products/{}/product_build_lists",
         "/api/v1/projects/{}",
@@ -66,8 +72,9 @@ def is_in_shape(answer):
         case 403:
             return answer.json == {"message": "Access violation to this page!"}
         case 422:
-            refused = answer.json["product_build_list"]
-            return refused["id"] is None and refused["message"].startswith("Product build list has")
+            ((root, refused),) = answer.json.items()
+            begins = {"product": "Product has not", "product_build_list": "Product build list has"}
+            return refused["id"] is None and refused["message"].startswith(begins[root])
         case status:
             return answer.json.keys() == {"status", "message"} and answer.json["status"] == status
 

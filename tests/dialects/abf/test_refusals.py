@@ -71,6 +71,12 @@ FAULTS = [
         "Main script must be a path inside the repository, of at most 255 characters",
     ),
     ({"params": "--rm -rf"}, "Params '--rm' is not NAME=VALUE. Params '-rf' is not NAME=VALUE"),
+    (
+        {"params": "PATH=/x a=b LD_PRELOAD=x"},
+        "Params 'PATH' is reserved. Params 'LD_PRELOAD' is reserved",
+    ),
+    ({"params": "BUILD_ID=1"}, "Params 'BUILD_ID' is reserved"),
+    ({"params": "1a=b"}, "Params '1a=b' is not NAME=VALUE"),
     ({"params": "a='b"}, "Params cannot be read: No closing quotation"),
     ({"params": ["a=b"]}, "Params is not text"),
     (
@@ -116,9 +122,7 @@ def test_a_product_that_nobody_knows_is_not_ones_own(ivan, hidden, commit):
 
 def test_what_has_no_repository_runs_no_script(ivan, services, admin, product, commit):
     """Neither of its own nor of another project."""
-    own, _ = services.projects.put_jobset(
-        admin, product.project, "own", replace(product.settings), ()
-    )
+    own, _ = services.jobsets.put(admin, product.project, "own", replace(product.settings), ())
     services.projects.put_project(admin, "empty", ProjectSettings())
     empty = services.queries.project(admin, "empty").project
     said = message(ivan.create(product_id=own.id, commit_hash=commit))
@@ -180,6 +184,8 @@ def test_what_is_not_there(ivan, product):
             ("DELETE", f"{LISTS}/{number}.json"),
             ("PUT", f"{LISTS}/{number}/cancel.json"),
             ("GET", f"/api/v1/products/{number}.json"),
+            ("PUT", f"/api/v1/products/{number}.json"),
+            ("DELETE", f"/api/v1/products/{number}.json"),
             ("GET", f"/api/v1/products/{number}/product_build_lists.json"),
             ("GET", f"/api/v1/projects/{number}.json"),
         ):
@@ -204,7 +210,8 @@ def test_a_wrong_method_tells_the_right_ones(anybody):
         ("PATCH", f"{LISTS}/1.json", {"GET", "PUT", "DELETE"}),
         ("GET", f"{LISTS}/1/cancel.json", {"PUT"}),
         ("POST", f"{LISTS}/1/cancel.json", {"PUT"}),
-        ("DELETE", "/api/v1/products/1.json", {"GET"}),
+        ("POST", "/api/v1/products/1.json", {"GET", "PUT", "DELETE"}),
+        ("GET", "/api/v1/products.json", {"POST"}),
         ("POST", "/api/v1/products/1/product_build_lists.json", {"GET"}),
         ("POST", "/api/v1/projects/1.json", {"GET"}),
         ("POST", "/api/v1/arches.json", {"GET"}),

@@ -1,0 +1,50 @@
+"""What may be said of a script that a build runs: its path, the words for it, its limit."""
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from ciserver.model.errors import Complaint
+from ciserver.service.variables import variable_faults
+
+PARAMETER_LIMIT = 30_000  # so that its UTF-8 fits into what Linux gives one variable
+SHORTEST_MINUTES, LONGEST_MINUTES = 2, 720
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def path_faults(script: str) -> Iterator[Complaint]:
+    """What is wrong with the path of a script."""
+    parts = script.split("/")
+    if not script or len(script) > 255 or script.startswith(("/", "-")) or ".." in parts:
+        fault = "must be a path inside the repository, of at most 255 characters"
+        yield Complaint("script", fault)
+    elif any(ord(mark) < 32 for mark in script):
+        yield Complaint("script", "must have no control characters")
+
+
+def limit_faults(minutes: int) -> Iterator[Complaint]:
+    """What is wrong with a limit of time."""
+    if not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
+        fault = f"must be {SHORTEST_MINUTES} to {LONGEST_MINUTES} minutes"
+        yield Complaint("timeout_minutes", fault)
+
+
+def read_parameters(parameters: str) -> tuple[dict[str, str], list[Complaint]]:
+    """The variables that `NAME=VALUE` words are, as a shell reads them, and what is wrong."""
+    try:
+        words = shlex.split(parameters)
+    except ValueError as error:
+        return {}, [Complaint("parameters", f"cannot be read: {error}")]
+    variables, complaints = {}, []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not _NAME.fullmatch(name):
+            complaints.append(Complaint("parameters", f"{word!r} is not NAME=VALUE"))
+        elif faults := [*variable_faults([name])]:
+            complaints += [Complaint("parameters", one.message) for one in faults]
+        elif "\0" in value or len(word) > PARAMETER_LIMIT:
+            fault = f"{name} must be at most {PARAMETER_LIMIT} characters without NUL"
+            complaints.append(Complaint("parameters", fault))
+        else:
+            variables[name] = value
+    return variables, complaints
