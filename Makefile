@@ -41,6 +41,7 @@ wheel: setup ## Build the wheel into dist/
 clean: ## Remove what the other targets made, but for ciserver-data/
 	rm -rf .venv dist demo-data .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache tests/intake/octokit/node_modules
+	rm -rf tests/dialects/selfserve/node_buildapi/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What running needs, and what developing needs beside it. The files say when it was installed.

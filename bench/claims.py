@@ -18,13 +18,14 @@ from ciserver.cli.journal import start_logging
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.workdir import remove_tree
+from ciserver.machine import scratch_root
 from ciserver.model.account import Actor
 from ciserver.model.build import Job, Offer, Task
 from ciserver.model.evaluation import Kind
 from ciserver.recipe.text import job_to_json
 from ciserver.store.queue import Texts
 from ciserver.store.store import Store
-from ciserver.wiring import Parts, make_parts, scratch_root
+from ciserver.wiring import Parts, make_parts
 
 BENCH = Actor("bench", is_admin=True, scopes=("*",))
 SYSTEM = "x86_64-linux"

@@ -26,6 +26,7 @@ from ciserver.cli.journal import start_logging
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.workdir import remove_tree
+from ciserver.machine import scratch_root
 from ciserver.model.account import Actor
 from ciserver.model.push import Push, Received, RefChange
 from ciserver.model.status import EvaluationStatus
@@ -33,7 +34,7 @@ from ciserver.recipe import keys, starlark
 from ciserver.service.building import Building
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.pinning import Pinning
-from ciserver.wiring import Parts, make_parts, scratch_root
+from ciserver.wiring import Parts, make_parts
 
 BENCH = Actor("bench", is_admin=True, scopes=("*",))
 PROJECT, MAIN = "bench", "refs/heads/main"

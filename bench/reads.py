@@ -18,10 +18,11 @@ from ciserver.cli.journal import start_logging
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.workdir import remove_tree
+from ciserver.machine import scratch_root
 from ciserver.model.build import Job, Task
 from ciserver.recipe.text import job_to_json
 from ciserver.store.store import Store
-from ciserver.wiring import Parts, make_parts, scratch_root
+from ciserver.wiring import Parts, make_parts
 
 # Each evaluation makes 100 builds: of 50 jobs for two systems. Half of all is of one jobset. One
 # build in eight failed, the newest hundredth waits, and one in four measured something.

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -18,6 +19,7 @@ from ciserver.model.errors import BadConfiguration, Complaint
 
 Count = Annotated[int, Field(ge=0)]
 Span = Annotated[float, Field(ge=0)]
+Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
 _STRICT = ConfigDict(extra="forbid", strict=False)
 _SECRETS = {"smtp.password": "CISERVER_SMTP_PASSWORD"}
 
@@ -51,7 +53,12 @@ class Builds:
     pids: Count = 0  # processes and threads, likewise
     disk_mb: Count = 0  # files of one build, likewise
     control_groups: tuple[Path, ...] = ()  # given to the server to hold memory and pids with
+    products_mb: Count = 10240  # what is kept of the files of one build; 0: no limit
+    # Products stand at least so long, of builds by schedule or poll, and of others.
+    keep_autostarted_days: Span = 14
+    keep_days: Span = 90
     cache_quota_mb: Count = 5120  # what the builds of one project keep for each other
+    nix_store_mb: Count = 10240  # the Nix store that builds of one project share; 0: none is shared
     retries: Count = 2  # after a lost worker
     drain_seconds: Span = 60  # how long a stopping server lets builds finish
 
@@ -65,6 +72,8 @@ class Git:
     allow_git: bool = False  # the unencrypted git:// protocol
     timeout_seconds: Annotated[float, Field(gt=0)] = 600
     known_hosts: Path | None = None  # ssh host keys; default: the user's and the machine's files
+    path_limit_mb: Annotated[int, Field(ge=1)] = 512  # of what one path or URL input holds
+    path_files: Annotated[int, Field(ge=1)] = 100_000  # files and directories of one path input
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -88,6 +97,25 @@ class Outgoing:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class SelfServe:
+    """The interface of Mozilla's buildapi."""
+
+    # Pages of other sites that may ask, such as https://treeherder.example.org.
+    allowed_origins: tuple[Origin, ...] = ()
+    # Front ends whose header X-Remote-User is believed: addresses or networks.
+    remote_user_from: tuple[IPv4Network | IPv6Network, ...] = ()
+    most_rebuilds: Annotated[int, Field(ge=1, le=10_000)] = 100  # that one request may ask for
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SourceBuilds:
+    """Builds of sources that are sent in through Copr's interface."""
+
+    scripts: Path | None = None  # a directory with SYSTEM.sh or default.sh; none: rpmbuild
+    upload_limit_mb: Annotated[int, Field(ge=1, le=10_240)] = 100
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Log:
     """The server's own log, on standard error."""
 
@@ -102,6 +130,8 @@ class Settings:
     git: Git = field(default_factory=Git)
     smtp: Smtp = field(default_factory=Smtp)
     outgoing: Outgoing = field(default_factory=Outgoing)
+    selfserve: SelfServe = field(default_factory=SelfServe)
+    source_builds: SourceBuilds = field(default_factory=SourceBuilds)
     log: Log = field(default_factory=Log)
 
 

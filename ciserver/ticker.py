@@ -16,6 +16,7 @@ log = structlog.get_logger()
 _AFTER_CRASH_SECONDS = 5.0
 SWEEP_SECONDS = 10
 RECONCILE_SECONDS = 60
+CLEAN_SECONDS = 600
 LOOK_SECONDS = 20
 
 
@@ -78,10 +79,16 @@ class Ticker:
         bells: Bells,
         *,
         guard_disk: Callable[[], None],
+        sweep_caches: Callable[[], None],
+        sweep_products: Callable[[], None],
         loops: int = 2,
+        sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._services = services
         self._guard_disk = guard_disk
+        self._sweep_caches = sweep_caches
+        self._sweep_products = sweep_products
+        self._sweep_seconds = sweep_seconds
         self._bells = bells
         self._loops = [
             Loop(f"{name}-{index}", step, bell, services.clock, next_due)
@@ -107,7 +114,7 @@ class Ticker:
                 services.requests.perform_next,
                 bells.requests,
                 services.clock,
-                services.requests.next_due,
+                lambda: None,
             )
         )
         self._loops.append(
@@ -134,9 +141,11 @@ class Ticker:
         self._guard_disk()
         for loop in self._loops:
             loop.start()
-        self._every(SWEEP_SECONDS, self._services.builds.rescue_lost)
-        self._every(SWEEP_SECONDS, self._guard_disk)
+        self._every(self._sweep_seconds, self._services.builds.rescue_lost)
+        self._every(self._sweep_seconds, self._guard_disk)
+        self._every(self._sweep_seconds, self._sweep_caches)
         self._every(RECONCILE_SECONDS, self._reconcile)
+        self._every(CLEAN_SECONDS, self._sweep_products)
         self._every(3600, self._services.access.forget_expired)
         # Beside the exact moment, so that a clock that was set is noticed.
         self._every(LOOK_SECONDS, self._bells.schedules.ring)
@@ -150,7 +159,7 @@ class Ticker:
         for loop in self._loops:
             loop.join(timeout_seconds)
 
-    def _every(self, seconds: int, job: Callable[[], object]) -> None:
+    def _every(self, seconds: float, job: Callable[[], object]) -> None:
         self._scheduler.add_job(
             job, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None
         )

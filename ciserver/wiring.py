@@ -1,67 +1,99 @@
 """The only module that knows every class: it puts a server together from its settings."""
 
-import hashlib
 import os
-import platform
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import timedelta
+from functools import partial
 
 from ciserver.bells import Bells
 from ciserver.clock import SystemClock
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
-from ciserver.executor.choice import choose
+from ciserver.dialects.selfserve import SelfServe
 from ciserver.executor.disk import DiskGuard
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.idle import IdleEngine
-from ciserver.executor.limits import Limits
 from ciserver.executor.local import LocalEngine
+from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.run import Runner
-from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
-from ciserver.executor.workdir import remove_tree
+from ciserver.executor.sandbox import Sandbox, SandboxBroken
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
+from ciserver.git.content import PathReader
+from ciserver.git.directory import ContentLimits
 from ciserver.git.mirror import Mirrors
-from ciserver.model.build import Offer
+from ciserver.machine import (
+    build_user,
+    make_addresses,
+    make_limits,
+    native_system,
+    scratch_root,
+    work_root,
+)
+from ciserver.model.build import Offer, Product
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock, Trigger
+from ciserver.service import orphans
 from ciserver.service.access import Access
 from ciserver.service.audit import Audit
+from ciserver.service.build_details import BuildDetails
+from ciserver.service.build_logs import BuildLogs
 from ciserver.service.building import Building
 from ciserver.service.builds import Builds
 from ciserver.service.caches import Caches
+from ciserver.service.comparisons import Comparisons
+from ciserver.service.counters import Counters
+from ciserver.service.declared_jobsets import DeclaredJobsets
 from ciserver.service.deliveries import Deliveries
+from ciserver.service.diffs import Diffs
+from ciserver.service.dumps import Dumps
 from ciserver.service.earlier import Earlier
 from ciserver.service.ends import Ends
+from ciserver.service.evaluation_acts import EvaluationActs
+from ciserver.service.evaluation_lists import EvaluationLists
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.exports import Exports
+from ciserver.service.fault_mails import FaultMails
+from ciserver.service.groups import Groups
+from ciserver.service.jobs import Jobs
+from ciserver.service.jobset_saving import JobsetSaving
+from ciserver.service.jobsets import Jobsets
+from ciserver.service.keeping import Keeping
 from ciserver.service.lists import Lists
 from ciserver.service.logs import Logs
 from ciserver.service.pauses import Pauses
 from ciserver.service.pinning import Pinning
 from ciserver.service.polls import Polls
+from ciserver.service.product_files import ProductFiles
 from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
+from ciserver.service.renames import Renames
 from ciserver.service.reporter import LocalReporter
+from ciserver.service.reproduction import Reproduction
 from ciserver.service.requests import Requests
 from ciserver.service.rights import Rights
 from ciserver.service.schedules import Schedules
+from ciserver.service.script_products import ScriptProducts
+from ciserver.service.search import Search
 from ciserver.service.services import Services
+from ciserver.service.source_builds import SourceBuilds
+from ciserver.service.source_projects import SourceProjects
 from ciserver.service.sources import MirrorSources
+from ciserver.service.status import Status
 from ciserver.service.submissions import Submissions
+from ciserver.service.timings import Timings
 from ciserver.shipped import shipped
+from ciserver.store.files import KeptFile
 from ciserver.store.store import Store
 from ciserver.ticker import Ticker
-from ciserver.web.app import App, create_app
+from ciserver.web.app import DIALECTS, App, create_app
 from triggers import make_triggers
 from triggers.email import Smtp
 from triggers.outgoing import Outgoing
 
 WORKER = "local"
-_CACHE = Path("/var/cache/ciserver")
-_OWNER = "data-directory"
 
 
 @dataclass(frozen=True)
@@ -91,14 +123,31 @@ def make_parts(
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
     bells, token = Bells(), secrets.token_urlsafe(32)
     addresses = make_addresses(settings, data)
-    mirrors = _make_mirrors(settings, data, addresses)
+    mirrors = _make_mirrors(settings, data, addresses, clock)
     retries, followers = settings.builds.retries, settings.server.followers
     rights, audit = Rights(store), Audit(store, clock)
-    ends = Ends(
-        store, clock, links, ring_deliveries=bells.deliveries.ring, ring_engine=bells.builds.ring
-    )
-    builds = Builds(store, clock, rights, audit, ends, retries=retries)
+    counters = Counters()
     pinning = Pinning(store, clock, mirrors, Earlier(store, rights, links))
+    saving = JobsetSaving(store, clock, addresses, ring_polls=bells.polls.ring)
+    declared = DeclaredJobsets(store, clock, pinning, saving, ring=bells.evaluations.ring)
+    ends = Ends(
+        store,
+        clock,
+        links,
+        ring_deliveries=bells.deliveries.ring,
+        ring_engine=bells.builds.ring,
+        count=counters.count,
+        declare=declared.ended,
+    )
+    builds = Builds(
+        store,
+        clock,
+        rights,
+        audit,
+        ends,
+        retries=retries,
+        most_rebuilds=settings.selfserve.most_rebuilds,
+    )
     building = Building(store, clock, pinning, ends, stop=builds.stop_running)
     evaluations = Evaluations(
         store,
@@ -106,6 +155,8 @@ def make_parts(
         pinning,
         Exports(store, mirrors, scratch_root(settings, data)),
         building,
+        declared,
+        FaultMails(store, clock, links, ring=bells.deliveries.ring),
         rights,
         audit,
         system=native_system(),
@@ -113,15 +164,33 @@ def make_parts(
         ring_engine=bells.builds.ring,
         wake_schedules=bells.schedules.ring,
     )
+    queries = Queries(store, rights)
+    jobsets = Jobsets(store, clock, rights, audit, builds, evaluations, saving)
+    projects = Projects(store, clock, rights, audit, jobsets, declared, addresses)
+    logs = Logs(store, followers=followers)
+    comparisons = Comparisons(store, rights, pinning)
+    status = Status(store, clock, rights, queries.reasons, counters)
+    keeping = Keeping(
+        store,
+        clock,
+        autostarted=timedelta(days=settings.builds.keep_autostarted_days),
+        others=timedelta(days=settings.builds.keep_days),
+    )
     services = Services(
         clock=clock,
         access=Access(store, clock, audit, local_token=token),
         rights=rights,
-        projects=Projects(
-            store, clock, rights, audit, builds, addresses, ring_polls=bells.polls.ring
-        ),
+        projects=projects,
+        jobsets=jobsets,
+        renames=Renames(store, rights),
         pushes=Pushes(store, clock, bells.evaluations.ring),
         evaluations=evaluations,
+        evaluation_acts=EvaluationActs(
+            store, clock, rights, audit, builds, evaluations, ring=bells.builds.ring
+        ),
+        evaluation_lists=EvaluationLists(store, rights, queries.reasons),
+        comparisons=comparisons,
+        diffs=Diffs(store, rights, pinning),
         builds=builds,
         deliveries=Deliveries(
             store,
@@ -131,8 +200,14 @@ def make_parts(
             _make_triggers(settings, store, clock),
             ring=bells.deliveries.ring,
         ),
-        logs=Logs(store, followers=followers),
-        queries=Queries(store, rights),
+        logs=logs,
+        build_logs=BuildLogs(store, rights, logs),
+        build_details=BuildDetails(store, rights, comparisons, queries.reasons),
+        reproduction=Reproduction(store, rights, links),
+        product_files=ProductFiles(store, rights, queries),
+        queries=queries,
+        jobs=Jobs(store, rights),
+        keeping=keeping,
         lists=Lists(store, rights, timeout_seconds=settings.builds.timeout_minutes * 60),
         schedules=Schedules(
             store, clock, rights, audit, ring=bells.evaluations.ring, wake=bells.schedules.ring
@@ -146,8 +221,25 @@ def make_parts(
             system=native_system(),
             ring=bells.builds.ring,
         ),
+        script_products=ScriptProducts(store, rights, audit, jobsets),
+        source_builds=SourceBuilds(
+            store,
+            clock,
+            rights,
+            audit,
+            addresses,
+            scripts=settings.source_builds.scripts,
+            most_bytes=settings.source_builds.upload_limit_mb << 20,
+            ring=bells.builds.ring,
+        ),
+        source_projects=SourceProjects(store, rights, audit, projects, jobsets),
+        groups=Groups(store, rights, audit, builds),
         polls=Polls(store, clock, pinning, ring=bells.evaluations.ring),
+        status=status,
+        search=Search(store, rights, status),
         pauses=Pauses(store, clock, rights, audit, ring_engine=bells.builds.ring),
+        dumps=Dumps(store, clock, links),
+        timings=Timings(store, rights),
         requests=Requests(
             store, clock, rights, audit, builds, evaluations, ring=bells.requests.ring
         ),
@@ -159,13 +251,36 @@ def make_parts(
         shipped("templates"),
         server_name=settings.server.name,
         base_url=settings.server.base_url,
+        dialects=(*DIALECTS, partial(SelfServe, settings=settings.selfserve)),
     )
     caches = Caches(store, clock, quota=settings.builds.cache_quota_mb * 1024 * 1024)
     reporter = LocalReporter(store, clock, services.builds, services.logs, caches, links)
     return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
 
 
-def _make_mirrors(settings: Settings, data: DataDirectory, addresses: Addresses) -> Mirrors:
+def compare_products(data: DataDirectory) -> tuple[tuple[Product, ...], tuple[KeptFile, ...]]:
+    """Products without a file, and files without a product that are not just being written."""
+    store = Store(data.root)
+    try:
+        return orphans.compare(store)
+    finally:
+        store.database.close()
+
+
+def remove_orphaned_products(data: DataDirectory) -> int:
+    """Remove the files without a product, also beside a running server; answers how many."""
+    if not (data.root / "ciserver.db").exists():
+        return 0
+    store = Store(data.root)
+    try:
+        return orphans.remove(store)
+    finally:
+        store.database.close()
+
+
+def _make_mirrors(
+    settings: Settings, data: DataDirectory, addresses: Addresses, clock: Clock
+) -> Mirrors:
     user = build_user(settings)
     return Mirrors(
         scratch_root(settings, data) / "mirrors",
@@ -173,6 +288,16 @@ def _make_mirrors(settings: Settings, data: DataDirectory, addresses: Addresses)
         timeout_seconds=settings.git.timeout_seconds,
         group_id=user.gid if user else None,
         known_hosts=settings.git.known_hosts,
+        paths=_make_path_reader(settings, addresses, clock),
+    )
+
+
+def _make_path_reader(settings: Settings, addresses: Addresses, clock: Clock) -> PathReader:
+    outgoing = Outgoing(allow=settings.outgoing.allow, timeout_seconds=settings.git.timeout_seconds)
+    return PathReader(
+        clock,
+        partial(outgoing.get, schemes=addresses.content_schemes),
+        ContentLimits(settings.git.path_files, settings.git.path_limit_mb << 20),
     )
 
 
@@ -192,7 +317,7 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
     """
     systems = (native_system(),)
     if isinstance(sandbox, SandboxBroken):
-        return IdleEngine(systems, f"{sandbox.reason}; {sandbox.remedy}")
+        return IdleEngine(WORKER, systems, f"{sandbox.reason}; {sandbox.remedy}")
     groups = ControlGroups(parts.settings.builds.control_groups)
     groups.prepare()
     runner = Runner(
@@ -203,9 +328,23 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
         work_root=work_root(parts.settings, parts.data),
         limits=make_limits(parts.settings),
         groups=groups,
+        stores=_make_stores(parts.settings, parts.data),
     )
     slots = parts.settings.builds.slots or os.cpu_count() or 1
     return LocalEngine(parts.reporter, runner, Offer(WORKER, systems), slots=slots)
+
+
+def _make_stores(settings: Settings, data: DataDirectory) -> NixStores | None:
+    """Those that builds share, without what nobody uses any more."""
+    if not settings.builds.nix_store_mb:
+        return None
+    stores = NixStores(
+        scratch_root(settings, data) / "nix",
+        build_user(settings),
+        quota=settings.builds.nix_store_mb * 1024 * 1024,
+    )
+    stores.sweep()
+    return stores
 
 
 def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
@@ -214,80 +353,9 @@ def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
         parts.services,
         parts.bells,
         guard_disk=DiskGuard(disks, engine).check,
+        sweep_caches=parts.caches.sweep_removed,
+        sweep_products=parts.services.keeping.sweep,
     )
-
-
-def choose_sandbox(
-    settings: Settings, data: DataDirectory, *, hidden: tuple[Path, ...] = ()
-) -> Sandbox | SandboxBroken:
-    """The sandbox of the settings, tried out. `hidden` is covered beside the data directory."""
-    return choose(
-        settings.builds.sandbox,
-        user=build_user(settings),
-        readable=settings.builds.readable,
-        hidden=(data.root, scratch_root(settings, data), *hidden),
-    )
-
-
-def make_addresses(settings: Settings, data: DataDirectory) -> Addresses:
-    return Addresses(
-        local_roots=settings.git.local_roots,
-        forbidden=(data.root,),
-        allow_http=settings.git.allow_http,
-        allow_git=settings.git.allow_git,
-    )
-
-
-def make_limits(settings: Settings) -> Limits:
-    return Limits(
-        timeout_seconds=settings.builds.timeout_minutes * 60,
-        silence_seconds=settings.builds.silence_minutes * 60,
-        log_bytes=settings.builds.log_limit_mb * 1024 * 1024,
-        memory_mb=settings.builds.memory_mb,
-        pids=settings.builds.pids,
-        disk_mb=settings.builds.disk_mb,
-    )
-
-
-def build_user(settings: Settings) -> BuildUser | None:
-    """Whom builds run as: only a server that runs as root can and must choose."""
-    return find_build_user(settings.builds.user) if os.geteuid() == 0 else None
-
-
-def scratch_root(settings: Settings, data: DataDirectory) -> Path:
-    """Where mirrors and work trees lie, which can be made again: in the data directory. A server
-    that runs as root keeps them in /var/cache: its builds are another user's, who must get there
-    and must not get into the data directory.
-    """
-    if build_user(settings) is None:
-        return data.root
-    directory = _CACHE / hashlib.sha256(bytes(data.root)).hexdigest()[:16]
-    if not directory.exists():
-        for one in (_CACHE, directory):
-            one.mkdir(exist_ok=True)
-            one.chmod(0o711)
-        (directory / _OWNER).write_bytes(bytes(data.root))
-    return directory
-
-
-def forget_abandoned_scratch() -> None:
-    """Remove what belonged to data directories that are gone."""
-    for owner in _CACHE.glob(f"*/{_OWNER}"):
-        if not Path(os.fsdecode(owner.read_bytes())).exists():
-            remove_tree(owner.parent)
-
-
-def work_root(settings: Settings, data: DataDirectory) -> Path:
-    """The directory of work trees, which builds pass through and cannot list."""
-    root = settings.builds.work_directory or scratch_root(settings, data) / "work"
-    if not root.exists():
-        root.mkdir(parents=True)
-        root.chmod(0o711)
-    return root
-
-
-def native_system() -> str:
-    return f"{platform.machine()}-{platform.system().lower()}"
 
 
 def _smtp(settings: Settings) -> Smtp:

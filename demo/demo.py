@@ -29,8 +29,8 @@ from standardwebhooks import Webhook
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.sandbox import SandboxBroken
+from ciserver.machine import choose_sandbox
 from ciserver.model.errors import CiError
-from ciserver.wiring import choose_sandbox
 
 CHECKOUT = Path(__file__).parents[1]
 PROJECT = Path(__file__).parent / "project"

@@ -125,3 +125,27 @@ def test_effective_settings_hide_secrets(write):
     assert shown["builds"]["readable"] == "(none)"
     assert "hunter2" not in f"{shown}{settings!r}"
     assert effective(Settings())["smtp"]["password"] == "(none)"
+
+
+def test_other_sites_and_front_ends_are_told_exactly(write):
+    """An origin has no path, and a network is one; every fault is named."""
+    good = write(
+        '[selfserve]\nallowed_origins = ["https://a.example.org", "http://localhost:8000"]\n'
+        'remote_user_from = ["127.0.0.1", "10.1.0.0/16", "::1"]\nmost_rebuilds = 5\n'
+    )
+    found = load(good, {}).selfserve
+    assert found.allowed_origins == ("https://a.example.org", "http://localhost:8000")
+    networks = ["127.0.0.1/32", "10.1.0.0/16", "::1/128"]
+    assert [str(one) for one in found.remote_user_from] == networks
+    assert found.most_rebuilds == 5
+    bad = write(
+        '[selfserve]\nallowed_origins = ["*", "null", "https://a.example.org/", "a.example.org"]\n'
+        'remote_user_from = ["proxy.example.org", "10.1.2.3/16", ""]\nmost_rebuilds = 0\n'
+    )
+    with pytest.raises(BadConfiguration) as refused:
+        load(bad, {})
+    fields = {one.field.partition(".ip")[0] for one in refused.value.complaints}
+    assert fields >= {f"selfserve.allowed_origins.{n}" for n in range(4)}
+    for number in range(3):
+        assert any(one.startswith(f"selfserve.remote_user_from.{number}") for one in fields)
+    assert "selfserve.most_rebuilds" in fields

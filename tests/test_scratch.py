@@ -8,7 +8,7 @@ import pytest
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.workdir import remove_tree
-from ciserver.wiring import forget_abandoned_scratch, scratch_root
+from ciserver.machine import forget_abandoned_scratch, scratch_root
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only a server that runs as root keeps some")

@@ -11,7 +11,7 @@ from support.waiting import until
 from ciserver.bells import Bell
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.model.push import Push, RefChange
-from ciserver.ticker import Loop
+from ciserver.ticker import Loop, Ticker
 from ciserver.wiring import make_engine, make_ticker
 
 
@@ -115,4 +115,20 @@ def test_a_push_is_evaluated_without_being_asked(parts, watched, repository, clo
     push = Push((RefChange("refs/heads/main", "0" * 40, revision),))
     parts.services.pushes.accept_push(Factory(parts, clock).received("project"), push)
     until(lambda: parts.store.builds.count_waiting() == 1)
+    ticker.stop()
+
+
+def test_what_is_swept_is_swept_again(parts):
+    """In rounds: the disk is looked at, and caches of removed projects go."""
+    guarded, swept = [], []
+    ticker = Ticker(
+        parts.services,
+        parts.bells,
+        guard_disk=lambda: guarded.append(1),
+        sweep_caches=lambda: swept.append(1),
+        sweep_products=lambda: None,
+        sweep_seconds=0.02,
+    )
+    ticker.start()
+    until(lambda: len(swept) > 2 and len(guarded) > 2)
     ticker.stop()

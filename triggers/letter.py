@@ -1,4 +1,4 @@
-"""A finished build as a mail: headers and the three templates under `templates/email`."""
+"""What happened as a mail: headers, and three templates under `templates/email` for its text."""
 
 import re
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from ciserver.model.delivery import Delivery
-from ciserver.model.event import BuildFinished, StepSummary
+from ciserver.model.event import BuildFinished, Event, FaultsChanged, StepSummary
 from ciserver.model.status import BuildStatus, StepStatus
 from triggers.mailbox import header_text
 from triggers.recipients import Recipients
@@ -52,14 +52,14 @@ class Letters:
 
     def write(self, delivery: Delivery, sender: Address, to: Recipients) -> EmailMessage:
         """The mail for a delivery: the same at each try but for the boundary between its parts."""
-        values = _values(delivery.event)
+        kind, values = _told(delivery.event)
         message = EmailMessage(policy=_POLICY)
         _address(message, sender, to)
-        message["Subject"] = header_text(self._render("build.subject.txt", values), 200)
+        message["Subject"] = header_text(self._render(f"{kind}.subject.txt", values), 200)
         _identify(message, delivery, sender.domain)
         _label(message, delivery.event, sender.domain)
-        message.set_content(self._render("build.txt", values))
-        message.add_alternative(self._render("build.html", values), subtype="html")
+        message.set_content(self._render(f"{kind}.txt", values))
+        message.add_alternative(self._render(f"{kind}.html", values), subtype="html")
         return message
 
     def _render(self, name: str, values: dict[str, Any]) -> str:
@@ -83,14 +83,32 @@ def _identify(message: EmailMessage, delivery: Delivery, domain: str) -> None:
     message["Message-ID"] = f"<{re.sub(r'[^A-Za-z0-9_-]', '-', delivery.id)}@{domain}>"
 
 
-def _label(message: EmailMessage, event: BuildFinished, domain: str) -> None:
+def _told(event: Event) -> tuple[str, dict[str, Any]]:
+    """Which templates tell of it, and what they may say."""
+    if isinstance(event, BuildFinished):
+        return "build", _values(event)
+    return "faults", _fault_values(event)
+
+
+def _label(message: EmailMessage, event: Event, domain: str) -> None:
     """What people filter by, and what keeps holiday answers away."""
     message["Auto-Submitted"] = "auto-generated"
     message["List-Id"] = f"<{_dns_label(event.jobset)}.{_dns_label(event.project)}.{domain}>"
-    for name in ("project", "jobset", "job", "status"):
-        value = header_text(getattr(event, name), 200)
-        message[f"X-Ciserver-{name.title()}"] = value
-    message["X-Ciserver-Build"] = str(event.build_id)
+    if isinstance(event, BuildFinished):
+        _add_headers(message, "X-Ciserver", event, ("project", "jobset", "job", "status"))
+        message["X-Ciserver-Build"] = str(event.build_id)
+        names: tuple[str, ...] = ("project", "jobset", "job", "system")
+    else:
+        _add_headers(message, "X-Ciserver", event, ("project", "jobset"))
+        message["X-Ciserver-Evaluation"] = str(event.evaluation_id)
+        names = ("project", "jobset")
+    message["X-Hydra-Instance"] = header_text(event.url.rsplit("/", 2)[0], 200)
+    _add_headers(message, "X-Hydra", event, names)
+
+
+def _add_headers(message: EmailMessage, prefix: str, event: Event, names: tuple[str, ...]) -> None:
+    for name in names:
+        message[f"{prefix}-{name.title()}"] = header_text(getattr(event, name), 200)
 
 
 def _dns_label(text: str) -> str:
@@ -116,6 +134,36 @@ def _values(event: BuildFinished) -> dict[str, Any]:
         "evaluation_url": event.evaluation_url,
         "steps": [_step(one) for one in shown[:STEPS_SHOWN]],
         "steps_omitted": len(shown[STEPS_SHOWN:]),
+        "others": "" if not event.beside_total else _others(event.beside_total),
+        "beside": [
+            {
+                "job": one_line(one.job, 250),
+                "system": one_line(one.system, 100),
+                "word": _WORDS.get(one.status, one.status),
+                "url": one.url,
+            }
+            for one in event.beside
+        ],
+        "beside_omitted": event.beside_total - len(event.beside),
+    }
+
+
+def _others(count: int) -> str:
+    return "and 1 other" if count == 1 else f"and {count} others"
+
+
+def _fault_values(event: FaultsChanged) -> dict[str, Any]:
+    texts = ("project", "jobset", "subject", "author")
+    return {name: one_line(getattr(event, name), 250) for name in texts} | {
+        "word": "has errors" if event.faults else "has no errors any more",
+        "is_good": not event.faults,
+        "ref": one_line(short_ref(event.ref), 250),
+        "revision": one_line(event.revision, 100)[:12],
+        "number": event.number,
+        "finished_at": _readable(event.finished_at),
+        "url": event.url,
+        "faults": [one_line(one, 1000) for one in event.faults],
+        "faults_omitted": event.faults_total - len(event.faults),
     }
 
 

@@ -5,26 +5,15 @@ library would forgive is where one address turns into another.
 """
 
 import re
-from collections.abc import Iterable
 from email.headerregistry import Address
-from typing import Any
 
 from triggers.text import one_line
 
-_BETWEEN = re.compile(r'(?:"[^"]*"|[^,])+')
 _NAMED = re.compile(r"([^<>]*)<([^<>]*)>")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 LONGEST = 254
-
-
-def entries_of(option: Any) -> list[str]:
-    """The addresses in an option: a list of texts, or one text with commas."""
-    texts = [option] if isinstance(option, str) else option or ()
-    if not isinstance(texts, Iterable):
-        return [str(texts)]
-    return [one.strip() for text in texts for one in _BETWEEN.findall(str(text)) if one.strip()]
 
 
 def mailbox_of(entry: str) -> Address | None:

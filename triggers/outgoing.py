@@ -3,13 +3,13 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from ciserver.model.errors import RemoteFailure
 from triggers.addresses import AllowList, refusal
@@ -18,6 +18,9 @@ from triggers.text import one_line
 
 ANSWER_LIMIT = 64 * 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
+_MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TEMPORARY = frozenset({408, 425, 429})
 _PATH_CHARACTERS = "%/:=&?~+!$,;'@()*[]"
 
 Place = tuple[Any, ...]  # a row of getaddrinfo: family, type, protocol, name, socket address
@@ -109,7 +112,8 @@ def _unusable(faults: Sequence[str]) -> RemoteFailure:
 
 
 class Outgoing:
-    """Posts to URLs of project owners. Knows no proxies, follows no redirects.
+    """Posts to URLs of project owners, and reads from them. Knows no proxies; what is posted
+    follows no redirects.
 
     `allow` names what is called although it is not public: host names, addresses, networks.
     """
@@ -150,6 +154,48 @@ class Outgoing:
             raise _failure(target, deadline, err) from err
         return answer
 
+    def get(self, url: str, most_bytes: int, *, schemes: Collection[str] = ("https",)) -> bytes:
+        """Return the whole content of a URL. Redirects are followed, each to an address that is
+        checked like the first and has one of the schemes.
+
+        Raises RemoteFailure as `post` does, and for any status but 200, and for more than
+        `most_bytes`.
+        """
+        deadline = Deadline(self._timeout_seconds)
+        for _ in range(_MOST_REDIRECTS + 1):
+            target = Target.parse(url)
+            if target.scheme not in schemes:
+                raise _unusable([f"it or a redirect of it is not {' or '.join(sorted(schemes))}"])
+            places = self._resolve(target)
+            try:
+                with _connect(places, deadline) as sock, deadline.cutting(sock):
+                    found = self._fetch(sock, target, most_bytes)
+                deadline.check()
+            except (OSError, http.client.HTTPException) as err:
+                raise _failure(target, deadline, err) from err
+            if isinstance(found, bytes):
+                return found
+            url = _redirected(url, found)
+        raise RemoteFailure(
+            f"{target} redirects more than {_MOST_REDIRECTS} times",
+            temporary=False,
+            hint="give the address that it leads to",
+        )
+
+    def _fetch(self, sock: socket.socket, target: Target, most_bytes: int) -> bytes | str:
+        """The content, or where it is instead."""
+        with closing(http.client.HTTPConnection(target.host, target.port)) as connection:
+            connection.sock = self._secured(sock, target)
+            fixed = {"Host": target.authority, "Connection": "close"}
+            connection.request("GET", target.path, headers=fixed)
+            with connection.getresponse() as response:
+                location = response.getheader("Location")
+                if response.status in _REDIRECTS and location:
+                    return location
+                if response.status != http.client.OK:
+                    raise _bad_status(target, response.status)
+                return _whole(response, target, most_bytes)
+
     def _resolve(self, target: Target) -> Sequence[Place]:
         """Ask for the addresses once, and check every one: what is asked again may differ."""
         try:
@@ -189,6 +235,34 @@ class Outgoing:
         return self._tls.wrap_socket(sock, server_hostname=target.host)
 
 
+def _whole(response: http.client.HTTPResponse, target: Target, most_bytes: int) -> bytes:
+    content = response.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise RemoteFailure(
+            f"{target} sends more than {most_bytes / (1 << 20):g} MB",
+            temporary=False,
+            hint="name a smaller file",
+        )
+    if response.length:  # of what was announced, this did not come
+        raise http.client.IncompleteRead(b"", response.length)
+    return content
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as err:
+        raise _unusable(["its redirect is not a URL"]) from err
+
+
+def _bad_status(target: Target, status: int) -> RemoteFailure:
+    return RemoteFailure(
+        f"{target} answers {status}",
+        temporary=status in _TEMPORARY or status >= http.client.INTERNAL_SERVER_ERROR,
+        hint="check the address, and that it can be read without signing in",
+    )
+
+
 def _connect(places: Sequence[Place], deadline: Deadline) -> socket.socket:
     """Open a connection to the first place that answers; each gets its share of the time left."""
     failures: list[OSError] = []
@@ -225,15 +299,15 @@ def _unknown_host(target: Target) -> RemoteFailure:
 def _failure(target: Target, deadline: Deadline, err: Exception) -> RemoteFailure:
     if deadline.has_passed or isinstance(err, TimeoutError):
         message = f"{target} gave no complete answer within {deadline.seconds:g} s"
-        return RemoteFailure(message, temporary=True, hint="answer first, work afterwards")
+        return RemoteFailure(message, temporary=True, hint="the other side must answer sooner")
     if isinstance(err, ssl.SSLCertVerificationError):
         return RemoteFailure(
             f"the certificate of {target} is not accepted: {err.verify_message}",
             temporary=True,
-            hint="the receiver needs a certificate for its name that this machine trusts",
+            hint="it needs a certificate for its name that this machine trusts",
         )
     return RemoteFailure(
         f"{target} cannot be reached: {one_line(str(err), 200) or type(err).__name__}",
         temporary=True,
-        hint="check that the receiver runs and that this machine may reach it",
+        hint="check that it runs and that this machine may reach it",
     )

@@ -6,7 +6,8 @@
        "project": "site", "jobset": "main", "job": "test",
        "build": {"id", "number", "attempt", "url", "status", "reason", "detail",
                  "previous_status", "is_change", "kind", "system", "image", "requested_by",
-                 "canceled_by", "queued_at", "started_at", "finished_at", "duration_seconds"},
+                 "canceled_by", "queued_at", "started_at", "finished_at", "duration_seconds",
+                 "cached"},
        "evaluation": {"url"},
        "source": {"ref", "revision", "subject", "author"},
        "steps": [{"name", "status", "log_url"}],
@@ -20,6 +21,7 @@ import json
 from typing import Any
 
 from ciserver.model.delivery import Delivery
+from ciserver.model.errors import RemoteFailure
 from ciserver.model.event import BuildFinished, StepSummary, stamp
 from ciserver.model.status import StepStatus
 from triggers.text import one_line
@@ -32,8 +34,12 @@ _MOST_TELLING = {StepStatus.FAILED, StepStatus.LOST, StepStatus.CANCELED}
 
 
 def body_of(delivery: Delivery) -> bytes:
-    """The body for a delivery; the same bytes at each try."""
+    """The body for a delivery; the same bytes at each try. Raises RemoteFailure for an event that
+    is not of a build.
+    """
     event = delivery.event
+    if not isinstance(event, BuildFinished):
+        raise RemoteFailure(f"webhooks are not told of {event.type}", temporary=False)
     document: dict[str, Any] = {
         "type": event.type,
         "timestamp": event.finished_at or stamp(delivery.created_at),
@@ -81,6 +87,7 @@ def _build(event: BuildFinished) -> dict[str, Any]:
         "started_at": event.started_at or None,
         "finished_at": event.finished_at or None,
         "duration_seconds": event.duration_seconds,
+        "cached": event.cached,
     }
 
 

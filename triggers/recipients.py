@@ -7,7 +7,8 @@ from email.headerregistry import Address
 from typing import Any
 
 from ciserver.model.errors import RemoteFailure
-from triggers.mailbox import entries_of, mailbox_of
+from ciserver.model.mail import entries_of
+from triggers.mailbox import mailbox_of
 from triggers.text import one_line
 
 MOST_RECIPIENTS = 50

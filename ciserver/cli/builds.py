@@ -242,7 +242,7 @@ def list_deliveries(*, client: Client, limit: int, output: str) -> None:
     rows = [
         (
             one["id"],
-            one["build"],
+            one["build"] or f"evaluation {one['evaluation']}",
             one["action"],
             one["target"],
             one["status"],

@@ -15,10 +15,12 @@ from ciserver.datadir import DataDirectory
 from ciserver.executor.bubblewrap import counts_alone
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.sandbox import SandboxBroken
+from ciserver.machine import choose_sandbox
 from ciserver.model.errors import CiError
 from ciserver.store.database import Database
-from ciserver.wiring import choose_sandbox
+from ciserver.wiring import compare_products, remove_orphaned_products
 
+_NAMED = 3
 _SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
@@ -29,10 +31,14 @@ class Finding:
 
 
 @click.command()
+@click.option("--remove-orphans", is_flag=True, help="Remove files that belong to no product.")
 @json_output
 @place_options
-def doctor(*, data: DataDirectory, settings: Settings, output: str) -> None:
+def doctor(*, data: DataDirectory, settings: Settings, output: str, remove_orphans: bool) -> None:
     """Show the effective settings (secrets hidden) and try what the server needs."""
+    if remove_orphans:
+        removed = remove_orphaned_products(data)
+        click.echo(f"removed {removed} files that belong to no product", err=True)
     findings = list(_examine(settings, data))
     if output == "json":
         print_json(
@@ -62,6 +68,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
         _git,
         _server,
         _database,
+        _products,
         _sandbox,
         _control_groups,
         _base_url,
@@ -101,6 +108,28 @@ def _database(_settings: Settings, data: DataDirectory) -> Finding:
     if pending:
         return Finding("note", f"migrations wait: {', '.join(pending)}; run ciserver migrate")
     return Finding("ok", f"the database {path} is up to date")
+
+
+def _products(_settings: Settings, data: DataDirectory) -> Finding:
+    path = data.root / "ciserver.db"
+    if not path.exists() or Database(path).pending_migrations():
+        return Finding("note", "the files of products are compared once the database is up to date")
+    lost, orphans = compare_products(data)
+    if lost:
+        some = ", ".join(f"{one.name} of build {one.build_id}" for one in lost[:_NAMED])
+        return Finding(
+            "bad",
+            f"{len(lost)} products have no file: {some}; bring DATA/products back from a backup"
+            " or run their builds again",
+        )
+    if orphans:
+        size = sum(one.size for one in orphans)
+        return Finding(
+            "note",
+            f"{len(orphans)} files of {size} bytes in DATA/products belong to no product;"
+            " ciserver doctor --remove-orphans removes them",
+        )
+    return Finding("ok", "every product has its file, and every file its product")
 
 
 def _sandbox(settings: Settings, data: DataDirectory) -> Finding:

@@ -57,13 +57,24 @@ def _act(client: Client, evaluation_id: int, act: str, done: str) -> None:
 @evaluation.command()
 @_evaluation
 @click.argument("other", required=False)
+@click.option(
+    "--ago",
+    type=click.IntRange(min=0),
+    metavar="SECONDS",
+    help="In place of OTHER: what was there so long before it.",
+)
 @json_output
 @client_options
-def compare(*, client: Client, evaluation_id: int, other: str | None, output: str) -> None:
-    """Tell what changed since the one before it, or since OTHER: an evaluation, the newest finished
-    one of a jobset ([PROJECT:]JOBSET), or what was there so long before (-SECONDS, after --).
+def compare(
+    *, client: Client, evaluation_id: int, other: str | None, ago: int | None, output: str
+) -> None:
+    """Tell what changed since the one before it, or since OTHER: an evaluation, or the newest
+    finished one of a jobset ([PROJECT:]JOBSET).
     """
-    found = client.get(f"/evaluations/{evaluation_id}/comparison", **{"with": other})
+    if other is not None and ago is not None:
+        raise click.UsageError("--ago stands in place of OTHER")
+    against = other if ago is None else f"-{ago}"
+    found = client.get(f"/evaluations/{evaluation_id}/comparison", **{"with": against})
     if output == "json":
         print_json(found)
     elif found["other"] is None:

@@ -23,6 +23,7 @@ from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
+from ciserver.machine import choose_sandbox, make_addresses, make_limits
 from ciserver.model.build import (
     PLAIN,
     SETUP,
@@ -49,7 +50,6 @@ from ciserver.recipe.sources import with_pushed_source
 from ciserver.reports.read import read_report
 from ciserver.service.building import with_inputs
 from ciserver.service.reporter import environment
-from ciserver.wiring import choose_sandbox, make_addresses, make_limits
 
 _WORKING_TREE = "working-tree"
 

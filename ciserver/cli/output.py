@@ -22,6 +22,7 @@ _BY_KIND = {
     "conflict": EXIT_USAGE,
     "too_large": EXIT_USAGE,
     "not_found": EXIT_NOT_FOUND,
+    "gone": EXIT_NOT_FOUND,
     "unauthenticated": EXIT_ACCESS,
     "forbidden": EXIT_ACCESS,
 }

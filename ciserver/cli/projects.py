@@ -30,6 +30,24 @@ def project() -> None:
 @click.option("--owner", help="Whom it belongs to.")
 @click.option("--enable/--disable", "enabled", default=None, help="Whether it builds.")
 @click.option("--hide/--show", "hidden", default=None, help="Leave it out of the overview.")
+@click.option(
+    "--declaration",
+    "declaration_file",
+    metavar="FILE",
+    help="A file that declares its jobsets; '' = people make them.",
+)
+@click.option(
+    "--declared-by",
+    "declaration_value",
+    metavar="INPUT",
+    help="Where the file lies: 'ADDRESS [BRANCH]', or 'PATH [SECONDS]'.",
+)
+@click.option(
+    "--declared-as",
+    "declaration_type",
+    type=click.Choice(["git", "path"]),
+    help="Which of the two that is; git where nothing is said.",
+)
 @client_options
 def change(*, client: Client, name: str, **options: Any) -> None:
     """Change what is given of a project."""

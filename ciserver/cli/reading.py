@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from ciserver.cli.working_tree import WorkingTree, git
+from ciserver.machine import native_system
 from ciserver.model.build import Job
 from ciserver.model.errors import Complaint, Invalid, NotFound
 from ciserver.model.project import DEFAULT_RECIPE, Input, JobsetSettings
@@ -17,7 +18,6 @@ from ciserver.recipe.evaluators import PROGRAMS, RECIPE_LIMIT, read_recipes
 from ciserver.recipe.graph import Placed, order
 from ciserver.recipe.manifest import job_name
 from ciserver.service.jobset_faults import settings_faults
-from ciserver.wiring import native_system
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Inputs = Mapping[str, str | bool]

@@ -20,21 +20,14 @@ from ciserver.datadir import DataDirectory
 from ciserver.edge.bodies import HOOK_LIMIT
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.executor.workdir import sweep
+from ciserver.machine import choose_sandbox, forget_abandoned_scratch, work_root
 from ciserver.model.errors import BadConfiguration
 from ciserver.model.links import Links
-from ciserver.wiring import (
-    WORKER,
-    Parts,
-    choose_sandbox,
-    forget_abandoned_scratch,
-    make_engine,
-    make_parts,
-    make_ticker,
-    work_root,
-)
+from ciserver.wiring import WORKER, Parts, make_engine, make_parts, make_ticker
 
 log = structlog.get_logger()
 _DESCRIPTORS = 65_536
+_ROOM = 1024 * 1024  # for what stands around a file that is uploaded
 
 
 @click.command()
@@ -104,7 +97,7 @@ def _bind(settings: Settings, host: str, port: int) -> Any:
             channel_request_lookahead=1,
             connection_limit=1000,
             asyncore_use_poll=True,
-            max_request_body_size=HOOK_LIMIT + 1024,
+            max_request_body_size=_most_bytes(settings),
             clear_untrusted_proxy_headers=True,
             ident="ciserver",
         )
@@ -113,6 +106,11 @@ def _bind(settings: Settings, host: str, port: int) -> Any:
             f"cannot listen on {settings.server.listen}: {error}",
             hint="choose another address with --listen HOST:PORT",
         ) from error
+
+
+def _most_bytes(settings: Settings) -> int:
+    """Of one request: hooks and uploads are the largest, and say themselves what is too large."""
+    return max(HOOK_LIMIT, settings.source_builds.upload_limit_mb << 20) + _ROOM
 
 
 def _starting(_environ: Any, start_response: Any) -> list[bytes]:

@@ -1,7 +1,7 @@
 """What a dialect is to the application, and which dialect a request is in."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from typing import NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 import falcon
 
@@ -34,6 +34,15 @@ class Dialect(Protocol):
         or proof, or a crash. Status and headers are set already, the content type to JSON, and may
         be changed. It comes before routing too, so nothing but the request is known for sure.
         """
+
+
+@runtime_checkable
+class OpenDialect(Dialect, Protocol):
+    """A dialect that pages of other sites may ask, with the proof that their browser has."""
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Which sites, each as in the header Origin."""
 
 
 class Route(NamedTuple):

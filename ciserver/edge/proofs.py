@@ -25,7 +25,14 @@ class PasswordProof:
     password: str = field(repr=False)
 
 
-Proof: TypeAlias = TokenProof | PasswordProof
+@dataclass(frozen=True)
+class FrontEndProof:
+    """A front end that is believed says who asks."""
+
+    name: str
+
+
+Proof: TypeAlias = TokenProof | PasswordProof | FrontEndProof
 
 
 def usual_proof(req: falcon.Request) -> Proof | None:

@@ -14,6 +14,7 @@ STATUS: dict[Kind, int] = {
     "unauthenticated": 401,
     "forbidden": 403,
     "not_found": 404,
+    "gone": 410,
     "conflict": 409,
     "too_large": 413,
     "busy": 503,

@@ -8,6 +8,9 @@ import pygit2
 from ciserver.git.mirror import Commit, Mirror, described
 
 _NEW, _OLD = 1, 2
+# How far the old history is walked on by itself: a commit with a wrong clock may have come up
+# before it was known to be in both.
+_SLACK = 5
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,13 @@ def commits_between(
     walk.reach(mirror.find(repository, new), _NEW)
     walk.reach(mirror.find(repository, old), _OLD)
     found: list[pygit2.Commit] = []
-    while reach and walk.has_new:
+    slack = _SLACK
+    while reach and slack and walk.waits:
         reach -= 1
+        slack = _SLACK if walk.has_new else slack - 1
         commit = walk.next()
         if walk.is_new(commit):
             found.append(commit)
-    # A commit with a wrong clock may have come up before it was known to be in both.
     kept = [one for one in found if walk.is_new(one)]
     return Between(tuple(map(described, kept[:most])), len(kept) > most or walk.has_new)
 
@@ -66,6 +70,10 @@ class _Walk:
 
     def is_new(self, commit: pygit2.Commit) -> bool:
         return self._marks[commit.id] == _NEW
+
+    @property
+    def waits(self) -> bool:
+        return bool(self._waiting)
 
     @property
     def has_new(self) -> bool:

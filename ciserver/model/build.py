@@ -12,6 +12,7 @@ from ciserver.model.push import Trust
 from ciserver.model.status import BuildStatus, Reason, StepStatus
 
 SETUP = "setup"
+ARCHIVE = ".tar"  # what a directory is kept as
 
 EnvironmentValue = str | tuple[str, ...]
 
@@ -215,6 +216,10 @@ class Step:
     started_at: datetime | None
     finished_at: datetime | None
 
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in {StepStatus.PENDING, StepStatus.RUNNING}
+
 
 @dataclass(frozen=True)
 class Product:
@@ -228,6 +233,18 @@ class Product:
     type: str = "file"
     subtype: str = ""
     default_path: str = ""
+    removed_at: datetime | None = None  # when its file was cleaned away
+    removed_why: str = ""
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it was a directory, and what is kept is an archive of it."""
+        return self.name.endswith(ARCHIVE) and not self.path.endswith(self.name)
+
+    @property
+    def title(self) -> str:
+        """What it was called: of a directory the name of that and not of its archive."""
+        return self.name.removesuffix(ARCHIVE) if self.is_directory else self.name
 
 
 @dataclass(frozen=True)

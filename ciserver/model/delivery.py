@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ciserver.model.event import BuildFinished
+from ciserver.model.event import Event
 from ciserver.model.status import DeliveryStatus
 
 
@@ -16,7 +16,7 @@ class Delivery:
     action: str  # the trigger's name: email, webhook
     target: str  # whom it goes to, for people to read
     options: dict[str, Any]
-    event: BuildFinished
+    event: Event
     status: DeliveryStatus
     tries: int
     due_at: datetime

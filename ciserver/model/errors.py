@@ -14,6 +14,7 @@ Kind = Literal[
     "unauthenticated",
     "forbidden",
     "not_found",
+    "gone",
     "conflict",
     "too_large",
     "busy",
@@ -83,6 +84,12 @@ class NotFound(CiError):
     """There is no such thing, or the caller may not see it."""
 
     kind, code = "not_found", "not-found"
+
+
+class Gone(CiError):
+    """It was made, and is not kept, or not any more."""
+
+    kind, code = "gone", "gone"
 
 
 class Conflict(CiError):

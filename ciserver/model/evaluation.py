@@ -39,12 +39,14 @@ class PinnedInput:
 @dataclass(frozen=True)
 class Wish:
     """What a request asks of an evaluation beyond its recipe: only these jobs (whatever their
-    filters say), more variables for them, another priority.
+    filters say), more variables for them, another priority; and inputs, by name, at exactly these
+    revisions.
     """
 
     jobs: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     priority: int | None = None
+    revisions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,17 @@ class StepSummary:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Another build that ended of the same cause."""
+
+    build_id: int
+    job: str
+    system: str
+    status: str
+    url: str
+
+
+@dataclass(frozen=True)
 class BuildFinished:
     """One attempt of a build reached its end."""
 
@@ -50,8 +61,15 @@ class BuildFinished:
     url: str
     evaluation_url: str
     steps: tuple[StepSummary, ...] = ()
+    cached: bool = False  # it ended earlier, and stands for the job again
+    beside: tuple[Beside, ...] = ()  # told with it to the same readers; the first of them
+    beside_total: int = 0
 
     type = "build.finished"
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"build": self.build_id}
 
     @property
     def is_good(self) -> bool:
@@ -80,7 +98,51 @@ class BuildFinished:
     def from_json(cls, text: str) -> "BuildFinished":
         values: dict[str, Any] = json.loads(text)
         values["steps"] = tuple(StepSummary(**one) for one in values["steps"])
+        values["beside"] = tuple(Beside(**one) for one in values.get("beside", ()))
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class FaultsChanged:
+    """What is wrong with a jobset's recipes is not what it was at the evaluation before."""
+
+    evaluation_id: int
+    number: int
+    project: str
+    jobset: str
+    ref: str
+    revision: str
+    subject: str
+    author: str
+    finished_at: str  # ISO 8601, UTC
+    url: str
+    faults: tuple[str, ...]  # the first of them; none when all is well again
+    faults_total: int
+
+    type = "evaluation.faults-changed"
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"evaluation": self.evaluation_id}
+
+    def to_json(self) -> str:
+        return json.dumps({"type": self.type, **asdict(self)}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "FaultsChanged":
+        values: dict[str, Any] = json.loads(text)
+        del values["type"]
+        values["faults"] = tuple(values["faults"])
+        return cls(**values)
+
+
+Event = BuildFinished | FaultsChanged
+
+
+def event_from_json(text: str) -> Event:
+    """The event that was written so; those of builds do not name their type."""
+    is_of_evaluation = json.loads(text).get("type") == FaultsChanged.type
+    return FaultsChanged.from_json(text) if is_of_evaluation else BuildFinished.from_json(text)
 
 
 def stamp(moment: datetime | None) -> str:

@@ -19,6 +19,10 @@ class Links:
     def jobset(self, project: str, name: str) -> str:
         return f"{self.base}/jobset/{quote(project, safe='')}/{quote(name, safe='')}"
 
+    def job(self, project: str, jobset: str, job: str) -> str:
+        path = "/".join(quote(one, safe="") for one in (project, jobset, job))
+        return f"{self.base}/job/{path}"
+
     def evaluation(self, evaluation_id: int) -> str:
         return f"{self.base}/eval/{evaluation_id}"
 
@@ -27,6 +31,10 @@ class Links:
 
     def log(self, build_id: int, attempt: int, step: str) -> str:
         return f"{self.base}/build/{build_id}/log/{quote(step, safe='')}?attempt={attempt}"
+
+    def text_log(self, name: str) -> str:
+        """A whole log as text, by the name that it is known by."""
+        return f"{self.base}/log/{quote(name, safe='')}"
 
     def sign_in(self, token: str) -> str:
         return f"{self.base}/welcome/{token}"

@@ -11,17 +11,27 @@ from ciserver.model.schedule import PgoStrategy
 DEFAULT_WATCH = ("refs/heads/*", "refs/tags/*")
 DEFAULT_RECIPE = (".build.yml", ".build.yaml", ".builds/*.yml", ".builds/*.yaml")
 SUBMITTED = "jobs"
+DECLARING = ".jobsets"  # the jobset that declares the others of its project
+DECLARATION = "declInput"  # its input with the file that does
+DEFAULT_REFRESH_SECONDS = 30
 
 
 class InputType(StrEnum):
     """What the value of an input is: `build`, `sysbuild` and `eval` name results of earlier."""
 
     GIT = "git"
+    PATH = "path"  # a directory or file of the server's machine, or a file behind a URL
     STRING = "string"
     BOOLEAN = "boolean"
+    NIX = "nix"  # an expression, for recipes in Nix
     BUILD = "build"  # the newest success of [[PROJECT:]JOBSET:]JOB
     SYSBUILD = "sysbuild"  # the same, of each system its own
     EVAL = "eval"  # the newest finished evaluation of [PROJECT:]JOBSET, or a number
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it is files at a revision, not a value."""
+        return self in {InputType.GIT, InputType.PATH}
 
 
 class JobsetMode(StrEnum):
@@ -35,11 +45,12 @@ class JobsetMode(StrEnum):
 
 @dataclass(frozen=True)
 class Input:
-    """What a jobset is evaluated from: a git repository, or a `value` that stands for itself.
+    """What a jobset is evaluated from: a git repository, a path, or a `value` that stands for
+    itself.
 
     `ref` is what is pinned when no push names a revision; `watch` are the globs of full ref names
     whose pushes are evaluated. `local` marks an address on this machine that an administrator
-    registered.
+    registered. A path is read again after `refresh_seconds` at the earliest.
     """
 
     name: str
@@ -49,6 +60,7 @@ class Input:
     local: bool = False
     type: InputType = InputType.GIT
     value: str = ""
+    refresh_seconds: int = DEFAULT_REFRESH_SECONDS
 
     def watches(self, ref: str) -> bool:
         return any(fnmatchcase(ref, glob) for glob in self.watch)
@@ -65,6 +77,18 @@ class Credential:
 
 
 @dataclass(frozen=True)
+class Declaration:
+    """Where the jobsets of a project are declared: in a file of a repository or path, which is
+    written as its type and `value` (see `ciserver.model.input_text`). Without a file people make
+    them.
+    """
+
+    file: str = ""
+    type: InputType = InputType.GIT
+    value: str = ""
+
+
+@dataclass(frozen=True)
 class ProjectSettings:
     """What the owner of a project decides. A hidden one is left out of the overview for people."""
 
@@ -74,19 +98,28 @@ class ProjectSettings:
     enabled: bool = True
     hidden: bool = False
     visibility: Visibility = Visibility.PUBLIC
+    declaration: Declaration = Declaration()
 
 
 @dataclass(frozen=True)
 class Project:
+    """`declared_by` is the evaluation whose declarations are in force, if any is."""
+
     id: int
     name: str
     owner: str
     created_at: datetime
     settings: ProjectSettings
+    declared_by: int | None = None
 
     @property
     def enabled(self) -> bool:
         return self.settings.enabled
+
+    @property
+    def is_declarative(self) -> bool:
+        """Whether a file declares its jobsets, and nobody makes them by hand."""
+        return bool(self.settings.declaration.file)
 
     @property
     def is_implicit(self) -> bool:
@@ -147,6 +180,11 @@ class Jobset:
     @property
     def enabled(self) -> bool:
         return self.settings.mode is not JobsetMode.OFF
+
+    @property
+    def declares(self) -> bool:
+        """Whether it is the one that declares the others of its project."""
+        return self.name == DECLARING
 
     @property
     def full_name(self) -> str:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ciserver.model.build import Attempt, Build, Job, Product, Step
+from ciserver.model.build import Attempt, Build, Job, Output, Product, Step
+from ciserver.model.comparison import ChangedInput, changed_inputs
 from ciserver.model.delivery import Delivery
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.project import Jobset, Project
@@ -27,12 +28,50 @@ class EvaluationPage:
 
 
 @dataclass(frozen=True)
+class BuildIds:
+    """The builds of an evaluation: those that it made, if any, and those of earlier that it found
+    there.
+    """
+
+    ids: tuple[int, ...] = ()
+    made_some: bool = False
+
+
+@dataclass(frozen=True)
 class NumberedPage:
     """Page 1, 2 ... of a jobset's evaluations with the builds of each; `total` counts them all."""
 
     evaluations: tuple[Evaluation, ...]
-    builds: dict[int, tuple[int, ...]]
+    builds: dict[int, BuildIds]
     total: int
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """An evaluation beside the one before it of the same ref, if there was one."""
+
+    evaluation: Evaluation
+    previous: Evaluation | None
+    builds: BuildIds
+
+    @property
+    def gain(self) -> int:
+        """How many good builds more than before."""
+        return self.evaluation.builds_good - self.previous.builds_good if self.previous else 0
+
+    @property
+    def changed(self) -> tuple[ChangedInput, ...]:
+        return changed_inputs(self.previous.inputs if self.previous else (), self.evaluation.inputs)
+
+
+@dataclass(frozen=True)
+class EvaluationSummaries:
+    """Some of a list, newest first; `next` is the evaluation before which older ones come, None
+    at the end.
+    """
+
+    summaries: tuple[EvaluationSummary, ...]
+    next: int | None
 
 
 @dataclass(frozen=True)
@@ -149,6 +188,7 @@ class BuildView:
     told: Told = field(default_factory=Told)
     needs: Related = Related()
     needed_by: Related = Related()
+    output: Output = field(default_factory=Output)  # of the newest attempt
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -162,13 +202,34 @@ class BuildView:
 
 
 @dataclass(frozen=True)
+class BuildFacts:
+    """What lists tell of a build: what its newest attempt made, and why it waits if it does."""
+
+    build: Build
+    results: tuple[Product, ...]
+    output: Output
+    told: Told
+    waiting_for: str
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a build needs, with how many needs away each is; `is_cut` when there is more."""
+
+    build: Build
+    builds: tuple[tuple[int, Build], ...]
+    is_cut: bool
+
+
+@dataclass(frozen=True)
 class Pause:
     """A worker that takes no builds, or with the empty name the whole queue; `by` is empty for
-    those who are not told.
+    those who are not told. `reason` is for everybody who waits.
     """
 
     worker: str
     by: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,15 @@ class Access:
             self._proven.clear()
         self._proven[proof] = now + _PROOF_LIFE
 
+    def actor_of_front_end(self, name: str) -> Actor:
+        """The actor of this name, which a front end vouches for. Raises NotSignedIn for a name
+        without an account.
+        """
+        user = self._store.accounts.find(name)
+        if user is None:
+            raise NotSignedIn(f"{name!r} has no account here", hint="make one: ciserver user add")
+        return _actor(user, ("*",))
+
     def sign_in(self, name: str, password: str, *, source: str = "") -> str:
         """Check name and password and start a session; answers its id, for the cookie.
         Raises NotSignedIn, or Busy after too many failures for this name from one source (the

@@ -9,6 +9,8 @@ from ciserver.model.account import Actor, Visibility
 from ciserver.model.errors import CiError, NotFound
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action, RequestStatus
+from ciserver.store.builds import Builds
+from ciserver.store.evaluations import Evaluations
 from ciserver.store.store import Store
 
 _RECORDED_REFUSALS = {"forbidden", "conflict"}
@@ -55,20 +57,27 @@ class Audit:
         project, or about a build that is nobody else's business.
         """
         if "build" in what:
-            return self._project_of_build(what["build"])
+            return self._project_of(self._store.builds, what["build"])
+        if "evaluation" in what:
+            return self._project_of(self._store.evaluations, what["evaluation"])
         if "jobset" in what:
             what = {"project": str(what["jobset"]).partition(":")[0]}
-        project = self._store.projects.find(what["project"]) if "project" in what else None
+        if "project" not in what:
+            return None
+        name = str(what["project"])
+        project = self._store.projects.find(name)
+        if project is None and (now := self._store.renames.find_project(name)):
+            project = self._store.projects.find(now)  # it was this change that renamed it
         return project.id if project else None
 
-    def _project_of_build(self, build_id: int) -> int | None:
+    def _project_of(self, shelf: Builds | Evaluations, number: int) -> int | None:
         try:
-            build = self._store.builds.get(build_id)
+            found = shelf.get(number)
         except NotFound:
             return None
-        if build.visibility is not Visibility.PUBLIC:
+        if found.visibility is not Visibility.PUBLIC:
             return None
-        project = self._store.projects.find_of_jobset(build.jobset_id)
+        project = self._store.projects.find_of_jobset(found.jobset_id)
         return project.id if project else None
 
     def _add(

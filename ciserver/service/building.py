@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from ciserver.git.mirror import Mirror
-from ciserver.model.build import Build, EnvironmentValue, Identity, Job, Source
+from ciserver.model.build import Build, EnvironmentValue, Identity, Job, Policy, Source
 from ciserver.model.errors import Complaint
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob, Wish
 from ciserver.model.ports import Clock
 from ciserver.model.project import InputType, Jobset
 from ciserver.model.push import Trust
 from ciserver.model.status import BuildStatus, Reason
+from ciserver.recipe.complaints import Faults
 from ciserver.recipe.globs import Changes
 from ciserver.recipe.graph import order
 from ciserver.recipe.keys import content_key
@@ -72,7 +74,7 @@ class Building:
         """Decide what is to be made of these jobs; nothing is written."""
         texts = {one.job.identity: one.text for one in jobs}
         placed, faults = order([one.job for one in jobs])
-        complaints = [*faults, *_unknown_jobs(jobs, evaluation.wish)]
+        complaints = Faults([*faults, *_unknown_jobs(jobs, evaluation.wish)])
         filters = Filters(
             evaluation.kind,
             evaluation.ref,
@@ -81,10 +83,10 @@ class Building:
             evaluation.wish.jobs,
         )
         wanted, skipped = filters.select(placed)
-        whole = []
+        whole, pins = [], _Pins(self._pinning, jobset)
         for one in wanted:
-            made, wrong = self._whole(jobset, evaluation, pinned, one.job)
-            complaints += wrong
+            made, wrong = self._whole(pins, evaluation, pinned, one.job)
+            complaints.extend(wrong)
             whole.append(WrittenJob(made, texts[made.identity]))
         if complaints:
             return Planned(complaints=tuple(complaints))
@@ -108,14 +110,16 @@ class Building:
         paths = pinned.mirror.changed_paths(base, evaluation.revision)
         return None if paths is None else Changes(paths)
 
+    @staticmethod
     def _whole(
-        self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, job: Job
+        pins: "_Pins", evaluation: Evaluation, pinned: Pinned, job: Job
     ) -> tuple[Job, list[Complaint]]:
         """The job as it is asked for, with every source at an exact revision."""
-        job = _with_inputs(_as_asked(job, evaluation), pinned.others)
-        job = with_pushed_source(job, pinned.input.uri, pinned.input.ref, pinned.input.revision)
-        sources, faults = self._pinning.pin_sources(jobset, job)
-        return replace(job, sources=sources), faults
+        job = with_inputs(_as_asked(job, evaluation), pinned.others)
+        pushed = pinned.input
+        job = with_pushed_source(job, pushed.uri, pushed.ref, pushed.revision, type=pushed.type)
+        sources, faults = pins.of(job)
+        return job if sources == job.sources else replace(job, sources=sources), faults
 
     # -- reuse ------------------------------------------------------------------------------------
 
@@ -130,9 +134,7 @@ class Building:
         """The key of each job's content, those it needs before it."""
         trees = _Trees(self._pinning, jobset, pinned)
         inputs = {
-            f"{one.name}:{one.ref}": one.value
-            for one in pinned.others
-            if one.type is not InputType.GIT
+            f"{one.name}:{one.ref}": one.value for one in pinned.others if not one.type.has_files
         }
         keys: dict[Identity, str] = {}
         for written in jobs:
@@ -172,55 +174,45 @@ class Building:
         evaluations, made = self._store.evaluations, dict[Identity, int]()
         new = [one for one in plan.jobs if one.job.identity not in plan.reused]
         evaluations.count_builds(evaluation.id, total=len(plan.jobs))
+        needs: list[tuple[int, int]] = []
         groups: dict[str, int] = {}
-        for written in new:
-            job = written.job
-            build_id = self._add(jobset, evaluation, written, plan, made, groups.get(job.name))
-            groups.setdefault(job.name, build_id)
-            made[job.identity] = build_id
+        add_recipe = cache(self._store.queue.add_text)
+        with self._store.queue.arrivals(evaluation, self._clock.now()) as arrivals:
+            for written in new:
+                job = written.job
+                needed = [made[one] for one in plan.needs[job.identity] if one in made]
+                group = _group(jobset, job)
+                build_id = arrivals.add(
+                    job,
+                    Texts(self._store.queue.add_text(job_to_json(job)), add_recipe(written.text)),
+                    group_id=groups.get(job.name),
+                    key=plan.keys[job.identity],
+                    concurrency=group,
+                    waiting=NEEDS if needed else ARRIVING if group else "",
+                )
+                groups.setdefault(job.name, build_id)
+                made[job.identity] = build_id
+                needs += ((build_id, one) for one in needed)
+        self._store.gates.add_needs(needs)
         self._enter_groups(jobset, new, made)
         self._reuse(evaluation, plan)
         return list(made.values())
 
-    def _add(
-        self,
-        jobset: Jobset,
-        evaluation: Evaluation,
-        written: WrittenJob,
-        plan: Planned,
-        made: Mapping[Identity, int],
-        group_id: int | None,
-    ) -> int:
-        queue, job = self._store.queue, written.job
-        needed = [made[one] for one in plan.needs[job.identity] if one in made]
-        group = _group(jobset, job)
-        build_id = queue.add(
-            evaluation,
-            job,
-            Texts(queue.add_text(job_to_json(job)), queue.add_text(written.text)),
-            self._clock.now(),
-            group_id=group_id,
-            key=plan.keys[job.identity],
-            concurrency=group,
-            waiting=NEEDS if needed else ARRIVING if group else "",
-        )
-        self._store.gates.add_needs(build_id, needed)
-        return build_id
-
     def _enter_groups(
         self, jobset: Jobset, new: list[WrittenJob], made: Mapping[Identity, int]
     ) -> None:
+        """The first of them in a group takes the place of those of earlier evaluations."""
+        ours, entered = set(made.values()), set[tuple[str, Policy]]()
         for written in new:
             job, mine = written.job, made[written.job.identity]
             if job.concurrency is None:
                 continue
-            if job.concurrency.policy != "queue":
-                ours = set(made.values())
-                for other, waits in self._store.gates.list_open(_group(jobset, job)):
+            group, policy = _group(jobset, job), job.concurrency.policy
+            if policy != Policy.QUEUE and (group, policy) not in entered:
+                entered.add((group, policy))
+                for other, waits in self._store.gates.list_open(group):
                     if other not in ours:
-                        self._replace(
-                            other, mine, waits=waits, stops=job.concurrency.policy == "cancel"
-                        )
+                        self._replace(other, mine, waits=waits, stops=policy == Policy.CANCEL)
             self._store.gates.admit(mine)
 
     def _replace(self, old: int, new: int, *, waits: bool, stops: bool) -> None:
@@ -235,8 +227,26 @@ class Building:
         reused = tuple(plan.reused.values())
         self._store.evaluations.add_reuses(evaluation.id, (one.id for one in reused))
         self._store.evaluations.count_builds(evaluation.id, finished=len(reused), good=len(reused))
-        for one in reused:
-            self._ends.tell_reused(one, evaluation)
+        for written in plan.jobs:
+            if (build := plan.reused.get(written.job.identity)) is not None:
+                self._ends.tell_reused(build, written.job, evaluation)
+
+
+class _Pins:
+    """The sources of jobs at exact revisions. The same sources are looked up once an evaluation:
+    its jobs see the same revisions, and what is wrong with them is said once a file.
+    """
+
+    def __init__(self, pinning: Pinning, jobset: Jobset) -> None:
+        self._pinning = pinning
+        self._jobset = jobset
+        self._known: dict[tuple[str, tuple[Source, ...]], tuple[Source, ...]] = {}
+
+    def of(self, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
+        key, faults = (job.file, job.sources), list[Complaint]()
+        if key not in self._known:
+            self._known[key], faults = self._pinning.pin_sources(self._jobset, job)
+        return self._known[key], faults
 
 
 class _Trees:
@@ -264,9 +274,10 @@ class _Trees:
         return self._known[key]
 
     def _mirror(self, source: Source) -> Mirror:
-        if source.uri == self._pinned.input.uri:
+        pushed = self._pinned.input
+        if (source.type, source.uri) == (pushed.type, pushed.uri):
             return self._pinned.mirror
-        return self._pinning.open(self._jobset, source.uri)
+        return self._pinning.open(self._jobset, source)
 
 
 def _group(jobset: Jobset, job: Job) -> str:
@@ -277,30 +288,33 @@ def _group(jobset: Jobset, job: Job) -> str:
 def _as_asked(job: Job, evaluation: Evaluation) -> Job:
     """The job with what the request wants of it, and without what untrusted people may not have."""
     wish = evaluation.wish
-    job = replace(
-        job,
-        environment={**job.environment, **wish.environment},
-        priority=job.priority if wish.priority is None else wish.priority,
-    )
+    if wish.environment or wish.priority is not None:
+        job = replace(
+            job,
+            environment={**job.environment, **wish.environment},
+            priority=job.priority if wish.priority is None else wish.priority,
+        )
     if evaluation.trust is Trust.TRUSTED:
         return job
     return replace(job, network=False, triggers=(), maintainers=())
 
 
-def _with_inputs(job: Job, inputs: tuple[PinnedInput, ...]) -> Job:
-    """The job with the other inputs of its jobset: repositories lie in its home under their
-    names, values are in its environment, and so are numbers and addresses of earlier results.
+def with_inputs(job: Job, inputs: tuple[PinnedInput, ...]) -> Job:
+    """The job with the other inputs of its jobset: repositories and paths lie in its home under
+    their names, values are in its environment, and so are numbers and addresses of earlier results.
     """
+    if not inputs:
+        return job
     taken = {one.directory for one in job.sources}
     sources = tuple(
-        Source(one.uri, one.name, one.ref, one.revision)
+        Source(one.uri, one.name, one.ref, one.revision, type=one.type)
         for one in inputs
-        if one.type is InputType.GIT and one.name not in taken
+        if one.type.has_files and one.name not in taken
     )
     variables: dict[str, EnvironmentValue] = {}
     for one in inputs:
         is_mine = one.type is not InputType.SYSBUILD or one.ref == job.system
-        if one.type is not InputType.GIT and is_mine:
+        if is_mine and one.type is not InputType.NIX and not one.type.has_files:
             variables |= _variables(one)
     return replace(
         job, sources=(*job.sources, *sources), environment={**variables, **job.environment}

@@ -34,7 +34,15 @@ class Builds:
     """`engine` runs builds; the number of `retries` is for attempts that were lost."""
 
     def __init__(
-        self, store: Store, clock: Clock, rights: Rights, audit: Audit, ends: Ends, *, retries: int
+        self,
+        store: Store,
+        clock: Clock,
+        rights: Rights,
+        audit: Audit,
+        ends: Ends,
+        *,
+        retries: int,
+        most_rebuilds: int = MOST_REBUILDS,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -42,6 +50,7 @@ class Builds:
         self._audit = audit
         self._ends = ends
         self._retries = retries
+        self._most_rebuilds = most_rebuilds
         self._engine: Engine | None = None
 
     def run_on(self, engine: Engine) -> None:
@@ -120,6 +129,17 @@ class Builds:
         log.info("build-rerun", build=build_id, by=actor.name)
         return self._store.builds.get(build_id)
 
+    def run_again(self, build_id: int) -> bool:
+        """Let a finished build wait for another attempt, whoever says so. False for one that has
+        not ended.
+        """
+        with self._store.transaction():
+            build = self._store.builds.get(build_id)
+            if not build.status.is_final:
+                return False
+            self._run_again(build)
+        return True
+
     def _run_again(self, build: Build) -> None:
         """The build, and whatever ended because of it, waits again."""
         self._store.queue.rerun(build.id, self._clock.now())
@@ -148,9 +168,7 @@ class Builds:
         """New builds of what a build was made of, whatever became of it; answers their ids.
         Raises Invalid, NotFound.
         """
-        if not 1 <= count <= MOST_REBUILDS:
-            fault = Complaint("count", f"must be 1 to {MOST_REBUILDS}")
-            raise Invalid("the build cannot be made again", complaints=[fault])
+        self.check_count(count)
         with self._audit.record(
             actor, Action.REBUILD, build=build_id, priority=priority, count=count
         ) as outcome:
@@ -200,6 +218,12 @@ class Builds:
         if not -_PRIORITY_BOUND <= priority <= highest:
             fault = Complaint("priority", f"must be {-_PRIORITY_BOUND} to {highest}")
             raise Invalid("the priority cannot be given", complaints=[fault])
+
+    def check_count(self, count: int) -> None:
+        """Raises Invalid for a number of rebuilds that nobody may ask for at once."""
+        if not 1 <= count <= self._most_rebuilds:
+            fault = Complaint("count", f"must be 1 to {self._most_rebuilds}")
+            raise Invalid("the build cannot be made again", complaints=[fault])
 
     def start(self, actor: Actor, build_id: int) -> Build:
         """Let a held build wait for a worker. Raises BuildAlreadyStarted, BuildAlreadyFinished,

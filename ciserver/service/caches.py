@@ -12,6 +12,7 @@ from ciserver.model.push import Trust
 from ciserver.store.caches import Kept
 from ciserver.store.store import Store
 
+_SWEPT_AT_ONCE = 500
 _KINDS = frozenset({Kind.PUSH, Kind.NIGHTLY, Kind.PGO, Kind.PERIODIC})
 log = structlog.get_logger()
 
@@ -74,9 +75,24 @@ class Caches:
             # Whoever reads one of them now goes on reading it.
             self._store.files.remove_caches(unused)
 
+    def sweep_removed(self) -> None:
+        """Forget what removed projects keep; may be called at any time, and again. The rows go
+        first: files whose removal is cut off are nobody's, and go at the next start.
+        """
+        while gone := self._drop_removed():
+            self._store.files.remove_caches(gone)
+            log.info("caches-of-removed-projects-swept", files=len(gone))
+
+    def _drop_removed(self) -> tuple[str, ...]:
+        with self._store.transaction():
+            return self._store.caches.drop_removed(_SWEPT_AT_ONCE)
+
     def sweep(self) -> None:
-        """At start: remove files that a killed server left without a row."""
+        """At start: remove files that a killed server left without a row, and what removed
+        projects keep.
+        """
+        self.sweep_removed()
         self._store.files.sweep_caches(self._store.caches.files())
 
     def _project_of(self, build: Build) -> int:
-        return self._store.projects.get_jobset(build.jobset_id).project_id
+        return self._store.jobsets.get(build.jobset_id).project_id

@@ -90,11 +90,9 @@ class Deliveries:
         """
         with self._audit.refusals(actor, Action.RESEND_DELIVERY, delivery=delivery_id):
             self._rights.require_scope(actor, "deliveries:write")
-        build_id = self._store.outbox.get(delivery_id).event.build_id
-        with self._audit.record(
-            actor, Action.RESEND_DELIVERY, build=build_id, delivery=delivery_id
-        ):
-            self._rights.build_of_member(actor, build_id)
+        event = self._store.outbox.get(delivery_id).event
+        with self._audit.record(actor, Action.RESEND_DELIVERY, **event.about, delivery=delivery_id):
+            self._rights.check_event_of_member(actor, event)
             self._store.outbox.resend(delivery_id, self._clock.now())
         self._ring()
         return self._store.outbox.get(delivery_id)

@@ -3,23 +3,42 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
 
 from ciserver.model.build import Build, BuildResult, Job, TriggerSpec
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.event import BuildFinished, StepSummary, stamp
 from ciserver.model.links import Links
+from ciserver.model.mail import entries_of
 from ciserver.model.ports import Clock
+from ciserver.model.project import JobsetSettings
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.recipe.text import job_from_json
+from ciserver.service.mails import Mail, Mails
 from ciserver.store.store import Store
+
+_MAIL = "email"
+_FIRST_LOOK = timedelta(days=1)  # whether its products still stand
+_ENDS = [one for one in BuildStatus if one.is_final and one is not BuildStatus.CANCELED]
+# Those that say something of the job, and not of the server or of what people wanted.
+_VERDICTS = [one for one in _ENDS if one is not BuildStatus.ERRORED]
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A build that ended now; or one of earlier, which stands for a job again: `before` is None."""
+
+    build: Build
+    before: int | None
 
 
 class Ends:
     """`ring_deliveries` wakes whoever sends what is in the outbox, `ring_engine` whoever runs
-    builds: an end may set others free.
+    builds: an end may set others free. `count` is told of each build that ended,
+    `declare` within the transaction of each whose attempt did.
     """
 
     def __init__(
@@ -30,10 +49,14 @@ class Ends:
         *,
         ring_deliveries: Callable[[], None],
         ring_engine: Callable[[], None],
+        count: Callable[[Build], None],
+        declare: Callable[[Build], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._links = links
+        self._count = count
+        self._declare = declare
         self._ring_deliveries = ring_deliveries
         self._ring_engine = ring_engine
 
@@ -43,20 +66,25 @@ class Ends:
             build_id, attempt, result.status, result.reason, result.detail, self._clock.now()
         )
         self.follow(build_id)
+        self._declare(self._store.builds.get(build_id))
 
     def follow(self, build_id: int) -> None:
         """What follows from the end of a build: it is counted and told, and those that waited for
         it may start, or end too.
         """
-        ended = [build_id]
+        ended, mails = [build_id], Mails()
         while ended:
             build = self._store.builds.get(ended.pop())
             self._store.evaluations.count_builds(
                 build.evaluation_id, finished=1, good=int(build.status.is_good)
             )
-            self._tell(build)
+            self._tell_ended(build, mails)
             ended += self._settle_dependents(build)
             self._store.gates.admit_next(build.concurrency)
+            if build.attempt:
+                self._store.keeping.look_at(build.id, self._clock.now() + _FIRST_LOOK)
+            self._store.after_commit(partial(self._count, build))
+        self._send(mails)
         self._store.after_commit(self._ring_engine)
 
     def _settle_dependents(self, build: Build) -> list[int]:
@@ -77,39 +105,69 @@ class Ends:
             )
         ]
 
-    def tell_reused(self, build: Build, evaluation: Evaluation) -> None:
-        """An earlier build stands for a job of an evaluation: whoever wants to know of that
-        revision is told, once.
+    def tell_reused(self, build: Build, job: Job, evaluation: Evaluation) -> None:
+        """An earlier build stands for this job of an evaluation: whoever the job now wants to tell
+        of that revision is told, once.
         """
         again = replace(build, ref=evaluation.ref, revision=evaluation.revision)
-        self._tell(replace(again, evaluation_id=evaluation.id), f":{evaluation.id}")
+        again = replace(again, evaluation_id=evaluation.id)
+        mails = Mails()
+        self._tell(_Ended(again, before=None), job, mails, f":{evaluation.id}")
+        self._send(mails)
 
-    def _tell(self, build: Build, occasion: str = "") -> None:
-        """Put what the triggers of a build want into the outbox."""
+    def _tell_ended(self, build: Build, mails: Mails) -> None:
         job = job_from_json(self._store.builds.job_text(build.id))
-        triggers = _triggers(job)
-        if not triggers:
-            return
-        event = self._event(build)
-        for index, spec in enumerate(triggers):
-            if event.meets(spec.condition):
-                self._add_delivery(build, event, f"{index}{occasion}", spec)
-        self._store.after_commit(self._ring_deliveries)
+        self._tell(_Ended(build, before=build.id), job, mails)
 
-    def _add_delivery(
-        self, build: Build, event: BuildFinished, index: str, spec: TriggerSpec
-    ) -> None:
+    def _tell(self, ended: _Ended, job: Job, mails: Mails, occasion: str = "") -> None:
+        """Put what the triggers of a build want into the outbox, and the mails of it to the others
+        that are sent together.
+        """
+        jobset = self._store.jobsets.find(ended.build.jobset_id)  # none where it was removed
+        is_verdict = ended.build.status in _VERDICTS
+        maintainers = _maintainers(job, jobset.settings) if jobset and is_verdict else ()
+        if not (job.triggers or maintainers):
+            return
+        event = self._event(ended)
+        wanted = [
+            Mail(event, f"{index}{occasion}", spec)
+            for index, spec in enumerate(job.triggers)
+            if event.meets(spec.condition)
+        ]
+        if maintainers:
+            judged = replace(event, previous_status=self._previous(ended, _VERDICTS))
+            spec = TriggerSpec(_MAIL, "change", {"to": list(maintainers)})
+            if judged.meets(spec.condition):
+                wanted.append(Mail(judged, f"{len(job.triggers)}{occasion}", spec))
+        for one in wanted:
+            if one.spec.action != _MAIL:
+                self._add_delivery(one)
+            elif jobset is not None and jobset.settings.tell_by_mail:
+                mails.add(one)
+
+    def _send(self, mails: Mails) -> None:
+        for one in mails.list_all():
+            self._add_delivery(one)
+
+    def _add_delivery(self, told: Mail) -> None:
+        event, spec = told.event, told.spec
+        key = f"{event.build_id}:{event.attempt}:{event.type}:{told.index}:{_digest(spec)}"
         self._store.outbox.add_once(
             f"msg_{secrets.token_hex(16)}",
-            dedupe_key=f"{build.id}:{build.attempt}:{event.type}:{index}:{_digest(spec)}",
+            dedupe_key=key,
             action=spec.action,
             target=_target(spec),
             options=spec.options,
             event=event,
             now=self._clock.now(),
         )
+        self._store.after_commit(self._ring_deliveries)
 
-    def _event(self, build: Build) -> BuildFinished:
+    def _previous(self, ended: _Ended, saying: Iterable[BuildStatus]) -> str:
+        return self._store.builds.previous_status(ended.build, before=ended.before, saying=saying)
+
+    def _event(self, ended: _Ended) -> BuildFinished:
+        build = ended.build
         evaluation = self._store.evaluations.get(build.evaluation_id)
         steps = self._store.builds.list_steps(build.id)
         return BuildFinished(
@@ -124,7 +182,7 @@ class Ends:
             status=build.status.value,
             reason=build.reason.value,
             detail=build.detail,
-            previous_status=self._store.builds.previous_status(build),
+            previous_status=self._previous(ended, _ENDS),
             kind=build.kind.value,
             ref=build.ref,
             revision=build.revision,
@@ -145,14 +203,15 @@ class Ends:
                 for step in steps
                 if step.attempt == build.attempt
             ),
+            cached=ended.before is None,
         )
 
 
-def _triggers(job: Job) -> tuple[TriggerSpec, ...]:
-    """Those of the recipe; maintainers are mailed when the state changes."""
-    if not job.maintainers:
-        return job.triggers
-    return (*job.triggers, TriggerSpec("email", "change", {"to": list(job.maintainers)}))
+def _maintainers(job: Job, settings: JobsetSettings) -> tuple[str, ...]:
+    """Who is mailed when the state of a job changes: those of the recipe, unless the jobset names
+    others.
+    """
+    return tuple(entries_of(settings.mail_to)) or job.maintainers
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float:

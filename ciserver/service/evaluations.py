@@ -13,18 +13,22 @@ from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure
 from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, SkippedJob, Wish
 from ciserver.model.ports import Clock
-from ciserver.model.project import InputType, Jobset, JobsetMode
+from ciserver.model.project import InputType, Jobset
 from ciserver.model.push import trust_of
 from ciserver.model.request import Action, RequestStatus
 from ciserver.model.schedule import ScheduleSpec
 from ciserver.model.status import EvaluationStatus
-from ciserver.recipe.complaints import at_most
-from ciserver.recipe.evaluators import read_recipe
+from ciserver.recipe.complaints import Faults, at_most
+from ciserver.recipe.evaluators import RECIPE_LIMIT, read_recipes
+from ciserver.recipe.nix import Expression
 from ciserver.recipe.selection import recipe_globs, skip_reason
 from ciserver.service.audit import Audit
 from ciserver.service.building import Building, WrittenJob
 from ciserver.service.declarations import declare_schedules
+from ciserver.service.declared_jobsets import DeclaredJobsets
 from ciserver.service.exports import Exports
+from ciserver.service.fault_mails import FaultMails
+from ciserver.service.filters import off_reason
 from ciserver.service.pinning import Pinned, Pinning, require_source
 from ciserver.service.rights import Rights
 from ciserver.service.variables import check_variables
@@ -32,7 +36,6 @@ from ciserver.store.store import Store
 
 log = structlog.get_logger()
 
-RECIPE_LIMIT = 256 * 1024
 _BY_PUSH = {Kind.PUSH, Kind.TAG, Kind.PULL_REQUEST}
 _MAINTAIN_EVERY = 25
 _LEASE = timedelta(minutes=15)
@@ -47,8 +50,8 @@ class _Read:
 
     jobs: list[WrittenJob] = field(default_factory=list)
     schedules: list[ScheduleSpec] = field(default_factory=list)
-    complaints: list[Complaint] = field(default_factory=list)
-    broken: list[Complaint] = field(default_factory=list)
+    complaints: Faults = field(default_factory=Faults)
+    broken: Faults = field(default_factory=Faults)
 
 
 class Evaluations:
@@ -59,6 +62,8 @@ class Evaluations:
         pinning: Pinning,
         exports: Exports,
         building: Building,
+        declared: DeclaredJobsets,
+        fault_mails: FaultMails,
         rights: Rights,
         audit: Audit,
         *,
@@ -72,6 +77,8 @@ class Evaluations:
         self._pinning = pinning
         self._exports = exports
         self._building = building
+        self._declared = declared
+        self._fault_mails = fault_mails
         self._rights = rights
         self._audit = audit
         self._ring = ring
@@ -92,8 +99,9 @@ class Evaluations:
         """Ask for an evaluation of a jobset, of its source's newest revision unless one is named;
         answers its id. Raises Invalid, Conflict for a jobset without a source, Forbidden, NotFound.
         """
+        given = {"inputs": wish.revisions} if wish.revisions else {}
         with self._audit.record(
-            actor, Action.EVALUATE, jobset=jobset.full_name, kind=kind, revision=revision
+            actor, Action.EVALUATE, jobset=jobset.full_name, kind=kind, revision=revision, **given
         ):
             self._rights.project(actor, jobset.project, Right.EVALUATE)
             check_variables(wish.environment)
@@ -143,6 +151,10 @@ class Evaluations:
             self._fail(evaluation, (Complaint("", fault),))
         return True
 
+    def drop(self, evaluation: Evaluation, note: str) -> None:
+        """End an evaluation that nobody wants any more; one that was evaluated stays as it is."""
+        self._end(evaluation, EvaluationStatus.SKIPPED, note=note)
+
     def next_due(self) -> datetime | None:
         """When a postponed evaluation may be tried again."""
         return self._store.evaluations.next_due()
@@ -154,10 +166,23 @@ class Evaluations:
             return self._store.evaluations.release_all()
 
     def _evaluate(self, evaluation: Evaluation) -> None:
-        jobset = self._store.projects.get_jobset(evaluation.jobset_id)
-        if jobset.settings.mode is JobsetMode.ONE_SHOT:
-            with self._store.transaction():
-                self._store.projects.set_mode(jobset.id, JobsetMode.OFF)
+        jobset = self._store.jobsets.get(evaluation.jobset_id)
+        reason = off_reason(jobset, evaluation)
+        if reason:
+            self._end(evaluation, EvaluationStatus.SKIPPED, note=reason)
+            return
+        if jobset.declares:
+            looked = self._declared.look(jobset, evaluation)
+            if looked.goes_on is None:
+                self._finish(
+                    replace(evaluation, revision=looked.pinned.input.revision),
+                    looked.pinned,
+                    looked.status,
+                    note=looked.note,
+                    complaints=looked.complaints,
+                )
+                return
+            jobset, evaluation = looked.goes_on
         pinned, reason = self._pinning.pin(jobset, evaluation)
         # From here on it is of what was pinned: a tag's commit, the default branch by its name.
         evaluation = replace(evaluation, ref=pinned.input.ref, revision=pinned.input.revision)
@@ -167,7 +192,7 @@ class Evaluations:
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=reason)
             return
         read = self._read_recipe(jobset, evaluation, pinned)
-        complaints = (*read.complaints, *at_most(read.broken))
+        complaints = at_most((*read.complaints, *read.broken))
         if read.complaints or (read.broken and not read.jobs):
             self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=complaints)
             return
@@ -194,13 +219,16 @@ class Evaluations:
         jobs: dict[tuple[str, str], WrittenJob] = {}
         read = _Read()
         with self._exports.lend(jobset, pinned) as tree:
-            for file in pinned.mirror.list_files(pinned.input.revision, globs):
-                text = pinned.mirror.read(pinned.input.revision, file, limit=RECIPE_LIMIT)
-                reading = read_recipe(
-                    file, text, default_system=self._system, inputs=_values(pinned), tree=tree
-                )
-                read.complaints += reading.complaints
-                read.broken += reading.broken
+            revision = pinned.input.revision
+            files = (
+                (file, pinned.mirror.read(revision, file, limit=RECIPE_LIMIT))
+                for file in pinned.mirror.list_files(revision, globs)
+            )
+            for file, text, reading in read_recipes(
+                files, default_system=self._system, inputs=_values(pinned), tree=tree
+            ):
+                read.complaints.extend(reading.complaints)
+                read.broken.extend(reading.broken)
                 read.schedules += reading.schedules
                 whole = text.decode("utf-8", "replace")
                 for job in reading.jobs:
@@ -242,14 +270,14 @@ class Evaluations:
         """Build what can be built; `broken` says of other jobs why not."""
         plan = self._building.plan(jobset, evaluation, pinned, jobs)
         if plan.complaints:
-            complaints = (*plan.complaints, *broken)
+            complaints = at_most((*plan.complaints, *broken))
             self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=complaints)
             return
         status = EvaluationStatus.SUCCEEDED if plan.jobs else EvaluationStatus.SKIPPED
         note = "" if plan.jobs else "every job of the recipe was left out by its filters"
         with self._store.transaction():
             if not self._store.evaluations.is_open(evaluation.id):
-                return  # its jobset was removed meanwhile
+                return  # nobody wants it any more
             made = self._building.make(jobset, evaluation, plan)
             self._finish(
                 evaluation,
@@ -274,7 +302,10 @@ class Evaluations:
         created: Sequence[int] = (),
     ) -> None:
         with self._store.transaction():
+            if not self._store.evaluations.is_open(evaluation.id):
+                return  # nobody wants it any more
             self._answer(evaluation.id, status, note, complaints, created)
+            self._store.jobsets.end_one_shot(evaluation.jobset_id)
             self._store.evaluations.finish(
                 evaluation.id,
                 status,
@@ -290,6 +321,8 @@ class Evaluations:
                 author=pinned.commit.author[:200],
                 committed_at=pinned.commit.committed_at,
             )
+            if status is not EvaluationStatus.SKIPPED:
+                self._fault_mails.tell(self._store.evaluations.get(evaluation.id), complaints)
 
     def _postpone_or_fail(self, evaluation: Evaluation, tries: int, failure: RemoteFailure) -> None:
         if failure.temporary and tries <= len(_RETRY_AFTER):
@@ -302,10 +335,27 @@ class Evaluations:
 
     def _fail(self, evaluation: Evaluation, complaints: tuple[Complaint, ...]) -> None:
         with self._store.transaction():
-            self._answer(evaluation.id, EvaluationStatus.FAILED, "", complaints, ())
+            self._end(evaluation, EvaluationStatus.FAILED, complaints=complaints)
+            self._store.jobsets.end_one_shot(evaluation.jobset_id)
+
+    def _end(
+        self,
+        evaluation: Evaluation,
+        status: EvaluationStatus,
+        *,
+        note: str = "",
+        complaints: tuple[Complaint, ...] = (),
+    ) -> None:
+        """Without anything that was pinned."""
+        with self._store.transaction():
+            if not self._store.evaluations.is_open(evaluation.id):
+                return
+            self._answer(evaluation.id, status, note, complaints, ())
             self._store.evaluations.finish(
-                evaluation.id, EvaluationStatus.FAILED, self._clock.now(), complaints=complaints
+                evaluation.id, status, self._clock.now(), note=note, complaints=complaints
             )
+            if status is not EvaluationStatus.SKIPPED:
+                self._fault_mails.tell(evaluation, complaints)
 
     def _answer(
         self,
@@ -325,13 +375,14 @@ class Evaluations:
             )
 
 
-def _values(pinned: Pinned) -> dict[str, str | bool]:
+def _values(pinned: Pinned) -> dict[str, str | bool | Expression]:
     """The inputs that stand for themselves."""
-    return {
-        one.name: one.value == "true" if one.type is InputType.BOOLEAN else one.value
-        for one in pinned.others
-        if one.type in {InputType.STRING, InputType.BOOLEAN}
+    read: dict[InputType, Callable[[str], str | bool | Expression]] = {
+        InputType.STRING: str,
+        InputType.BOOLEAN: lambda value: value == "true",
+        InputType.NIX: Expression,
     }
+    return {one.name: read[one.type](one.value) for one in pinned.others if one.type in read}
 
 
 def _complaints(error: CiError) -> tuple[Complaint, ...]:

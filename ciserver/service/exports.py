@@ -11,7 +11,7 @@ from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.model.build import Source
 from ciserver.model.evaluation import PinnedInput
-from ciserver.model.project import InputType, Jobset
+from ciserver.model.project import Jobset
 from ciserver.recipe.sources import repository_name
 from ciserver.service.pinning import Pinned
 from ciserver.store.store import Store
@@ -50,7 +50,7 @@ class Exports:
                 place.chmod(0o711)
                 inputs = {repository_name(pinned.input.uri): pinned.input}
                 for one in pinned.others:
-                    if one.type is InputType.GIT:
+                    if one.type.has_files:
                         inputs.setdefault(one.name, one)
                 for name, one in inputs.items():
                     self._write(jobset, one, place / name)
@@ -59,8 +59,8 @@ class Exports:
             yield tree
 
     def _write(self, jobset: Jobset, one: PinnedInput, into: Path) -> None:
-        credential, local = self._store.projects.credential(jobset.id, one.uri)
-        source = Source(one.uri, into.name, one.ref, one.revision)
+        credential, local = self._store.jobsets.credential(jobset.id, one.uri)
+        source = Source(one.uri, into.name, one.ref, one.revision, type=one.type)
         self._checkouts.make(source, into, credential=credential, local=local)
         for history in [*into.rglob(".git")]:
             if history.is_dir() and not history.is_symlink():

@@ -1,14 +1,17 @@
-"""Which jobs of a recipe an evaluation wants, and why the others are left out."""
+"""Which jobs of a recipe an evaluation wants, and why the others, or all, are left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ciserver.model.build import Identity, Job
-from ciserver.model.evaluation import Kind, SkippedJob
+from ciserver.model.evaluation import Evaluation, Kind, SkippedJob
+from ciserver.model.project import Jobset
 from ciserver.model.schedule import PgoStrategy
 from ciserver.recipe.globs import Changes
 from ciserver.recipe.graph import Placed
 from ciserver.recipe.selection import left_out
+
+_BY_PEOPLE = {Kind.API, Kind.MANUAL}
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,14 @@ class Filters:
 def _missing(one: Placed, gone: set[Identity]) -> str:
     missing = next((need for need in one.needs if need in gone), None)
     return f"needs: {missing.name} is left out" if missing else ""
+
+
+def off_reason(jobset: Jobset, evaluation: Evaluation) -> str:
+    """Why nothing is evaluated any more that was asked for before it was switched off. One that is
+    off is evaluated for whoever asks for that by itself.
+    """
+    if not jobset.project_enabled:
+        return f"the project {jobset.project} is switched off"
+    if not jobset.enabled and evaluation.kind not in _BY_PEOPLE:
+        return f"the jobset {jobset.full_name} is switched off"
+    return ""

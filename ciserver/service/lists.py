@@ -1,15 +1,17 @@
 """Lists of builds as other programs ask for them: by revision, by day, by change, by group."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ciserver.model.account import Actor, Right, Sight
 from ciserver.model.build import Build, Job
 from ciserver.model.errors import NotFound
+from ciserver.model.job import EVERYWHERE, Address
 from ciserver.model.project import Jobset, Project
 from ciserver.model.status import BuildStatus
 from ciserver.model.view import GroupView, NumberedPage, Submitted, SubmittedPage, System
 from ciserver.recipe.text import job_from_json
+from ciserver.service.reporter import LEASE_SECONDS
 from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
@@ -30,12 +32,12 @@ class Lists:
 
     def branches(self, actor: Actor) -> tuple[Jobset, ...]:
         """Every jobset that has a repository."""
-        jobsets = self._store.projects.list_jobsets(self._rights.sight(actor))
+        jobsets = self._store.jobsets.list_all(self._rights.sight(actor))
         return tuple(one for one in jobsets if one.source is not None)
 
     def branch(self, actor: Actor, name: str) -> Jobset:
         """The jobset of a branch name or of PROJECT:JOBSET."""
-        jobset = self._store.projects.find_branch(name)
+        jobset = self._store.jobsets.get_by_branch(name)
         try:
             self._rights.project(actor, jobset.project)
         except NotFound:
@@ -59,10 +61,10 @@ class Lists:
 
     def jobsets_of_owner(self, actor: Actor, owner: str) -> tuple[Jobset, ...]:
         """Of the projects of one owner that are listed."""
-        return self._store.projects.list_jobsets_of_owner(self._rights.sight(actor), owner)
+        return self._store.jobsets.list_of_owner(self._rights.sight(actor), owner)
 
     def jobsets(self, actor: Actor) -> tuple[Jobset, ...]:
-        return self._store.projects.list_jobsets(self._rights.sight(actor))
+        return self._store.jobsets.list_all(self._rights.sight(actor))
 
     def job_names(self, actor: Actor, jobset: Jobset) -> tuple[str, ...]:
         """Every job of the jobset of which a build was made. What is submitted may be private, so
@@ -84,10 +86,10 @@ class Lists:
         """Page 1, 2 ... of a jobset's evaluations; only those that made builds with `built`."""
         jobset = self._rights.jobset(actor, project, name)
         sight = self._rights.sight_of(actor, jobset)
-        found, total = self._store.evaluations.list_page(
+        found, total = self._store.evaluation_lists.list_page(
             jobset.id, sight, page=page, size=size, built=built
         )
-        builds = self._store.evaluations.build_ids(one.id for one in found)
+        builds = self._store.evaluation_lists.build_ids(one.id for one in found)
         return NumberedPage(found, builds, total)
 
     # -- builds -----------------------------------------------------------------------------------
@@ -110,6 +112,27 @@ class Lists:
         """Builds of a jobset that somebody asked for."""
         sight = self._rights.sight_of(actor, jobset)
         return self._store.listings.of_requester(sight, name, limit=limit, jobset_id=jobset.id)
+
+    def waiting(self, actor: Actor, jobset: Jobset | None = None) -> tuple[Build, ...]:
+        """Builds that wait, newest first; of one jobset or of all."""
+        if jobset is None:
+            sight = self._rights.sight(actor)
+            return self._store.builds.list_waiting(sight, before=None, limit=MOST).builds
+        sight = self._rights.sight_of(actor, jobset)
+        return self._store.listings.waiting(sight, jobset.id, limit=MOST)
+
+    def running(self, actor: Actor, jobset: Jobset | None = None) -> tuple[Build, ...]:
+        """Builds that a worker has, oldest first; of one jobset or of all."""
+        if jobset is None:
+            return self._store.builds.list_running(self._rights.sight(actor))
+        found = self._store.builds.list_running(self._rights.sight_of(actor, jobset))
+        return tuple(one for one in found if one.jobset_id == jobset.id)
+
+    def heartbeats(self, builds: Iterable[Build]) -> dict[int, datetime]:
+        """When the workers of these builds were last heard of."""
+        leases = self._store.listings.leases(one.id for one in builds)
+        since = timedelta(seconds=LEASE_SECONDS)
+        return {build_id: until - since for build_id, until in leases.items()}
 
     def own(self, actor: Actor, *, up_to: int | None, limit: int) -> SubmittedPage:
         """What the actor asked for and may see, from the build `up_to` on downwards. Raises
@@ -145,24 +168,18 @@ class Lists:
         )
 
     def by_end(
-        self,
-        actor: Actor,
-        *,
-        limit: int,
-        project: str = "",
-        jobset: str = "",
-        job: str = "",
-        system: str = "",
+        self, actor: Actor, *, limit: int, place: Address = EVERYWHERE, system: str = ""
     ) -> tuple[Build, ...]:
-        """Finished builds, the one that ended last first; of what is named."""
-        return self._store.listings.by_end(
-            self._rights.sight(actor),
-            limit=limit,
-            project=project,
-            jobset=jobset,
-            job=job,
-            system=system,
-        )
+        """Finished builds, the one that ended last first; of a place, and for a system."""
+        sight = self._rights.sight(actor)
+        return self._store.ended.list_builds(sight, place, system=system, limit=limit)
+
+    def count(self, actor: Actor, *, jobset: Jobset | None = None, most: int = MOST) -> int | None:
+        """How many builds `by_update` has in all; None when they are more than are counted."""
+        sight = self._rights.sight_of(actor, jobset) if jobset else self._rights.sight(actor)
+        jobset_id = jobset.id if jobset else None
+        counted = self._store.listings.count(sight, most=most + 1, jobset_id=jobset_id)
+        return counted if counted <= most else None
 
     def by_group(
         self,
@@ -213,7 +230,7 @@ class Lists:
             self._rights.build(actor, builds[0].id)  # all of them are of one evaluation
         except NotFound:
             raise NotFound(f"there is no group {group_id}") from None
-        return GroupView(group_id, self._store.projects.get_jobset(builds[0].jobset_id), builds)
+        return GroupView(group_id, self._store.jobsets.get(builds[0].jobset_id), builds)
 
     def jobs(self, builds: Iterable[Build]) -> dict[int, Job]:
         """The job that each of these was made of."""

@@ -1,8 +1,10 @@
 """Pausing: the queue, a worker or a jobset takes no builds until somebody resumes it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ciserver.model.account import Actor, Right
+from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action
 from ciserver.model.view import Pause
@@ -10,6 +12,8 @@ from ciserver.service.audit import Audit
 from ciserver.service.rights import Rights
 from ciserver.store.pauses import QUEUE
 from ciserver.store.store import Store
+
+_LONGEST_REASON = 200
 
 
 class Pauses:
@@ -30,13 +34,16 @@ class Pauses:
         self._audit = audit
         self._ring_engine = ring_engine
 
-    def pause(self, actor: Actor, *, worker: str = QUEUE, paused: bool) -> None:
-        """The whole queue, or one worker. Raises NotSignedIn, Forbidden."""
+    def pause(self, actor: Actor, *, worker: str = QUEUE, paused: bool, reason: str = "") -> None:
+        """The whole queue, or one worker; whoever waits is told the reason. Raises NotSignedIn,
+        Forbidden, Invalid.
+        """
         action = Action.PAUSE if paused else Action.RESUME
         with self._audit.record(actor, action, worker=worker or "*"):
             self._rights.require_admin(actor, Right.CANCEL.scope)
             if paused:
-                self._store.pauses.add(worker, actor.name, self._clock.now())
+                _check_reason(reason)
+                self._store.pauses.add(worker, actor.name, reason, self._clock.now())
             else:
                 self._store.pauses.remove(worker)
         self._store.after_commit(self._ring_engine)
@@ -56,6 +63,17 @@ class Pauses:
 
     def list_all(self, actor: Actor) -> tuple[Pause, ...]:
         """What is paused, the whole queue first; administrators are told by whom."""
-        is_told = actor.is_admin and actor.has_scope(Right.READ.scope)
-        found = self._store.pauses.list_all()
-        return tuple(Pause(worker, by if is_told else "") for worker, by in found.items())
+        return list_pauses(self._store, actor)
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > _LONGEST_REASON or not reason.isprintable():
+        fault = f"must be one line of at most {_LONGEST_REASON} characters"
+        raise Invalid("it cannot be paused", complaints=[Complaint("reason", fault)])
+
+
+def list_pauses(store: Store, actor: Actor) -> tuple[Pause, ...]:
+    """What is paused, as far as somebody is told."""
+    is_told = actor.is_admin and actor.has_scope(Right.READ.scope)
+    found = store.pauses.list_all()
+    return tuple(replace(one, by=one.by if is_told else "") for one in found)

@@ -1,11 +1,12 @@
 """Pin what an evaluation is made from: every input, and every source of its jobs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ciserver.git.mirror import Commit, Mirror, Mirrors
 from ciserver.model.build import Job, Source
-from ciserver.model.errors import CiError, Complaint, Conflict, RemoteFailure
+from ciserver.model.errors import CiError, Complaint, Conflict, Invalid, RemoteFailure
 from ciserver.model.evaluation import Evaluation, PinnedInput
 from ciserver.model.ports import Clock
 from ciserver.model.project import Input, InputType, Jobset
@@ -35,35 +36,64 @@ class Pinning:
     def pin(self, jobset: Jobset, evaluation: Evaluation) -> tuple[Pinned, str]:
         """The recipe's input at its revision; with the reason if a schedule finds nothing new."""
         source = require_source(jobset)
-        mirror = self.open(jobset, source.uri)
-        ref = evaluation.ref or source.ref
+        self._bring(jobset, evaluation.wish.revisions)
+        mirror = self.open(jobset, source)
+        # A path has no refs, whatever a schedule or a request names.
+        ref = evaluation.ref or source.ref if source.type is InputType.GIT else ""
         revision = mirror.pin(ref, evaluation.revision)
         choice = self._choose(evaluation, mirror, revision)
         if ref == "HEAD":
             ref = mirror.default_branch() or ref
-        pinned = PinnedInput(source.name, source.uri, ref, choice.revision or revision)
+        pinned = PinnedInput(
+            source.name, source.uri, ref, choice.revision or revision, type=source.type
+        )
         others = tuple(
             pinned
             for one in jobset.inputs
             if one != source
-            for pinned in self._pin_other(jobset, one)
+            for pinned in self._pin_other(jobset, one, evaluation.wish.revisions.get(one.name, ""))
         )
         commit = mirror.commit(pinned.revision)
         return Pinned(mirror, pinned, commit, others, self._clock.now()), choice.reason
 
-    def _pin_other(self, jobset: Jobset, one: Input) -> list[PinnedInput]:
+    def _bring(self, jobset: Jobset, revisions: Mapping[str, str]) -> None:
+        """Fetch what inputs are asked for at, so that all that is wrong with it is said at once.
+        Raises Invalid, RemoteFailure.
+        """
+        faults = []
+        for one in jobset.inputs:
+            if one.name not in revisions:
+                continue
+            try:
+                self.open(jobset, one).pin(one.ref, revisions[one.name])
+            except CiError as error:
+                if isinstance(error, RemoteFailure) and error.temporary:
+                    raise
+                faults.append(Complaint(f"inputs.{one.name}", error.message))
+        if faults:
+            raise Invalid("the inputs cannot be pinned", complaints=faults)
+
+    def _pin_other(self, jobset: Jobset, one: Input, revision: str) -> list[PinnedInput]:
         match one.type:
-            case InputType.GIT:
-                revision = self.open(jobset, one.uri).pin(one.ref)
-                return [PinnedInput(one.name, one.uri, one.ref, revision)]
-            case InputType.STRING | InputType.BOOLEAN:
+            case InputType.GIT | InputType.PATH:
+                revision = self.open(jobset, one).pin(one.ref, revision)
+                return [PinnedInput(one.name, one.uri, one.ref, revision, type=one.type)]
+            case InputType.STRING | InputType.BOOLEAN | InputType.NIX:
                 return [PinnedInput(one.name, type=one.type, value=one.value)]
         return self._earlier.pin(jobset, one)
 
-    def open(self, jobset: Jobset, uri: str) -> Mirror:
-        """The mirror of a repository, read as the jobset reads it."""
-        credential, local = self._store.projects.credential(jobset.id, uri)
-        return self._mirrors.open(uri, credential, local=local)
+    def newest(self, jobset: Jobset, one: Input) -> str:
+        """The revision that an input with files has now. Raises NotFound, RemoteFailure and what
+        else a look at it may come to.
+        """
+        return self.open(jobset, one).pin(one.ref)
+
+    def open(self, jobset: Jobset, one: Input | Source) -> Mirror:
+        """The mirror of a repository or path, read as the jobset reads it."""
+        credential, local = self._store.jobsets.credential(jobset.id, one.uri)
+        if isinstance(one, Source):
+            return self._mirrors.open_source(one, credential, local=local)
+        return self._mirrors.open_input(one, credential, local=local)
 
     def _choose(self, evaluation: Evaluation, mirror: Mirror, head: str) -> Choice:
         schedule = (
@@ -98,7 +128,7 @@ class Pinning:
     def _pin_source(self, jobset: Jobset, source: Source) -> Source:
         if source.revision:
             return source
-        mirror = self.open(jobset, source.uri)
+        mirror = self.open(jobset, source)
         return replace(source, revision=mirror.pin(source.ref or "HEAD"))
 
 

@@ -1,4 +1,4 @@
-"""Polling: repositories that no hook tells of are looked at now and then."""
+"""Polling: repositories that no hook tells of, and paths, are looked at now and then."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -8,7 +8,7 @@ import structlog
 from ciserver.model.errors import CiError
 from ciserver.model.evaluation import Kind
 from ciserver.model.ports import Clock
-from ciserver.model.project import Jobset, JobsetMode
+from ciserver.model.project import DECLARATION, Input, InputType, Jobset, JobsetMode
 from ciserver.service.pinning import Pinning
 from ciserver.store.store import Store
 
@@ -29,13 +29,13 @@ class Polls:
         self._ring = ring
 
     def check_next(self) -> bool:
-        """Look at the repository of the jobset that is due longest. False when none is due."""
+        """Look at the inputs of the jobset that is due longest. False when none is due."""
         now = self._clock.now()
         with self._store.transaction():
             jobset_id = self._store.checks.claim(now)
         if jobset_id is None:
             return False
-        jobset = self._store.projects.get_jobset(jobset_id)
+        jobset = self._store.jobsets.get(jobset_id)
         try:
             self._check(jobset)
         except CiError as error:
@@ -53,8 +53,8 @@ class Polls:
             return
         if jobset.settings.mode is JobsetMode.ONE_AT_A_TIME and self._is_busy(jobset):
             return
-        revision = self._pinning.open(jobset, source.uri).pin(source.ref)
-        if self._store.history.was_evaluated(jobset.id, revision):
+        revision = self._pinning.newest(jobset, source)
+        if not self._has_changed(jobset, source, revision):
             return
         with self._store.transaction():
             self._store.evaluations.request(
@@ -68,6 +68,30 @@ class Polls:
                 now=self._clock.now(),
             )
         self._ring()
+
+    def _has_changed(self, jobset: Jobset, source: Input, revision: str) -> bool:
+        """Whether there is something to evaluate. A repository moves on; a path may hold again
+        what it held before, so paths are compared with what they were the last time.
+        """
+        history, is_path = self._store.history, source.type is InputType.PATH
+        if not is_path and not history.was_evaluated(jobset.id, revision):
+            return True
+        # What declares jobsets may lie elsewhere than the recipe that makes them.
+        paths = [
+            one
+            for one in jobset.inputs
+            if one.type is InputType.PATH or (one.name == DECLARATION and jobset.declares)
+        ]
+        newest = history.newest_push(jobset.id) if paths else None
+        if newest is None:
+            return is_path
+        last = self._store.evaluations.get(newest)
+        if is_path and revision != last.revision:
+            return True
+        # What is under way, or could not be pinned, has no others to compare with.
+        before = {one.name: one.revision for one in last.inputs}
+        others = (one for one in paths if one != source and one.name in before)
+        return any(self._pinning.newest(jobset, one) != before[one.name] for one in others)
 
     def _is_busy(self, jobset: Jobset) -> bool:
         return self._store.history.is_busy(jobset.id)

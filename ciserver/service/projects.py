@@ -1,25 +1,21 @@
-"""Projects, jobsets and the secrets of their hooks."""
+"""Projects, their members and the secrets of their hooks."""
 
 import base64
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
-from ciserver.git.address import (
-    Addresses,
-    is_local,
-    repository_key,
-    without_password,
-)
+from ciserver.git.address import Addresses, repository_key, without_password
 from ciserver.model.account import Actor, Member, Right
-from ciserver.model.errors import AlreadyExists, BadAddress, Complaint, Invalid, NotFound
+from ciserver.model.errors import AlreadyExists, Complaint, Invalid
 from ciserver.model.ports import Clock
 from ciserver.model.project import (
+    DECLARING,
     DEFAULT_WATCH,
     Credential,
+    Declaration,
     Input,
-    InputType,
     Jobset,
     JobsetSettings,
     Project,
@@ -28,9 +24,11 @@ from ciserver.model.project import (
 from ciserver.model.request import Action
 from ciserver.service.access import name_complaints
 from ciserver.service.audit import Audit
-from ciserver.service.builds import Builds
-from ciserver.service.jobset_faults import GLOB_FAULT, input_faults, is_glob, settings_faults
+from ciserver.service.declared_jobsets import DeclaredJobsets
+from ciserver.service.jobset_faults import GLOB_FAULT, is_glob
+from ciserver.service.jobsets import Jobsets
 from ciserver.service.rights import Rights
+from ciserver.store.projects import name_taken
 from ciserver.store.store import Store
 
 MAIN = "main"
@@ -46,26 +44,23 @@ class Watched:
 
 
 class Projects:
-    """`ring_polls` says that some repository may have to be looked at earlier than was planned."""
-
     def __init__(
         self,
         store: Store,
         clock: Clock,
         rights: Rights,
         audit: Audit,
-        builds: Builds,
+        jobsets: Jobsets,
+        declared: DeclaredJobsets,
         addresses: Addresses,
-        *,
-        ring_polls: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._rights = rights
         self._audit = audit
-        self._builds = builds
+        self._jobsets = jobsets
+        self._declared = declared
         self._addresses = addresses
-        self._ring_polls = ring_polls
 
     # -- watched ----------------------------------------------------------------------------------
 
@@ -104,12 +99,14 @@ class Projects:
                     hint="choose another name: ciserver watch REPOSITORY --name NAME",
                 )
             secret = self._add_secret(name, "")
-        return Watched(self._store.projects.find_jobset(name, MAIN), secret)
+        return Watched(self._store.jobsets.get_by_name(name, MAIN), secret)
 
     def _repositories(self, actor: Actor, project: Project) -> Iterable[str]:
         """What a project watches, told to whoever may change it."""
+        if not self._rights.sees(actor, project):
+            raise name_taken(project.name)
         self._rights.check_project(actor, project, Right.EDIT)
-        return self._store.projects.repository_keys(project.name)
+        return self._store.jobsets.repository_keys(project.name)
 
     def add_hook_secret(self, actor: Actor, project: str, value: str = "") -> str:
         """One more secret for the project's hooks; a new one when no value is given."""
@@ -138,35 +135,57 @@ class Projects:
         new_name: str = "",
         owner: str = "",
         faults: Iterable[Complaint] = (),
+        only_new: bool = False,
     ) -> tuple[Project, bool]:
         """Make a project, or replace the settings of one; answers it and whether it is new.
         Another owner is named by administrators only. `faults` are those that the caller found in
-        what was asked: they are told with the others. Raises Invalid with every fault, Forbidden,
-        NotFound for one that the actor may not see, AlreadyExists for a new name that is taken.
+        what was asked: they are told with the others; with `only_new` no project is replaced.
+        Raises Invalid with every fault, Forbidden, AlreadyExists for a name that is taken. One that
+        the actor may not see is refused as one that is not there is, and to whoever makes projects
+        as a name that is taken.
         """
         wanted = new_name or name
+        if not settings.declaration.file:
+            settings = replace(settings, declaration=Declaration())
         known = self._store.projects.find(name)
-        action = Action.CHANGE_PROJECT if known else Action.ADD_PROJECT
+        is_there = known is not None and not only_new and self._rights.sees(actor, known)
+        action = Action.CHANGE_PROJECT if is_there else Action.ADD_PROJECT
         with self._audit.record(actor, action, project=name):
-            if known is None:
+            if known is None or not is_there:
                 self._rights.require_project_maker(actor)
             else:
                 self._rights.check_project(actor, known, Right.EDIT)
-            self._check_project(actor, known, wanted, owner, faults)
-            if known is None:
-                store = self._store.projects
-                project_id = store.add(
-                    wanted,
-                    owner or actor.name,
-                    settings,
-                    signing_secret=new_secret(),
-                    now=self._clock.now(),
-                )
-            else:
-                project_id = known.id
-                self._store.projects.change(known.id, wanted, owner or known.owner, settings)
-        found = self._store.projects.find_by_id(project_id)
-        return cast("Project", found), known is None
+            self._check_project(actor, known if is_there else None, wanted, owner, settings, faults)
+            if known is not None and not is_there:
+                raise name_taken(name)
+            project = self._save(actor, known, wanted, owner, settings)
+        return project, known is None
+
+    def _save(
+        self, actor: Actor, known: Project | None, name: str, owner: str, settings: ProjectSettings
+    ) -> Project:
+        store, renames = self._store.projects, self._store.renames
+        if known is None:
+            owner, now = owner or actor.name, self._clock.now()
+            project_id = store.add(name, owner, settings, signing_secret=new_secret(), now=now)
+        else:
+            project_id = known.id
+            store.change(known.id, name, owner or known.owner, settings)
+            if known.name != name:
+                renames.add_project(known.id, known.name)
+        renames.forget_project(name)
+        saved = cast("Project", store.find_by_id(project_id))
+        self._redeclare(actor, known, saved)
+        return saved
+
+    def _redeclare(self, actor: Actor, before: Project | None, now: Project) -> None:
+        if now.is_declarative:
+            self._declared.declare(actor, before, now)
+        elif before is not None and before.is_declarative:
+            declaring = self._store.jobsets.get_by_name(now.name, DECLARING)
+            self._jobsets.stop(actor, (declaring,))
+            self._store.jobsets.remove(declaring.id)
+            self._store.projects.set_declared_by(now.id, None)
 
     def _check_project(
         self,
@@ -174,6 +193,7 @@ class Projects:
         known: Project | None,
         name: str,
         owner: str,
+        settings: ProjectSettings,
         faults: Iterable[Complaint],
     ) -> None:
         complaints = [*faults]
@@ -184,7 +204,10 @@ class Projects:
             self._rights.require_admin(actor, Right.EDIT.scope)
             if self._store.accounts.find(owner) is None:
                 complaints.append(Complaint("owner", f"there is no user {owner}"))
+        complaints += self._declared.faults(actor, known, settings.declaration)
         if complaints:
+            if (known is None or name != known.name) and self._store.projects.find(name):
+                complaints.append(Complaint("name", "another project has this name"))
             raise Invalid("the project cannot be saved", complaints=complaints)
 
     def remove_project(self, actor: Actor, name: str) -> None:
@@ -193,7 +216,8 @@ class Projects:
         """
         with self._audit.record(actor, Action.REMOVE_PROJECT, project=name):
             project = self._rights.project(actor, name, Right.EDIT)
-            self._stop_all(actor, self._store.projects.jobsets_of_project(project.id))
+            self._jobsets.stop(actor, self._store.jobsets.list_of_project(project.id))
+            self._store.jobsets.remove_of_project(project.id)
             self._store.projects.remove(project.id)
 
     def set_member(
@@ -216,105 +240,6 @@ class Projects:
         project = self._rights.project(actor, name, Right.EDIT)
         return self._store.members.list_of_project(project.id)
 
-    # -- jobsets ----------------------------------------------------------------------------------
-
-    def put_jobset(
-        self,
-        actor: Actor,
-        project: str,
-        name: str,
-        settings: JobsetSettings,
-        inputs: tuple[Input, ...],
-        *,
-        new_name: str = "",
-        faults: Iterable[Complaint] = (),
-    ) -> tuple[Jobset, bool]:
-        """Make a jobset, or replace the settings and inputs of one; answers it and whether it is
-        new. An input that stays at its address keeps its credential, and its leave to be a path of
-        this machine, which only administrators give. `faults` are those that the caller found in
-        what was asked: they are told with the others. Raises Invalid with every fault, NotFound,
-        Forbidden, AlreadyExists for a new name that is taken.
-        """
-        wanted = new_name or name
-        known = self._find_jobset(project, name)
-        action = Action.CHANGE_JOBSET if known else Action.ADD_JOBSET
-        with self._audit.record(actor, action, jobset=f"{project}:{name}"):
-            owner = self._rights.project(actor, project, Right.EDIT)
-            before = known.inputs if known else ()
-            faults = [*faults, *settings_faults(settings, inputs)]
-            if known is None or wanted != known.name:
-                faults += name_complaints("name", wanted)
-            checked = self._check_inputs(actor, inputs, before, faults)
-            if known is None:
-                jobset_id = self._store.projects.add_jobset(owner, wanted, settings)
-            else:
-                jobset_id = known.id
-                self._store.projects.change_jobset(known.id, wanted, settings)
-            self._replace_inputs(jobset_id, checked)
-            interval = settings.check_interval_seconds
-            self._store.checks.plan(jobset_id, self._clock.now() if interval else None)
-        self._store.after_commit(self._ring_polls)
-        return self._store.projects.get_jobset(jobset_id), known is None
-
-    def _find_jobset(self, project: str, name: str) -> Jobset | None:
-        try:
-            return self._store.projects.find_jobset(project, name)
-        except NotFound:
-            return None
-
-    def _check_inputs(
-        self,
-        actor: Actor,
-        inputs: tuple[Input, ...],
-        before: tuple[Input, ...],
-        faults: Iterable[Complaint],
-    ) -> tuple[Input, ...]:
-        """The inputs as they will be. Raises Invalid with these faults and every one of theirs."""
-        complaints = [*faults]
-        checked = []
-        registered = {one.uri for one in before if one.local}
-        for one in inputs:
-            complaints += input_faults(one)
-            try:
-                checked.append(self._check_input(actor, one, registered))
-            except BadAddress as error:
-                complaints.append(Complaint(f"inputs.{one.name}", error.message))
-        if complaints:
-            raise Invalid("the jobset cannot be saved", complaints=complaints)
-        return tuple(checked)
-
-    def _check_input(self, actor: Actor, one: Input, registered: set[str]) -> Input:
-        if one.type is not InputType.GIT:
-            return one
-        local = actor.is_admin or one.uri in registered
-        uri = self._addresses.check(one.uri, local=local)
-        return replace(one, uri=uri, local=local and is_local(uri))
-
-    def _replace_inputs(self, jobset_id: int, inputs: tuple[Input, ...]) -> None:
-        credentials = self._store.projects.remove_inputs(jobset_id)
-        for one in inputs:
-            key = repository_key(one.uri) if one.type is InputType.GIT else ""
-            self._store.projects.add_input(
-                jobset_id, one, repository_key=key, credential=credentials.get(one.uri)
-            )
-
-    def remove_jobset(self, actor: Actor, project: str, name: str) -> None:
-        """Take a jobset with all that it built out of every list, and free its name. What runs is
-        canceled. Raises NotFound, Forbidden.
-        """
-        with self._audit.record(actor, Action.REMOVE_JOBSET, jobset=f"{project}:{name}"):
-            jobset = self._rights.jobset(actor, project, name, Right.EDIT)
-            self._stop_all(actor, (jobset,))
-            self._store.projects.remove_jobset(jobset.id)
-
-    def _stop_all(self, actor: Actor, jobsets: tuple[Jobset, ...]) -> None:
-        now = self._clock.now()
-        for jobset in jobsets:
-            self._store.requests.drop_waiting(jobset.id, now)
-            self._store.evaluations.drop_open(jobset.id, now)
-            for build_id in self._store.builds.list_open_of_jobset(jobset.id):
-                self._builds.stop(build_id, actor.name)
-
     # -- how it is done ---------------------------------------------------------------------------
 
     def _check(self, name: str, refs: tuple[str, ...]) -> None:
@@ -336,15 +261,16 @@ class Projects:
         store.add(
             name, owner, ProjectSettings(), signing_secret=new_secret(), now=self._clock.now()
         )
-        jobset_id = store.add_jobset(store.get(name), MAIN, JobsetSettings(recipe_input=SOURCE))
-        store.add_input(
+        jobsets, made = self._store.jobsets, store.get(name)
+        jobset_id = jobsets.add(made, MAIN, JobsetSettings(recipe_input=SOURCE))
+        jobsets.add_input(
             jobset_id, source, repository_key=repository_key(source.uri), credential=credential
         )
 
     def _renew(self, project: str, uri: str, credential: Credential | None) -> None:
         if credential is not None:
-            jobset = self._store.projects.find_jobset(project, MAIN)
-            self._store.projects.set_credential(jobset.id, repository_key(uri), credential)
+            jobset = self._store.jobsets.get_by_name(project, MAIN)
+            self._store.jobsets.set_credential(jobset.id, repository_key(uri), credential)
 
     def _add_secret(self, project: str, value: str) -> str:
         secret = value or new_secret()

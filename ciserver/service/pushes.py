@@ -1,13 +1,13 @@
 """Pushes come in and become requested evaluations, or are ignored for a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from ciserver.git.address import repository_key
 from ciserver.model.errors import Forbidden
-from ciserver.model.evaluation import Kind
+from ciserver.model.evaluation import NO_WISH, Kind, Wish
 from ciserver.model.ports import Clock
-from ciserver.model.project import Jobset, Project
+from ciserver.model.project import Input, InputType, Jobset, JobsetMode, Project
 from ciserver.model.push import (
     Push,
     PushOutcome,
@@ -48,13 +48,44 @@ class Pushes:
             self._ring()
         return outcome
 
+    def projects_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
+        """The projects that are fed with a repository, by any of its addresses."""
+        return self._store.repositories.projects_of(map(repository_key, repositories))
+
+    def look_again(self, project: str, repositories: tuple[str, ...], pusher: str) -> PushOutcome:
+        """Somebody says that a repository changed, and not how: each jobset of the project that is
+        plainly on is evaluated at the newest revision of what it follows. Raises as `accept_push`.
+        """
+        found = self._store.projects.get(project)
+        requested: list[RequestedEvaluation] = []
+        with self._store.transaction():
+            for jobset in self._jobsets_of(found, Push((), repositories)):
+                source = jobset.source
+                if source is None or not found.enabled or jobset.settings.mode is not JobsetMode.ON:
+                    continue
+                evaluation_id = self._store.evaluations.request(
+                    jobset.id,
+                    kind=Kind.API,
+                    ref=source.ref,
+                    revision="",
+                    options=(),
+                    requested_by=pusher,
+                    push_id=None,
+                    now=self._clock.now(),
+                    trust=trust_of(source.ref),
+                )
+                requested.append(RequestedEvaluation(evaluation_id, jobset.name, source.ref))
+        if requested:
+            self._ring()
+        return PushOutcome(0, tuple(requested))
+
     def _jobsets_of(self, project: Project, push: Push) -> tuple[Jobset, ...]:
         """The project's jobsets with this repository as an input."""
-        jobsets = self._store.projects.jobsets_of_project(project.id)
+        jobsets = self._store.jobsets.list_of_project(project.id)
         if not push.repositories:
             return jobsets
         told = {repository_key(uri) for uri in push.repositories}
-        keys = self._store.projects.repository_keys(project.name)
+        keys = self._store.jobsets.repository_keys(project.name)
         mine = {jobset_id for key in told & keys.keys() for jobset_id in keys[key]}
         if not mine:
             raise Forbidden(
@@ -69,15 +100,21 @@ class Pushes:
         push_id = self._store.pushes.add(project.id, received, push)
         requested: list[RequestedEvaluation] = []
         notes: list[str] = []
+        told = frozenset(map(repository_key, push.repositories))
         for change in push.changes:
-            reason = _ignore_reason(project, change, jobsets)
+            watching = [
+                (jobset, one)
+                for jobset in jobsets
+                if (one := _pushed_input(jobset, told)) is not None and one.watches(change.ref)
+            ]
+            reason = _ignore_reason(project, change, [jobset for jobset, _ in watching])
             if reason:
                 notes.append(reason)
                 continue
             requested += [
-                self._request_one(push_id, jobset, change, push)
-                for jobset in jobsets
-                if jobset.enabled and jobset.watches(change.ref)
+                self._request_one(push_id, jobset, one, change, push)
+                for jobset, one in watching
+                if jobset.enabled
             ]
         ignored = "" if requested else "; ".join(notes) or "the push changes no ref"
         outcome = PushOutcome(push_id, tuple(requested), ignored, tuple(notes))
@@ -85,21 +122,35 @@ class Pushes:
         return outcome
 
     def _request_one(
-        self, push_id: int, jobset: Jobset, change: RefChange, push: Push
+        self, push_id: int, jobset: Jobset, one: Input, change: RefChange, push: Push
     ) -> RequestedEvaluation:
+        """What is pushed elsewhere than to the recipe is evaluated with the recipe as it is now."""
+        is_recipe = one == jobset.source
+        wish = Wish(revisions={one.name: change.new})
         evaluation_id = self._store.evaluations.request(
             jobset.id,
             kind=_kind(change),
-            ref=change.ref,
-            revision=change.new,
+            ref=change.ref if is_recipe or jobset.source is None else jobset.source.ref,
+            revision=change.new if is_recipe else "",
             options=push.options,
             requested_by=push.pusher,
             push_id=push_id,
             now=self._clock.now(),
             trust=trust_of(change.ref),
-            base_revision=change.old,
+            # What declares jobsets is read as it is now in any case.
+            wish=NO_WISH if is_recipe or jobset.declares else wish,
+            base_revision=change.old if is_recipe else "",
         )
         return RequestedEvaluation(evaluation_id, jobset.name, change.ref)
+
+
+def _pushed_input(jobset: Jobset, told: frozenset[str]) -> Input | None:
+    """The input that is in the repository of a push: the one with the recipe, if that is."""
+    source = jobset.source
+    if source is None or not told or repository_key(source.uri) in told:
+        return source
+    others = (one for one in jobset.inputs if one.type is InputType.GIT)
+    return next((one for one in others if repository_key(one.uri) in told), None)
 
 
 def _kind(change: RefChange) -> Kind:
@@ -108,12 +159,11 @@ def _kind(change: RefChange) -> Kind:
     return Kind.TAG if change.is_tag else Kind.PUSH
 
 
-def _ignore_reason(project: Project, change: RefChange, jobsets: tuple[Jobset, ...]) -> str:
+def _ignore_reason(project: Project, change: RefChange, watching: list[Jobset]) -> str:
     if change.is_deletion:
         return f"{change.ref} was deleted"
     if not project.enabled:
         return f"project {project.name} is disabled"
-    watching = [one for one in jobsets if one.watches(change.ref)]
     if not watching:
         return f"no jobset watches {change.ref}"
     if not any(one.enabled for one in watching):

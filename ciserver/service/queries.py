@@ -6,7 +6,7 @@ from typing import IO, Any
 from ciserver.model.account import Actor, Right, Sight
 from ciserver.model.build import Build, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
-from ciserver.model.errors import NotFound
+from ciserver.model.errors import Gone, NotFound
 from ciserver.model.ports import Engine
 from ciserver.model.view import (
     AttemptView,
@@ -22,9 +22,9 @@ from ciserver.model.view import (
 )
 from ciserver.recipe.json_schema import manifest_schema
 from ciserver.recipe.text import job_from_json
+from ciserver.service.pauses import list_pauses
 from ciserver.service.rights import Rights
 from ciserver.service.waiting import Holds, waiting_reason
-from ciserver.store.pauses import QUEUE
 from ciserver.store.store import Store
 
 PAGE = 50
@@ -45,7 +45,7 @@ class Queries:
     def list_projects(self, actor: Actor) -> tuple[ProjectSummary, ...]:
         sight = self._rights.sight(actor)
         projects = self._store.projects.list_all(sight)
-        jobsets = self._store.projects.list_jobsets(sight)
+        jobsets = self._store.jobsets.list_all(sight)
         latest = self._store.evaluations.list_latest(sight, (one.id for one in jobsets))
         return tuple(
             ProjectSummary(
@@ -62,7 +62,7 @@ class Queries:
     def project(self, actor: Actor, name: str) -> ProjectSummary:
         """Raises NotFound."""
         project = self._rights.project(actor, name)
-        jobsets = self._store.projects.jobsets_of_project(project.id)
+        jobsets = self._store.jobsets.list_of_project(project.id)
         sight = self._rights.sight_of(actor, *jobsets)
         latest = self._store.evaluations.list_latest(sight, (one.id for one in jobsets))
         summaries = tuple(JobsetSummary(one, latest.get(one.id)) for one in jobsets)
@@ -81,7 +81,7 @@ class Queries:
             evaluations=self._store.evaluations.list_of_jobset(
                 sight, jobset.id, before=before, limit=PAGE
             ),
-            results=self._store.builds.list_results(sight, jobset.id),
+            results=self._store.jobs.list_results(sight, jobset.id),
             ignored=self._store.pushes.list_ignored(jobset.project_id, 10),
         )
 
@@ -94,7 +94,7 @@ class Queries:
             evaluation,
             builds,
             reused=self._store.listings.of_ids(reused),
-            reasons=self._reasons(builds),
+            reasons=self.reasons(actor, builds),
             needs=self._store.gates.needs_of_evaluation(evaluation_id),
         )
 
@@ -130,9 +130,9 @@ class Queries:
                 AttemptView(one, tuple(step for step in steps if step.attempt == one.number))
                 for one in self._store.builds.list_attempts(build_id)
             ),
-            products=self._store.builds.list_products(build_id),
+            products=self._store.products.list_of_build(build_id),
             deliveries=self._store.outbox.list_of_build(build_id) if is_member else (),
-            waiting_for=self._reasons([build]).get(build_id, ""),
+            waiting_for=self.reasons(actor, [build]).get(build_id, ""),
             may_cancel=not is_final and self._rights.may(actor, Right.CANCEL, build),
             may_rerun=is_final and self._rights.may(actor, Right.RESTART, build),
             job=job_from_json(self._store.builds.job_text(build_id)),
@@ -141,6 +141,7 @@ class Queries:
             told=self._told(build),
             needs=self._related(self._store.gates.needed(build_id)),
             needed_by=self._related(self._store.gates.dependents(build_id)),
+            output=self._store.products.output(build_id, build.attempt),
         )
 
     def _related(self, ids: list[int]) -> Related:
@@ -171,7 +172,7 @@ class Queries:
             running=self._store.builds.list_running(sight),
             waiting=waiting,
             waiting_total=self._waiting_total(sight, waiting, before),
-            reasons=self._reasons(waiting.builds),
+            reasons=self.reasons(actor, waiting.builds),
             evaluations=self._store.evaluations.list_open(sight, PAGE),
         )
 
@@ -196,10 +197,16 @@ class Queries:
     def product(self, actor: Actor, build_id: int, product_id: int) -> Product:
         """Raises NotFound."""
         self._rights.build(actor, build_id)
-        return self._store.builds.get_product(build_id, product_id)
+        return self._store.products.get(build_id, product_id)
 
     def open_product(self, product: Product) -> IO[bytes]:
-        """Raises NotFound when the file is gone."""
+        """Raises Gone for one that was cleaned away, and NotFound when its file is not there."""
+        if product.removed_at is not None:
+            raise Gone(
+                f"{product.name} was removed on {product.removed_at:%Y-%m-%d}:"
+                f" {product.removed_why}",
+                hint="a new run of its build makes it again",
+            )
         try:
             return self._store.files.open_product(product.sha256)
         except FileNotFoundError:
@@ -214,7 +221,7 @@ class Queries:
         """Raises NotFound, NotSignedIn, Forbidden."""
         self._rights.require_scope(actor, Right.READ.scope)
         delivery = self._store.outbox.get(delivery_id)
-        self._rights.build_of_member(actor, delivery.event.build_id)
+        self._rights.check_event_of_member(actor, delivery.event)
         return delivery, self._store.outbox.list_tries(delivery_id)
 
     def hook_secrets(self, project: str) -> tuple[str, ...]:
@@ -225,27 +232,22 @@ class Queries:
         """Touch the database; raises what it raises."""
         self._store.builds.list_newest(Sight(), before=None, limit=1)
 
-    def _reasons(self, builds: Iterable[Build]) -> dict[int, str]:
+    def reasons(self, actor: Actor, builds: Iterable[Build]) -> dict[int, str]:
         """Why each of these waits; in a bounded number of statements."""
         waiting = [one for one in builds if one.status.is_waiting]
         engine = self._engine.state() if self._engine else None
-        paused = self._store.pauses.list_all()
+        pauses = list_pauses(self._store, actor)
         blockers = self._store.gates.blockers(one.id for one in waiting if one.waiting)
         jobsets = self._store.pauses.jobsets({one.jobset_id for one in waiting})
         return {
             one.id: waiting_reason(
                 one,
                 engine,
-                Holds(_paused(one, paused, jobsets), blockers.get(one.id, ())),
+                Holds(
+                    pauses,
+                    is_jobset_paused=one.jobset_id in jobsets,
+                    blockers=blockers.get(one.id, ()),
+                ),
             )
             for one in waiting
         }
-
-
-def _paused(build: Build, paused: dict[str, str], jobsets: set[int]) -> str:
-    if build.jobset_id in jobsets:
-        return f"the jobset {build.project}:{build.jobset} is paused"
-    if QUEUE in paused:
-        return "the queue is paused"
-    workers = ", ".join(paused)
-    return f"paused workers: {workers}" if workers else ""

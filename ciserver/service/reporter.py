@@ -4,7 +4,18 @@ import secrets
 from datetime import timedelta
 from typing import IO
 
-from ciserver.model.build import BuildResult, Lease, Loss, Offer, StepResult, Work
+from ciserver.model.build import (
+    PLAIN,
+    Build,
+    BuildResult,
+    Lease,
+    Loss,
+    Offer,
+    Output,
+    ProductKind,
+    StepResult,
+    Work,
+)
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock
@@ -51,9 +62,8 @@ class LocalReporter:
             build = self._store.builds.get(lease.build_id)
             evaluation = self._store.evaluations.get(build.evaluation_id)
             job = job_from_json(text)
-            credentials = self._store.projects.list_credentials(
-                job.script_jobset or build.jobset_id
-            )
+            credentials = self._store.jobsets.list_credentials(job.script_jobset or build.jobset_id)
+            store = self._nix_store(build) if job.nix else ""
         return Work(
             lease=lease,
             job=job,
@@ -72,7 +82,15 @@ class LocalReporter:
                 if one
             ),
             cache_bytes=self._caches.room(build),
+            store=store,
         )
+
+    def _nix_store(self, build: Build) -> str:
+        """What may be written to by anybody who proposes a change is not what trusted builds read
+        or write.
+        """
+        project_id = self._store.jobsets.get(build.jobset_id).project_id
+        return f"{project_id}-{build.trust}"
 
     def renew(self, lease: Lease) -> bool:
         until = self._clock.now() + timedelta(seconds=LEASE_SECONDS)
@@ -97,13 +115,32 @@ class LocalReporter:
         self._store.files.write_log(lease.build_id, lease.attempt, step, offset, chunk)
         self._logs.announce(lease.build_id)
 
-    def add_product(self, lease: Lease, path: str, content: IO[bytes]) -> None:
+    def add_product(
+        self,
+        lease: Lease,
+        path: str,
+        content: IO[bytes],
+        *,
+        kind: ProductKind = PLAIN,
+        name: str = "",
+    ) -> None:
         sha256, size = self._store.files.keep_product(content)
         with self._store.transaction():
             self._store.attempts.check(lease)
-            self._store.builds.add_product(
-                lease.build_id, lease.attempt, path=path, size=size, sha256=sha256
+            self._store.products.add(
+                lease.build_id,
+                lease.attempt,
+                path=path,
+                size=size,
+                sha256=sha256,
+                kind=kind,
+                name=name,
             )
+
+    def set_output(self, lease: Lease, output: Output) -> None:
+        with self._store.transaction():
+            self._store.attempts.check(lease)
+            self._store.products.set_output(lease.build_id, lease.attempt, output)
 
     def add_report(
         self, lease: Lease, kind: ReportKind, path: str, content: IO[bytes]

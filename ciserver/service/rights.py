@@ -17,6 +17,7 @@ from ciserver.model.account import (
 from ciserver.model.build import Build
 from ciserver.model.errors import Forbidden, NotFound, NotSignedIn
 from ciserver.model.evaluation import Evaluation
+from ciserver.model.event import BuildFinished, Event
 from ciserver.model.project import Jobset, Project
 from ciserver.store.projects import no_project
 from ciserver.store.store import Store
@@ -60,12 +61,16 @@ class Rights:
         _require(actor, right, granted, project.name)
         return project
 
+    def sees(self, actor: Actor, project: Project) -> bool:
+        """Whether the project is there for the actor."""
+        return Right.READ in self._granted(actor, project)
+
     def jobset(self, actor: Actor, project: str, name: str, right: Right = Right.READ) -> Jobset:
         self.project(actor, project, right)
-        return self._store.projects.find_jobset(project, name)
+        return self._store.jobsets.get_by_name(project, name)
 
     def jobset_of_id(self, actor: Actor, jobset_id: int, right: Right = Right.READ) -> Jobset:
-        jobset = self._store.projects.get_jobset(jobset_id)
+        jobset = self._store.jobsets.get(jobset_id)
         try:
             self.project(actor, jobset.project, right)
         except NotFound:
@@ -96,6 +101,16 @@ class Rights:
             raise Forbidden(f"you have no right in project {build.project}")
         return build
 
+    def check_event_of_member(self, actor: Actor, event: Event) -> None:
+        """The same of what an event is about: whom it was told to."""
+        if isinstance(event, BuildFinished):
+            self.build_of_member(actor, event.build_id)
+            return
+        evaluation = self.evaluation(actor, event.evaluation_id)
+        project = self._store.projects.find_of_jobset(evaluation.jobset_id)
+        if project is None or not self._granted(actor, project) - {Right.READ}:
+            raise Forbidden(f"you have no right in project {evaluation.project}")
+
     def is_member(self, actor: Actor, build: Build) -> bool:
         project = self._store.projects.find_of_jobset(build.jobset_id)
         return project is not None and bool(self._granted(actor, project) - {Right.READ})
@@ -104,6 +119,14 @@ class Rights:
         """Whether the actor, who sees the build, may do this with it."""
         try:
             self._check_built(actor, right, build.jobset_id, build.evaluation_id)
+        except (NotSignedIn, Forbidden, NotFound):
+            return False
+        return True
+
+    def may_change(self, actor: Actor, right: Right, evaluation: Evaluation) -> bool:
+        """Whether the actor, who sees the evaluation, may do this with its builds."""
+        try:
+            self._check_built(actor, right, evaluation.jobset_id, evaluation.id)
         except (NotSignedIn, Forbidden, NotFound):
             return False
         return True
@@ -130,9 +153,14 @@ class Rights:
         if not actor.has_scope(scope):
             raise Forbidden(f"the token lacks the scope {scope}", scope=scope)
 
+    @staticmethod
+    def may_make_projects(actor: Actor) -> bool:
+        is_maker = actor.is_admin or CREATE_PROJECTS in actor.roles
+        return is_maker and actor.has_scope(Right.EDIT.scope)
+
     def require_project_maker(self, actor: Actor) -> None:
         self.require_scope(actor, Right.EDIT.scope)
-        if not actor.is_admin and CREATE_PROJECTS not in actor.roles:
+        if not self.may_make_projects(actor):
             raise Forbidden("this needs an administrator, or an account that may make projects")
 
     # -- how it is found --------------------------------------------------------------------------

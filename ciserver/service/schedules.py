@@ -168,8 +168,8 @@ class Schedules:
             actor, Action.CHANGE_JOBSET, jobset=f"{project}:{jobset}", pgo_strategy=strategy
         ):
             found = self._rights.jobset(actor, project, jobset, Right.EDIT)
-            self._store.projects.set_pgo_strategy(found.id, strategy)
-        return self._store.projects.find_jobset(project, jobset)
+            self._store.jobsets.set_pgo_strategy(found.id, strategy)
+        return self._store.jobsets.get_by_name(project, jobset)
 
     # -- fired ------------------------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class Schedules:
         return schedule
 
     def _refuse_unwanted(self, schedule: Schedule) -> None:
-        strategy = self._store.projects.get_jobset(schedule.jobset_id).pgo_strategy
+        strategy = self._store.jobsets.get(schedule.jobset_id).pgo_strategy
         if schedule.kind is ScheduleKind.PGO and strategy is PgoStrategy.NONE:
             name = f"{schedule.project}:{schedule.jobset}"
             raise Conflict(

@@ -4,20 +4,40 @@ from dataclasses import dataclass
 
 from ciserver.model.ports import Clock, Engine
 from ciserver.service.access import Access
+from ciserver.service.build_details import BuildDetails
+from ciserver.service.build_logs import BuildLogs
 from ciserver.service.builds import Builds
+from ciserver.service.comparisons import Comparisons
 from ciserver.service.deliveries import Deliveries
+from ciserver.service.diffs import Diffs
+from ciserver.service.dumps import Dumps
+from ciserver.service.evaluation_acts import EvaluationActs
+from ciserver.service.evaluation_lists import EvaluationLists
 from ciserver.service.evaluations import Evaluations
+from ciserver.service.groups import Groups
+from ciserver.service.jobs import Jobs
+from ciserver.service.jobsets import Jobsets
+from ciserver.service.keeping import Keeping
 from ciserver.service.lists import Lists
 from ciserver.service.logs import Logs
 from ciserver.service.pauses import Pauses
 from ciserver.service.polls import Polls
+from ciserver.service.product_files import ProductFiles
 from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
+from ciserver.service.renames import Renames
+from ciserver.service.reproduction import Reproduction
 from ciserver.service.requests import Requests
 from ciserver.service.rights import Rights
 from ciserver.service.schedules import Schedules
+from ciserver.service.script_products import ScriptProducts
+from ciserver.service.search import Search
+from ciserver.service.source_builds import SourceBuilds
+from ciserver.service.source_projects import SourceProjects
+from ciserver.service.status import Status
 from ciserver.service.submissions import Submissions
+from ciserver.service.timings import Timings
 
 
 @dataclass(frozen=True)
@@ -26,19 +46,40 @@ class Services:
     access: Access
     rights: Rights
     projects: Projects
+    jobsets: Jobsets
+    renames: Renames
     pushes: Pushes
     evaluations: Evaluations
+    evaluation_acts: EvaluationActs
+    evaluation_lists: EvaluationLists
+    comparisons: Comparisons
+    diffs: Diffs
     builds: Builds
     deliveries: Deliveries
     logs: Logs
+    build_logs: BuildLogs
+    build_details: BuildDetails
+    reproduction: Reproduction
+    product_files: ProductFiles
     queries: Queries
+    keeping: Keeping
     lists: Lists
+    jobs: Jobs
     schedules: Schedules
     submissions: Submissions
+    script_products: ScriptProducts
+    source_builds: SourceBuilds
+    source_projects: SourceProjects
+    groups: Groups
     requests: Requests
     polls: Polls
     pauses: Pauses
+    status: Status
+    search: Search
+    dumps: Dumps
+    timings: Timings
 
     def run_on(self, engine: Engine) -> None:
         self.builds.run_on(engine)
         self.queries.run_on(engine)
+        self.status.run_on(engine)

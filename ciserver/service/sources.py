@@ -1,5 +1,6 @@
 """Puts the sources of a build into its home, from the mirrors of this server."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.model.build import Build, Source, Work
+from ciserver.model.errors import NotFound
 from ciserver.model.evaluation import PinnedInput
 from ciserver.model.project import Credential
+from ciserver.model.uploads import Upload, upload_of
 from ciserver.store.store import Store
 
 
@@ -24,14 +27,31 @@ class MirrorSources:
         """Write the work tree; answers the object directories that it borrows.
         Raises RemoteFailure, BadAddress, Invalid.
         """
+        if (upload := upload_of(source.uri)) is not None:
+            self._put_upload(upload, into)
+            return ()
         build = self._store.builds.get(work.lease.build_id)
         owner = work.job.script_jobset or build.jobset_id
-        credential, local = self._store.projects.credential(owner, source.uri)
+        credential, local = self._store.jobsets.credential(owner, source.uri)
         if not source.revision:
             source = self._pinned(build, source, credential, local=local)
         return self._checkouts.make(
             source, into, credential=credential, local=local, objects_at=objects_at
         )
+
+    def _put_upload(self, upload: Upload, into: Path) -> None:
+        """Raises NotFound."""
+        try:
+            content = self._store.files.open_upload(upload.id)
+        except FileNotFoundError:
+            raise NotFound(
+                f"the file {upload.name} that was sent in is not kept any more",
+                hint="send it in again",
+            ) from None
+        with content:
+            into.mkdir()
+            with (into / upload.name).open("xb") as file:
+                shutil.copyfileobj(content, file)
 
     def _pinned(
         self, build: Build, source: Source, credential: Credential | None, *, local: bool
@@ -43,10 +63,10 @@ class MirrorSources:
         known = next((one for one in inputs if one.name == source.directory), None)
         if known is not None:
             return replace(source, revision=known.revision)
-        mirror = self._mirrors.open(source.uri, credential, local=local)
+        mirror = self._mirrors.open_source(source, credential, local=local)
         ref = source.ref or "HEAD"
         revision = mirror.pin(ref)
-        pinned = PinnedInput(source.directory, mirror.address, ref, revision)
+        pinned = PinnedInput(source.directory, mirror.address, ref, revision, type=source.type)
         with self._store.transaction():
             self._store.evaluations.add_input(build.evaluation_id, pinned)
             if not build.revision:

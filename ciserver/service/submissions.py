@@ -6,7 +6,7 @@ the caller names. What a submission leaves open is pinned when the build starts.
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -22,6 +22,7 @@ from ciserver.model.ports import Clock
 from ciserver.model.project import (
     SUBMITTED,
     Input,
+    InputType,
     Jobset,
     JobsetSettings,
     Project,
@@ -36,17 +37,16 @@ from ciserver.service.audit import Audit
 from ciserver.service.pinning import require_source
 from ciserver.service.projects import new_secret
 from ciserver.service.rights import Rights
+from ciserver.service.scripts import limit_faults, path_faults, read_parameters
 from ciserver.store.queue import Texts
 from ciserver.store.store import Store
 
 MANIFEST_LIMIT = 16_384
 NOTE_LIMIT = 4_096
-PARAMETER_LIMIT = 30_000  # so that its UTF-8 fits into what Linux gives one variable
 _FILE = ".build.yml"
 _TAG = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 _LOOK_SECONDS = 5.0
 PARTIAL_EXIT_CODE = 6
-SHORTEST_MINUTES, LONGEST_MINUTES = 2, 720
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,10 @@ class Submissions:
                 now=self._clock.now(),
             )
         project = self._store.projects.get(name)
-        jobsets = self._store.projects.jobsets_of_project(project.id)
+        jobsets = self._store.jobsets.list_of_project(project.id)
         if not any(one.name == SUBMITTED for one in jobsets):
-            self._store.projects.add_jobset(project, SUBMITTED, JobsetSettings(recipe_path=()))
-        return self._store.projects.find_jobset(name, SUBMITTED)
+            self._store.jobsets.add(project, SUBMITTED, JobsetSettings(recipe_path=()))
+        return self._store.jobsets.get_by_name(name, SUBMITTED)
 
     # -- scripts ----------------------------------------------------------------------------------
 
@@ -201,7 +201,8 @@ class Submissions:
             )
             self._store.evaluations.set_revision(evaluation_id, ref, commit.revision)
             self._store.evaluations.add_input(
-                evaluation_id, PinnedInput(source.name, source.uri, ref, commit.revision)
+                evaluation_id,
+                PinnedInput(source.name, source.uri, ref, commit.revision, type=source.type),
             )
             build_id = self._add(evaluation_id, replace(job, sources=(pinned,)), None)
             outcome.created.append(build_id)
@@ -213,7 +214,7 @@ class Submissions:
     ) -> tuple[Jobset, Input]:
         if project is None or project.id == jobset.project_id:
             return jobset, require_source(jobset)
-        for other in self._store.projects.jobsets_of_project(project.id):
+        for other in self._store.jobsets.list_of_project(project.id):
             if other.source is not None:
                 self._check_fetched(actor, project, other, other.source)
                 return other, other.source
@@ -222,8 +223,9 @@ class Submissions:
 
     def _check_fetched(self, actor: Actor, project: Project, jobset: Jobset, source: Input) -> None:
         """What only this server can read is run for those who may build it."""
-        credential, local = self._store.projects.credential(jobset.id, source.uri)
-        needed = Right.EVALUATE if credential is not None or local else Right.READ
+        credential, local = self._store.jobsets.credential(jobset.id, source.uri)
+        is_ours = credential is not None or local or source.type is InputType.PATH
+        needed = Right.EVALUATE if is_ours else Right.READ
         with self._audit.refusals(actor, Action.SUBMIT_BUILD, project=project.name):
             self._rights.check_project(actor, project, needed)
 
@@ -235,7 +237,8 @@ class Submissions:
             defaults.timeout_minutes if given.timeout_minutes is None else given.timeout_minutes
         )
         complaints = [*_script_faults(script, minutes, given)]
-        environment = _parsed(parameters, complaints)
+        environment, faults = read_parameters(parameters)
+        complaints += faults
         known = {one.name for one in self._store.systems.list_all()}
         if given.system and given.system not in known:
             complaints.append(Complaint("system", f"there is no system {given.system}"))
@@ -250,7 +253,7 @@ class Submissions:
             image="host",
             system=given.system or self._system,
             tasks=(Task("script", run),),
-            sources=(Source(source.uri, directory, given.ref or source.ref),),
+            sources=(Source(source.uri, directory, given.ref or source.ref, type=source.type),),
             environment=dict(environment),
             timeout_seconds=minutes * 60,
             partial_exit_code=PARTIAL_EXIT_CODE,
@@ -262,8 +265,8 @@ class Submissions:
         """The commit that is asked for, which the repository must have, and the full name of its
         ref; asked of it with a limit, since somebody waits for the answer.
         """
-        credential, local = self._store.projects.credential(jobset.id, source.uri)
-        mirror = self._mirrors.open(source.uri, credential, local=local)
+        credential, local = self._store.jobsets.credential(jobset.id, source.uri)
+        mirror = self._mirrors.open_input(source, credential, local=local)
         ref = given.ref or source.ref
         looking: Future[str] = self._looks.submit(mirror.pin, ref, given.revision)
         try:
@@ -315,38 +318,9 @@ def _not_one_job(manifest: str) -> list[Complaint]:
     ]
 
 
-def _script_faults(script: str, minutes: int, given: ScriptSubmission) -> list[Complaint]:
-    faults = []
-    parts = script.split("/")
-    if not script or len(script) > 255 or script.startswith(("/", "-")) or ".." in parts:
-        fault = "must be a path inside the repository, of at most 255 characters"
-        faults.append(Complaint("script", fault))
-    elif any(ord(mark) < 32 for mark in script):
-        faults.append(Complaint("script", "must have no control characters"))
-    is_open = given.timeout_minutes is None and not minutes
-    if not is_open and not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
-        fault = f"must be {SHORTEST_MINUTES} to {LONGEST_MINUTES} minutes"
-        faults.append(Complaint("timeout_minutes", fault))
+def _script_faults(script: str, minutes: int, given: ScriptSubmission) -> Iterator[Complaint]:
+    yield from path_faults(script)
+    if minutes or given.timeout_minutes is not None:
+        yield from limit_faults(minutes)
     if given.revision and not is_revision(given.revision):
-        faults.append(Complaint("revision", f"{given.revision!r} is not a revision"))
-    return faults
-
-
-def _parsed(parameters: str, complaints: list[Complaint]) -> dict[str, str]:
-    """`NAME=VALUE` words as a shell reads them."""
-    try:
-        words = shlex.split(parameters)
-    except ValueError as error:
-        complaints.append(Complaint("parameters", f"cannot be read: {error}"))
-        return {}
-    variables = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            complaints.append(Complaint("parameters", f"{word!r} is not NAME=VALUE"))
-        elif "\0" in value or len(word) > PARAMETER_LIMIT:
-            fault = f"{name} must be at most {PARAMETER_LIMIT} characters without NUL"
-            complaints.append(Complaint("parameters", fault))
-        else:
-            variables[name] = value
-    return variables
+        yield Complaint("revision", f"{given.revision!r} is not a revision")

@@ -1,21 +1,24 @@
 """Why a build has not started: one function, for pages, commands and APIs alike."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ciserver.model.build import Build
-from ciserver.model.ports import EngineState
+from ciserver.model.ports import EngineState, WorkerState
 from ciserver.model.status import BuildStatus
+from ciserver.model.view import Pause
 from ciserver.store.gates import GROUP, NEEDS
+from ciserver.store.pauses import QUEUE, names_of
 
 
 @dataclass(frozen=True)
 class Holds:
-    """What is known of a build beside itself: who paused what, the builds that it needs and that
-    have not succeeded as (id, job, status).
+    """What is known of a build beside itself: what is paused, with by whom as far as the reader is
+    told; the builds that it needs and that have not succeeded as (id, job, status).
     """
 
-    paused: str = ""
+    pauses: Sequence[Pause] = ()
+    is_jobset_paused: bool = False
     blockers: Sequence[tuple[int, str, str]] = ()
 
 
@@ -25,27 +28,67 @@ def waiting_reason(build: Build, engine: EngineState | None, holds: Holds = Hold
         return ""
     if build.status is BuildStatus.HELD:
         return "it is held until somebody starts it"
+    return (
+        _gate_reason(build, holds)
+        or _pause_reason(build, holds)
+        or _engine_reason(build, engine, {one.worker: one for one in holds.pauses})
+    )
+
+
+def _gate_reason(build: Build, holds: Holds) -> str:
+    """What the build itself waits for, whoever could run it."""
     if build.waiting == NEEDS:
         told = ", ".join(f"{job} (build {id_}, {status})" for id_, job, status in holds.blockers)
         return f"it needs {told}" if told else "it needs other builds"
     if build.waiting == GROUP:
         return f"one build of the group {group_name(build.concurrency)} runs at a time"
-    if holds.paused:
-        return holds.paused
-    return _engine_reason(build, engine)
+    return ""
 
 
-def _engine_reason(build: Build, engine: EngineState | None) -> str:
+def _pause_reason(build: Build, holds: Holds) -> str:
+    """What is paused, for all workers alike."""
+    if holds.is_jobset_paused:
+        return f"the jobset {build.project}:{build.jobset} is paused"
+    return next((said_of(one) for one in holds.pauses if one.worker == QUEUE), "")
+
+
+def _engine_reason(build: Build, engine: EngineState | None, pauses: Mapping[str, Pause]) -> str:
     if engine is None:
         return "no engine runs builds right now"
-    if engine.paused:
-        return engine.paused
-    if build.system not in engine.systems:
-        return f"no worker for system {build.system} (there is: {', '.join(engine.systems)})"
-    if engine.busy >= engine.slots:
-        slots = "the only slot is" if engine.slots == 1 else f"all {engine.slots} slots are"
-        return f"{slots} busy; builds of higher priority and of jobsets that used less go first"
+    able = [one for one in engine.workers if build.system in one.systems]
+    if not able:
+        systems = dict.fromkeys(system for one in engine.workers for system in one.systems)
+        return f"no worker for system {build.system} (there is: {', '.join(systems)})"
+    free = [one for one in able if not why_idle(one, pauses)]
+    if not free:
+        return _all_idle(build, able, pauses)
+    slots = sum(one.slots for one in free)
+    if sum(one.busy for one in free) >= slots:
+        said = "the only slot is" if slots == 1 else f"all {slots} slots are"
+        return f"{said} busy; builds of higher priority and of jobsets that used less go first"
     return "about to start"
+
+
+def _all_idle(build: Build, able: Sequence[WorkerState], pauses: Mapping[str, Pause]) -> str:
+    """Each worker that could run it takes no builds: what is said of each."""
+    reasons = [(one.name, why_idle(one, pauses)) for one in able]
+    if len(reasons) == 1:
+        return reasons[0][1]
+    told = "; ".join(why if name in why else f"{name}: {why}" for name, why in reasons)
+    return f"all workers for {build.system} take no builds: {told}"
+
+
+def why_idle(worker: WorkerState, pauses: Mapping[str, Pause]) -> str:
+    """Why a worker takes no builds; empty when it does. The rule is that of a claim."""
+    pause = next((pauses[name] for name in names_of(worker.name) if name in pauses), None)
+    return said_of(pause) if pause else worker.paused
+
+
+def said_of(pause: Pause) -> str:
+    """What is paused, by whom and why, as far as it is told."""
+    what = f"the worker {pause.worker}" if pause.worker else "the queue"
+    by = f" by {pause.by}" if pause.by else ""
+    return f"{what} is paused{by}{f': {pause.reason}' if pause.reason else ''}"
 
 
 def group_name(concurrency: str) -> str:

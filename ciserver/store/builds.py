@@ -8,7 +8,7 @@ from typing import Any
 import peewee
 
 from ciserver.model.account import Sight, Visibility
-from ciserver.model.build import Attempt, Build, Product, Step
+from ciserver.model.build import Attempt, Build, Step
 from ciserver.model.errors import NotFound
 from ciserver.model.evaluation import Kind
 from ciserver.model.push import Trust
@@ -19,7 +19,7 @@ from ciserver.store.database import Database
 from ciserver.store.queue import Texts
 from ciserver.store.sight import listed_builds
 
-_FINAL = [status.value for status in BuildStatus if status.is_final]
+_REMEMBERED = 20  # successes of a job that may have stood for it again
 _ACTIVE = [status.value for status in ACTIVE]
 _WAITING = [status.value for status in BuildStatus if status.is_waiting]
 
@@ -70,27 +70,59 @@ class Builds:
             )
         )
 
-    def previous_status(self, build: Build) -> str:
-        """The status of the last finished build before this one, of the same job, system and ref;
-        empty when there is none.
+    def previous_status(
+        self, build: Build, *, before: int | None, saying: Iterable[BuildStatus]
+    ) -> str:
+        """How the job last ended on the ref of this build, in one of the ways that are `saying`
+        something, by a build before the one named or by an earlier result that stood for it;
+        empty when it never did.
         """
-        return (
-            self._db.scalar(
-                t.Build.select(t.Build.status)
-                .where(
-                    t.Build.jobset == build.jobset_id,
-                    t.Build.job == build.job,
-                    t.Build.system == build.system,
-                    t.Build.ref == build.ref,
-                    t.Build.id < build.id,
-                    t.Build.status << _FINAL,
-                    t.Build.status != BuildStatus.CANCELED,
-                )
-                .order_by(t.Build.id.desc())
-                .limit(1)
-            )
-            or ""
+        mine = t.Build
+        query = mine.select(mine.status, mine.evaluation).where(
+            mine.jobset == build.jobset_id,
+            mine.job == build.job,
+            mine.system == build.system,
+            mine.ref == build.ref,
+            mine.status << list(saying),
         )
+        if before is not None:
+            query = query.where(mine.id < before)
+        last = self._db.row(query.order_by(mine.id.desc()))
+        status = BuildStatus(last["status"]) if last else None
+        if status is not None and status.is_good:
+            return status.value
+        since = last["evaluation"] if last else 0
+        if self._was_reused(build, since):
+            return BuildStatus.SUCCEEDED.value
+        return status.value if status else ""
+
+    def _was_reused(self, build: Build, since: int) -> bool:
+        """Whether one of the newest successes of the job stood for it on the ref of this build, at
+        an evaluation after `since` and before that of the build.
+        """
+        good = (
+            t.Build.select(t.Build.id)
+            .where(
+                t.Build.jobset == build.jobset_id,
+                t.Build.job == build.job,
+                t.Build.system == build.system,
+                t.Build.status == BuildStatus.SUCCEEDED,
+            )
+            .order_by(t.Build.id.desc())
+            .limit(_REMEMBERED)
+        )
+        ids = [row["id"] for row in self._db.rows(good)]
+        stood = (
+            t.Reuse.select(t.Reuse.build)
+            .join(t.Evaluation)
+            .where(
+                t.Reuse.build << ids,
+                t.Reuse.evaluation > since,
+                t.Reuse.evaluation < build.evaluation_id,
+                t.Evaluation.ref == build.ref,
+            )
+        )
+        return bool(ids) and self._db.scalar(stood.limit(1)) is not None
 
     def list_newest(
         self, sight: Sight, *, before: int | None, limit: int, jobset_id: int | None = None
@@ -105,19 +137,6 @@ class Builds:
             select_builds()
             .where(t.Build.evaluation == evaluation_id, t.Build.deleted == False)  # noqa: E712
             .order_by(t.Build.id)
-        )
-
-    def list_results(self, sight: Sight, jobset_id: int) -> tuple[Build, ...]:
-        """The newest build of each job and system of a jobset."""
-        newest = (
-            t.Build.select(peewee.fn.MAX(t.Build.id))
-            .where(t.Build.jobset == jobset_id, t.Build.deleted == False)  # noqa: E712
-            .group_by(t.Build.job, t.Build.system)
-        )
-        return self._list(
-            select_builds()
-            .where(t.Build.id << newest, listed_builds(sight))
-            .order_by(t.Build.job, t.Build.system)
         )
 
     def list_running(self, sight: Sight) -> tuple[Build, ...]:
@@ -197,18 +216,6 @@ class Builds:
                 steps[row["build"]].append(_step(row))
         return {build_id: tuple(found) for build_id, found in steps.items()}
 
-    def products_of(self, builds: Iterable[Build]) -> dict[int, tuple[Product, ...]]:
-        """The products of the newest attempt of each build."""
-        newest = {one.id: one.attempt for one in builds}
-        rows = self._db.rows(
-            t.Product.select().where(t.Product.build << list(newest)).order_by(t.Product.id)
-        )
-        products: dict[int, list[Product]] = {one: [] for one in newest}
-        for row in rows:
-            if row["attempt"] == newest[row["build"]]:
-                products[row["build"]].append(_product(row))
-        return {build_id: tuple(found) for build_id, found in products.items()}
-
     def job_texts(self, build_ids: Iterable[int]) -> dict[int, str]:
         """The job of each build, as stored."""
         rows = self._db.rows(
@@ -251,38 +258,6 @@ class Builds:
         if row is None:
             raise NotFound(f"build {build_id} has no step {name} in attempt {attempt}")
         return _step(row)
-
-    def add_product(
-        self, build_id: int, attempt: int, *, path: str, size: int, sha256: str
-    ) -> None:
-        """Write down a product; the same path again replaces it."""
-        self._db.insert(
-            t.Product.insert(
-                build=build_id,
-                attempt=attempt,
-                name=path.rsplit("/", 1)[-1],
-                path=path,
-                size=size,
-                sha256=sha256,
-            ).on_conflict(
-                conflict_target=[t.Product.build, t.Product.attempt, t.Product.path],
-                update={t.Product.size: size, t.Product.sha256: sha256},
-            )
-        )
-
-    def list_products(self, build_id: int) -> tuple[Product, ...]:
-        rows = self._db.rows(
-            t.Product.select().where(t.Product.build == build_id).order_by(t.Product.id)
-        )
-        return tuple(_product(row) for row in rows)
-
-    def get_product(self, build_id: int, product_id: int) -> Product:
-        row = self._db.row(
-            t.Product.select().where(t.Product.id == product_id, t.Product.build == build_id)
-        )
-        if row is None:
-            raise NotFound(f"build {build_id} has no product {product_id}")
-        return _product(row)
 
     def _list(self, query: Any) -> tuple[Build, ...]:
         return tuple(build_of(row) for row in self._db.rows(query))
@@ -375,16 +350,4 @@ def _step(row: Mapping[str, Any]) -> Step:
         exit_code=row["exit_code"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
-    )
-
-
-def _product(row: Mapping[str, Any]) -> Product:
-    return Product(
-        id=row["id"],
-        build_id=row["build"],
-        attempt=row["attempt"],
-        name=row["name"],
-        path=row["path"],
-        size=row["size"],
-        sha256=row["sha256"],
     )

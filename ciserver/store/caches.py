@@ -64,6 +64,19 @@ class Caches:
                 self._db.change(t.Cache.delete().where(t.Cache.file == row["file"]))
         return tuple(gone)
 
+    def drop_removed(self, limit: int) -> tuple[str, ...]:
+        """Remove rows of projects that are removed, at most so many; gives the names of their
+        files.
+        """
+        removed = t.Project.select(t.Project.id).where(peewee.SQL("removed = 1"))
+        rows = self._db.rows(
+            t.Cache.select(t.Cache.file).where(t.Cache.project << removed).limit(limit)
+        )
+        gone = tuple(row["file"] for row in rows)
+        if gone:
+            self._db.change(t.Cache.delete().where(t.Cache.file << gone))
+        return gone
+
     def files(self) -> set[str]:
         """The names of all files that are kept."""
         return {row["file"] for row in self._db.rows(t.Cache.select(t.Cache.file))}

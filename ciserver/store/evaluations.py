@@ -195,6 +195,14 @@ class Evaluations:
         if rows:
             self._db.insert(t.PinnedInput.insert_many(rows).as_rowcount())
 
+    def tell(self, evaluation_id: int, note: str, complaints: Iterable[Complaint]) -> None:
+        """What became known of it after it ended."""
+        self._db.change(
+            t.Evaluation.update(
+                note=note, complaints=json.dumps([asdict(one) for one in complaints])
+            ).where(t.Evaluation.id == evaluation_id)
+        )
+
     def drop_open(self, jobset_id: int, now: datetime) -> None:
         """End what was requested and is not evaluated yet: nobody wants it any more."""
         self._db.change(
@@ -208,9 +216,10 @@ class Evaluations:
 
     def add_reuses(self, evaluation_id: int, build_ids: Iterable[int]) -> None:
         """Earlier builds whose results stand for jobs of this evaluation."""
-        rows = [{"evaluation": evaluation_id, "build": one} for one in dict.fromkeys(build_ids)]
-        if rows:
-            self._db.insert(t.Reuse.insert_many(rows).as_rowcount())
+        rows = ((evaluation_id, one) for one in dict.fromkeys(build_ids))
+        for some in peewee.chunked(rows, 1_000):  # a statement takes only so many values
+            query = t.Reuse.insert_many(some, (t.Reuse.evaluation, t.Reuse.build))
+            self._db.insert(query.as_rowcount())
 
     def reused_ids(self, evaluation_id: int) -> tuple[int, ...]:
         rows = self._db.rows(
@@ -251,82 +260,27 @@ class Evaluations:
             self._db.change(t.Evaluation.update(built_number=number).where(mine))
 
     def get(self, evaluation_id: int) -> Evaluation:
-        row = self._db.row(_select().where(t.Evaluation.id == evaluation_id))
+        row = self._db.row(select_evaluations().where(t.Evaluation.id == evaluation_id))
         if row is None:
             raise NotFound(f"there is no evaluation {evaluation_id}")
-        return _evaluation(row, self._inputs([evaluation_id])[evaluation_id])
-
-    def _inputs(self, evaluation_ids: list[int]) -> dict[int, tuple[PinnedInput, ...]]:
-        rows = self._db.rows(
-            t.PinnedInput.select()
-            .where(t.PinnedInput.evaluation << evaluation_ids)
-            .order_by(t.PinnedInput.id)
-        )
-        found: dict[int, list[PinnedInput]] = {one: [] for one in evaluation_ids}
-        for row in rows:
-            found[row["evaluation"]].append(
-                PinnedInput(
-                    name=row["name"],
-                    uri=row["uri"],
-                    ref=row["ref"],
-                    revision=row["revision"],
-                    type=InputType(row["type"]),
-                    value=row["value"],
-                )
-            )
-        return {key: tuple(inputs) for key, inputs in found.items()}
-
-    def list_page(
-        self, jobset_id: int, sight: Sight, *, page: int, size: int, built: bool
-    ) -> tuple[tuple[Evaluation, ...], int]:
-        """Page 1, 2 ... of a jobset's evaluations, newest first, with inputs, and how many there
-        are; only those that made builds where `built` says so. Found by number, so that page 1000
-        costs what page 1 does.
-        """
-        counter = t.Jobset.evaluations_built if built else t.Jobset.evaluations_made
-        number = t.Evaluation.built_number if built else t.Evaluation.number
-        total = int(self._db.scalar(t.Jobset.select(counter).where(t.Jobset.id == jobset_id)) or 0)
-        newest = total - (page - 1) * size
-        rows = self._db.rows(
-            _select()
-            .where(
-                t.Evaluation.jobset == jobset_id,
-                number <= newest,
-                number > newest - size,
-                listed_evaluations(sight),
-            )
-            .order_by(number.desc())
-        )
-        inputs = self._inputs([row["id"] for row in rows])
-        return tuple(_evaluation(row, inputs[row["id"]]) for row in rows), total
-
-    def build_ids(self, evaluation_ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
-        """The builds that each of them made."""
-        wanted = list(evaluation_ids)
-        rows = self._db.rows(
-            t.Build.select(t.Build.id, t.Build.evaluation)
-            .where(t.Build.evaluation << wanted, t.Build.deleted == False)  # noqa: E712
-            .order_by(t.Build.id)
-        )
-        found: dict[int, list[int]] = {one: [] for one in wanted}
-        for row in rows:
-            found[row["evaluation"]].append(row["id"])
-        return {key: tuple(ids) for key, ids in found.items()}
+        return evaluation_of(row, pinned_inputs(self._db, [evaluation_id])[evaluation_id])
 
     def list_of_jobset(
         self, sight: Sight, jobset_id: int, *, before: int | None, limit: int
     ) -> EvaluationPage:
-        query = _select().where(t.Evaluation.jobset == jobset_id, listed_evaluations(sight))
+        query = select_evaluations().where(
+            t.Evaluation.jobset == jobset_id, listed_evaluations(sight)
+        )
         if before is not None:
             query = query.where(t.Evaluation.number < before)
         rows = self._db.rows(query.order_by(t.Evaluation.number.desc()).limit(limit + 1))
-        found = tuple(_evaluation(row) for row in rows[:limit])
+        found = tuple(evaluation_of(row) for row in rows[:limit])
         return EvaluationPage(found, found[-1].number if len(rows) > limit else None)
 
     def list_open(self, sight: Sight, limit: int) -> tuple[Evaluation, ...]:
-        query = _select().where(_OPEN, listed_evaluations(sight))
+        query = select_evaluations().where(_OPEN, listed_evaluations(sight))
         rows = self._db.rows(query.order_by(t.Evaluation.id).limit(limit))
-        return tuple(_evaluation(row) for row in rows)
+        return tuple(evaluation_of(row) for row in rows)
 
     def list_latest(self, sight: Sight, jobset_ids: Iterable[int]) -> dict[int, Evaluation]:
         """The newest evaluation of each jobset that may be listed."""
@@ -338,9 +292,11 @@ class Evaluations:
             .limit(1)
         )
         rows = self._db.rows(
-            _select().where(t.Jobset.id << list(jobset_ids), t.Evaluation.number == newest)
+            select_evaluations().where(
+                t.Jobset.id << list(jobset_ids), t.Evaluation.number == newest
+            )
         )
-        return {row["jobset"]: _evaluation(row) for row in rows}
+        return {row["jobset"]: evaluation_of(row) for row in rows}
 
 
 def _wish_text(wish: Wish) -> str:
@@ -349,10 +305,16 @@ def _wish_text(wish: Wish) -> str:
 
 def _wish(text: str) -> Wish:
     told = json.loads(text)
-    return Wish(tuple(told.get("jobs", ())), told.get("environment", {}), told.get("priority"))
+    return Wish(
+        tuple(told.get("jobs", ())),
+        told.get("environment", {}),
+        told.get("priority"),
+        told.get("revisions", {}),
+    )
 
 
-def _select() -> Any:
+def select_evaluations() -> Any:
+    """Evaluations with what `evaluation_of` needs of the rows that they belong to."""
     return (
         t.Evaluation.select(
             t.Evaluation,
@@ -364,7 +326,31 @@ def _select() -> Any:
     )
 
 
-def _evaluation(row: Mapping[str, Any], inputs: tuple[PinnedInput, ...] = ()) -> Evaluation:
+def pinned_inputs(
+    database: Database, evaluation_ids: list[int]
+) -> dict[int, tuple[PinnedInput, ...]]:
+    """What each of these evaluations was made from."""
+    rows = database.rows(
+        t.PinnedInput.select()
+        .where(t.PinnedInput.evaluation << evaluation_ids)
+        .order_by(t.PinnedInput.id)
+    )
+    found: dict[int, list[PinnedInput]] = {one: [] for one in evaluation_ids}
+    for row in rows:
+        found[row["evaluation"]].append(
+            PinnedInput(
+                name=row["name"],
+                uri=row["uri"],
+                ref=row["ref"],
+                revision=row["revision"],
+                type=InputType(row["type"]),
+                value=row["value"],
+            )
+        )
+    return {key: tuple(inputs) for key, inputs in found.items()}
+
+
+def evaluation_of(row: Mapping[str, Any], inputs: tuple[PinnedInput, ...] = ()) -> Evaluation:
     return Evaluation(
         id=row["id"],
         jobset_id=row["jobset"],

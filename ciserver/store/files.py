@@ -3,11 +3,28 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 _CHUNK = 1024 * 1024
+YOUNG_SECONDS = 3600.0
+
+
+class Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    """The content of products; a young one's product may not be written down yet."""
+
+    sha256: str
+    size: int
+    is_young: bool
 
 
 class Files:
@@ -17,7 +34,15 @@ class Files:
         self._logs = root / "logs"
         self._products = root / "products"
         self._caches = root / "caches"
-        for directory in (self._logs, self._products, self._caches):
+        self._uploads = root / "uploads"
+        self.dumps = root / "dumps"  # what can be made again from the database
+        for directory in (
+            self._logs,
+            self._products,
+            self._caches,
+            self._uploads,
+            self.dumps,
+        ):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._made: set[Path] = set()
 
@@ -75,6 +100,36 @@ class Files:
     def open_product(self, sha256: str) -> IO[bytes]:
         return self._product_path(sha256).open("rb")
 
+    def has_product(self, sha256: str) -> bool:
+        return self._product_path(sha256).exists()
+
+    def list_products(self) -> Iterator[KeptFile]:
+        """Every content that is kept, of products or not."""
+        for path in self._products.glob("*/*"):
+            if not path.name.startswith("."):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    found = path.stat()
+                    is_young = found.st_mtime > time.time() - YOUNG_SECONDS
+                    yield KeptFile(path.name, found.st_size, is_young)
+
+    def remove_product(self, sha256: str, *, young_seconds: float = YOUNG_SECONDS) -> bool:
+        """Remove the content of products that are no more; False when it is so young that somebody
+        may be about to write down a product of it. One that is not there is removed.
+
+        It is taken aside first: a file that is put in its place meanwhile is another one.
+        """
+        path = self._product_path(sha256)
+        aside = path.with_name(f".removing-{sha256}-{secrets.token_hex(4)}")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return True
+        is_young = aside.stat().st_mtime > time.time() - young_seconds
+        if is_young:
+            _put_back(aside, path)
+        aside.unlink()
+        return not is_young
+
     def keep_cache(self, content: IO[bytes]) -> tuple[str, str, int]:
         """Store a file under a name of its own; answers the name, its SHA-256 and size."""
         name = secrets.token_hex(16)
@@ -92,10 +147,26 @@ class Files:
         """At start: remove those that nobody knows of."""
         self.remove_caches(path.name for path in self._caches.iterdir() if path.name not in known)
 
+    def keep_upload(self, content: Readable) -> str:
+        """Store a file that was sent in under a name of its own, and answer that."""
+        name = secrets.token_hex(16)
+        _write(self._uploads / name, content)
+        return name
+
+    def open_upload(self, name: str) -> IO[bytes]:
+        """Raises FileNotFoundError."""
+        return (self._uploads / name).open("rb")
+
+    def remove_upload(self, name: str) -> None:
+        (self._uploads / name).unlink(missing_ok=True)
+
     def remove_spool(self) -> None:
         """At start: what a killed server was receiving is of no use."""
         for path in self._products.glob(".incoming-*"):
             path.unlink(missing_ok=True)
+        for aside in self._products.glob("*/.removing-*"):
+            _put_back(aside, self._product_path(aside.name.split("-")[1]))
+            aside.unlink()
 
     def _product_path(self, sha256: str) -> Path:
         return self._products / sha256[:2] / sha256
@@ -106,7 +177,12 @@ class Files:
             self._made.add(directory)
 
 
-def _write(path: Path, content: IO[bytes]) -> tuple[str, int]:
+def _put_back(aside: Path, path: Path) -> None:
+    with suppress(FileExistsError):  # the same content came again meanwhile
+        os.link(aside, path)
+
+
+def _write(path: Path, content: Readable) -> tuple[str, int]:
     """A new file, on the disk before this answers; gone again when it fails."""
     digest, size = hashlib.sha256(), 0
     try:

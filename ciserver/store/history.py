@@ -1,11 +1,15 @@
 """What was evaluated before: at which revisions, and how well."""
 
+import json
 from typing import Any
 
+from ciserver.model.errors import Complaint
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.status import EvaluationStatus
 from ciserver.store import tables as t
 from ciserver.store.database import Database
+
+_REMEMBERED = 1000  # evaluations of a jobset
 
 
 class History:
@@ -29,6 +33,35 @@ class History:
             mine.jobset == jobset_id, mine.revision == revision, mine.kind == Kind.PUSH
         )
         return self._db.scalar(query.limit(1)) is not None
+
+    def newest_push(self, jobset_id: int) -> int | None:
+        """The newest evaluation of a push, or of what a look found, however far it is."""
+        mine = t.Evaluation
+        found = self._db.scalar(
+            mine.select(mine.id)
+            .where(mine.jobset == jobset_id, mine.kind == Kind.PUSH)
+            .order_by(mine.number.desc())
+            .limit(1)
+        )
+        return None if found is None else int(found)
+
+    def faults_before(self, evaluation: Evaluation) -> tuple[Complaint, ...]:
+        """What was wrong at the evaluation of the same ref before, of those that read a recipe and
+        are not too long ago.
+        """
+        mine = t.Evaluation
+        row = self._db.row(
+            mine.select(mine.complaints)
+            .where(
+                mine.jobset == evaluation.jobset_id,
+                mine.number < evaluation.number,
+                mine.number >= evaluation.number - _REMEMBERED,
+                mine.ref == evaluation.ref,
+                mine.status << [EvaluationStatus.SUCCEEDED, EvaluationStatus.FAILED],
+            )
+            .order_by(mine.number.desc())
+        )
+        return tuple(Complaint(**one) for one in json.loads(row["complaints"])) if row else ()
 
     def newest_finished(self, jobset_id: int) -> int | None:
         """The newest evaluation that made builds and of which every build has ended."""

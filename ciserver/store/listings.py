@@ -26,16 +26,19 @@ class Listings:
         self._db = database
 
     def of_revision(
-        self, sight: Sight, jobset_id: int, prefix: str, *, limit: int
+        self, sight: Sight, jobset_id: int, prefix: str, *, limit: int, unfinished: bool = False
     ) -> tuple[Build, ...]:
-        """The builds of a jobset at the revisions that begin with these hexadecimal digits."""
+        """The builds of a jobset at the revisions that begin with these hexadecimal digits; only
+        those that have not ended with `unfinished`.
+        """
         revision = t.Build.revision
-        return self._newest(
-            sight,
+        conditions = [
             t.Build.jobset == jobset_id,
             (revision >= prefix) & (revision < prefix + _AFTER_HEX),
-            limit=limit,
-        )
+        ]
+        if unfinished:
+            conditions.append(t.Build.finished_at.is_null())
+        return self._newest(sight, *conditions, limit=limit)
 
     def of_days(
         self, sight: Sight, jobset_id: int, since: datetime, until: datetime, *, limit: int
@@ -53,6 +56,58 @@ class Listings:
             *self._list(newest.limit(limit)),
         ]
         return tuple(sorted(found, key=lambda one: one.id, reverse=True)[:limit])
+
+    def waiting(self, sight: Sight, jobset_id: int, *, limit: int) -> tuple[Build, ...]:
+        """The builds of a jobset that wait, newest first."""
+        waits = t.Build.finished_at.is_null() & (t.Build.status << _WAITING)
+        query = select_builds().where(t.Build.jobset == jobset_id, waits, listed_builds(sight))
+        # In the order of the index of those that have not ended.
+        newest = query.order_by(t.Build.group_id.desc(), t.Build.id.desc())
+        return self._list(newest.limit(limit))
+
+    def ended(
+        self,
+        sight: Sight,
+        since: datetime,
+        until: datetime,
+        *,
+        after: tuple[datetime, int] | None,
+        limit: int,
+    ) -> tuple[Build, ...]:
+        """The builds that ended in this time, the earliest first; those that follow the end and the
+        id of `after`.
+        """
+        ended, number = t.Build.finished_at, t.Build.id
+        query = select_builds().where(ended < until, listed_builds(sight))
+        if after is None:
+            query = query.where(ended >= since)
+        else:
+            last, last_id = after
+            query = query.where(ended >= last, (ended > last) | (number > last_id))
+        return self._list(query.order_by(ended, number).limit(limit))
+
+    def first_end(self) -> datetime | None:
+        """When the first build of all ended."""
+        ended = t.Build.finished_at
+        query = (
+            t.Build.select(ended).where(ended.is_null(is_null=False)).order_by(ended, t.Build.id)
+        )
+        row = self._db.row(query)
+        return row["finished_at"] if row else None
+
+    def leases(self, build_ids: Iterable[int]) -> dict[int, datetime]:
+        """Until when the workers of these builds hold them, of those that are held."""
+        wanted = list(build_ids)
+        found = {}
+        for start in range(0, len(wanted), _KEYS_AT_ONCE):
+            rows = self._db.rows(
+                t.Build.select(t.Build.id, t.Build.lease_until).where(
+                    t.Build.id << wanted[start : start + _KEYS_AT_ONCE],
+                    t.Build.lease_until.is_null(is_null=False),
+                )
+            )
+            found.update({row["id"]: row["lease_until"] for row in rows})
+        return found
 
     def of_requester(
         self,
@@ -82,36 +137,13 @@ class Listings:
         self, sight: Sight, *, limit: int, offset: int = 0, jobset_id: int | None = None
     ) -> tuple[Build, ...]:
         """What changed last comes first."""
-        query = select_builds().where(listed_builds(sight))
-        if jobset_id is not None:
-            query = query.where(t.Build.jobset == jobset_id)
-        newest = query.order_by(t.Build.updated_at.desc(), t.Build.id.desc())
-        return self._list(newest.limit(limit).offset(offset))
+        return self._list(_by_update(sight, jobset_id).limit(limit).offset(offset))
 
-    def by_end(
-        self,
-        sight: Sight,
-        *,
-        limit: int,
-        project: str = "",
-        jobset: str = "",
-        job: str = "",
-        system: str = "",
-    ) -> tuple[Build, ...]:
-        """Finished builds, the one that ended last first; of what is named."""
-        query = select_builds().where(t.Build.finished_at.is_null(is_null=False))
-        for column, wanted in (
-            (t.Project.name, project),
-            (t.Jobset.name, jobset),
-            (t.Build.job, job),
-            (t.Build.system, system),
-        ):
-            if wanted:
-                query = query.where(column == wanted)
-        newest = query.where(listed_builds(sight)).order_by(
-            t.Build.finished_at.desc(), t.Build.id.desc()
-        )
-        return self._list(newest.limit(limit))
+    def count(self, sight: Sight, *, most: int, jobset_id: int | None = None) -> int:
+        """How many builds there are; after `most` no more are counted."""
+        first = _by_update(sight, jobset_id).select(t.Build.id).limit(most)
+        counted = peewee.Select([first.alias("first")], [peewee.fn.COUNT(peewee.SQL("1"))])
+        return int(self._db.scalar(counted) or 0)
 
     def reusable(self, jobset_id: int, keys: Iterable[str], trust: Trust) -> dict[str, Build]:
         """The newest build of each content that succeeded, among the trusted or the others."""
@@ -241,3 +273,10 @@ def _has_ended() -> Any:
         one.group_id == t.Build.group_id, one.finished_at.is_null()
     )
     return ~peewee.fn.EXISTS(unfinished)
+
+
+def _by_update(sight: Sight, jobset_id: int | None) -> Any:
+    query = select_builds().where(listed_builds(sight))
+    if jobset_id is not None:
+        query = query.where(t.Build.jobset == jobset_id)
+    return query.order_by(t.Build.updated_at.desc(), t.Build.id.desc())

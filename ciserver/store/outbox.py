@@ -10,7 +10,7 @@ import peewee
 from ciserver.model.account import Sight
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import NotFound
-from ciserver.model.event import BuildFinished
+from ciserver.model.event import BuildFinished, Event, event_from_json
 from ciserver.model.status import DeliveryStatus
 from ciserver.store import tables as t
 from ciserver.store.database import Database
@@ -28,15 +28,15 @@ class Outbox:
         action: str,
         target: str,
         options: Mapping[str, Any],
-        event: BuildFinished,
+        event: Event,
         now: datetime,
     ) -> None:
         """Write a delivery, unless one with this key is there."""
         self._db.insert(
             t.Delivery.insert(
                 id=delivery_id,
-                build=event.build_id,
-                attempt=event.attempt,
+                **event.about,
+                attempt=event.attempt if isinstance(event, BuildFinished) else 0,
                 dedupe_key=dedupe_key,
                 action=action,
                 target=target,
@@ -138,8 +138,16 @@ class Outbox:
         """Only of one's own projects: whom a build tells is not everybody's business."""
         query = t.Delivery.select(t.Delivery)
         if not sight.everything:
+            own = t.Jobset.select(t.Jobset.id).where(t.Jobset.project << list(sight.projects))
             query = (
-                query.join(t.Build).join(t.Jobset).where(t.Jobset.project << list(sight.projects))
+                query.join(t.Build, peewee.JOIN.LEFT_OUTER)
+                .switch(t.Delivery)
+                .join(
+                    t.Evaluation,
+                    peewee.JOIN.LEFT_OUTER,
+                    on=t.Delivery.evaluation == t.Evaluation.id,
+                )
+                .where((t.Build.jobset << own) | (t.Evaluation.jobset << own))
             )
         newest = query.order_by(t.Delivery.created_at.desc(), t.Delivery.id.desc())
         rows = self._db.rows(newest.limit(limit))
@@ -187,7 +195,7 @@ def _delivery(row: Mapping[str, Any]) -> Delivery:
         action=row["action"],
         target=row["target"],
         options=json.loads(row["options"]),
-        event=BuildFinished.from_json(row["event"]),
+        event=event_from_json(row["event"]),
         status=DeliveryStatus(row["status"]),
         tries=row["tries"],
         due_at=row["due_at"],

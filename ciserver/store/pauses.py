@@ -2,10 +2,18 @@
 
 from datetime import datetime
 
+from ciserver.model.view import Pause
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 
 QUEUE = ""
+
+
+def names_of(worker: str) -> tuple[str, ...]:
+    """The names under which a worker is paused: the whole queue's, and its own, which its slots
+    have before a dash.
+    """
+    return tuple(dict.fromkeys((QUEUE, worker, worker.partition("-")[0])))
 
 
 class Pauses:
@@ -14,9 +22,10 @@ class Pauses:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, worker: str, by: str, now: datetime) -> None:
+    def add(self, worker: str, by: str, reason: str, now: datetime) -> None:
+        """A pause that is there stays as it is."""
         self._db.insert(
-            t.Pause.insert(worker=worker, paused_by=by, paused_at=now)
+            t.Pause.insert(worker=worker, paused_by=by, reason=reason, paused_at=now)
             .on_conflict_ignore()
             .as_rowcount()
         )
@@ -25,10 +34,10 @@ class Pauses:
         """False when it was not paused."""
         return bool(self._db.change(t.Pause.delete().where(t.Pause.worker == worker)))
 
-    def list_all(self) -> dict[str, str]:
-        """Everything that is paused, with who did it."""
+    def list_all(self) -> tuple[Pause, ...]:
+        """Everything that is paused, the whole queue first."""
         rows = self._db.rows(t.Pause.select().order_by(t.Pause.worker))
-        return {row["worker"]: row["paused_by"] for row in rows}
+        return tuple(Pause(row["worker"], row["paused_by"], row["reason"]) for row in rows)
 
     def set_jobset(self, jobset_id: int, *, paused: bool) -> None:
         self._db.change(t.Jobset.update(paused=paused).where(t.Jobset.id == jobset_id))

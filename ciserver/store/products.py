@@ -33,6 +33,9 @@ class Products:
             t.Product.type: kind.type,
             t.Product.subtype: kind.subtype,
             t.Product.default_path: kind.default_path,
+            t.Product.removed_at: None,
+            t.Product.removed_why: "",
+            t.Product.file_left: False,
         }
         whose = {t.Product.build: build_id, t.Product.attempt: attempt, t.Product.path: path}
         self._db.insert(
@@ -91,9 +94,19 @@ class Products:
                 t.BuildOutput.build == build_id, t.BuildOutput.attempt == attempt
             )
         )
-        if row is None:
-            return Output()
-        return Output(row["release_name"], row["drv_path"], json.loads(row["paths"]))
+        return Output() if row is None else _output(row)
+
+    def outputs_of(self, builds: Iterable[Build]) -> dict[int, Output]:
+        """What the newest attempt of each build told, of those that did."""
+        newest = {one.id: one.attempt for one in builds}
+        rows = self._db.rows(t.BuildOutput.select().where(t.BuildOutput.build << list(newest)))
+        return {
+            row["build"]: _output(row) for row in rows if row["attempt"] == newest[row["build"]]
+        }
+
+
+def _output(row: Mapping[str, Any]) -> Output:
+    return Output(row["release_name"], row["drv_path"], json.loads(row["paths"]))
 
 
 def product_of(row: Mapping[str, Any]) -> Product:
@@ -108,4 +121,6 @@ def product_of(row: Mapping[str, Any]) -> Product:
         type=row["type"],
         subtype=row["subtype"],
         default_path=row["default_path"],
+        removed_at=row["removed_at"],
+        removed_why=row["removed_why"],
     )

@@ -1,7 +1,5 @@
-"""Projects, their jobsets and inputs, and the secrets that belong to them (sealed)."""
+"""Projects, and the secrets that belong to them (sealed)."""
 
-import itertools
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -11,18 +9,7 @@ import peewee
 
 from ciserver.model.account import Sight, Visibility
 from ciserver.model.errors import AlreadyExists, NotFound
-from ciserver.model.project import (
-    Credential,
-    Input,
-    InputType,
-    Jobset,
-    JobsetMode,
-    JobsetSettings,
-    Project,
-    ProjectSettings,
-    ScriptDefaults,
-)
-from ciserver.model.schedule import PgoStrategy
+from ciserver.model.project import Declaration, InputType, Project, ProjectSettings
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.seal import Seal
@@ -52,40 +39,45 @@ class Projects:
                     owner=owner,
                     signing_secret=self._seal.close(signing_secret),
                     created_at=now,
-                    **asdict(settings),
+                    **_columns(settings),
                 )
             )
         except peewee.IntegrityError as error:
-            raise AlreadyExists(f"there is already a project {name}") from error
+            raise name_taken(name) from error
 
     def change(self, project_id: int, name: str, owner: str, settings: ProjectSettings) -> None:
         """Replace the project's name, owner and settings. Raises AlreadyExists."""
         try:
             self._db.change(
-                t.Project.update(name=name, owner=owner, **asdict(settings)).where(
+                t.Project.update(name=name, owner=owner, **_columns(settings)).where(
                     t.Project.id == project_id
                 )
             )
         except peewee.IntegrityError as error:
-            raise AlreadyExists(f"there is already a project {name}") from error
+            raise name_taken(name) from error
+
+    def set_declared_by(self, project_id: int, evaluation_id: int | None) -> None:
+        """Name the evaluation whose declarations are in force; None: no file declares any."""
+        self._db.change(
+            t.Project.update(declared_by=evaluation_id).where(t.Project.id == project_id)
+        )
 
     def remove(self, project_id: int) -> None:
-        """Take it and its jobsets out of every list, and free their names."""
+        """Take it out of every list, and free its name. Its jobsets go first."""
         self._db.change(t.Project.update(removed=True).where(t.Project.id == project_id))
-        self._remove_jobsets(t.Jobset.project == project_id)
 
     def find(self, name: str) -> Project | None:
-        return self._find((t.Project.name == name) & _THERE)
+        return self._find((t.Project.name == name) & THERE)
 
     def find_by_id(self, project_id: int) -> Project | None:
-        return self._find((t.Project.id == project_id) & _THERE)
+        return self._find((t.Project.id == project_id) & THERE)
 
     def find_of_jobset(self, jobset_id: int) -> Project | None:
         """The project of a jobset; None when either was removed."""
         row = self._db.row(
             t.Project.select()
             .join(t.Jobset)
-            .where(t.Jobset.id == jobset_id, t.Jobset.removed == False, _THERE)  # noqa: E712
+            .where(t.Jobset.id == jobset_id, t.Jobset.removed == False, THERE)  # noqa: E712
         )
         return _project(row) if row else None
 
@@ -104,9 +96,12 @@ class Projects:
         return tuple(_project(row) for row in self._db.rows(query))
 
     def signing_secret(self, name: str) -> str:
-        sealed = self._db.scalar(
-            t.Project.select(t.Project.signing_secret).where(t.Project.name == name, _THERE)
-        )
+        """Also by an old name, since what waits to be sent may know no other. Raises NotFound."""
+        secret = t.Project.select(t.Project.signing_secret)
+        sealed = self._db.scalar(secret.where(t.Project.name == name, THERE))
+        if sealed is None:
+            renamed = secret.join(t.ProjectRename, on=t.ProjectRename.project == t.Project.id)
+            sealed = self._db.scalar(renamed.where(t.ProjectRename.name == name, THERE))
         if sealed is None:
             raise NotFound(f"there is no project {name}")
         return self._seal.open(sealed)
@@ -121,207 +116,14 @@ class Projects:
         rows = self._db.rows(
             t.HookSecret.select(t.HookSecret.sealed)
             .join(t.Project)
-            .where(t.Project.name == project, _THERE)
+            .where(t.Project.name == project, THERE)
             .order_by(t.HookSecret.id)
         )
         return tuple(self._seal.open(row["sealed"]) for row in rows)
 
-    # -- jobsets ----------------------------------------------------------------------------------
 
-    def add_jobset(self, project: Project, name: str, settings: JobsetSettings) -> int:
-        """A jobset without inputs. It takes its name as its branch where no other has it, and
-        a slug that no other of the owner's jobsets has.
-        """
-        try:
-            return self._db.insert(
-                t.Jobset.insert(
-                    project=project.id,
-                    name=name,
-                    branch=None if self._is_branch(name) else name,
-                    slug=self._free_slug(project, name),
-                    **_columns(settings),
-                )
-            )
-        except peewee.IntegrityError as error:
-            raise AlreadyExists(f"the project already has a jobset {name}") from error
-
-    def _is_branch(self, name: str) -> bool:
-        if name in _RESERVED_BRANCHES:
-            return True
-        taken = t.Jobset.select(t.Jobset.id).where(t.Jobset.branch == name)
-        return self._db.scalar(taken.limit(1)) is not None
-
-    def _free_slug(self, project: Project, name: str) -> str:
-        mine = t.Jobset.select(t.Jobset.id).where(t.Jobset.project == project.id)
-        is_first = self._db.scalar(mine.where(t.Jobset.removed == False).limit(1)) is None  # noqa: E712
-        stem = project.name.removeprefix("~")
-        wanted = stem if is_first else f"{stem}-{name}"
-        taken = t.Jobset.select(t.Jobset.slug).join(t.Project)
-        rows = self._db.rows(
-            taken.where(t.Project.owner == project.owner, t.Jobset.slug.startswith(wanted))
-        )
-        slugs = {row["slug"] for row in rows}
-        return next(
-            slug
-            for number in itertools.count(1)
-            if (slug := wanted if number == 1 else f"{wanted}-{number}") not in slugs
-        )
-
-    def change_jobset(self, jobset_id: int, name: str, settings: JobsetSettings) -> None:
-        """Replace the jobset's name and settings. Raises AlreadyExists."""
-        try:
-            self._db.change(
-                t.Jobset.update(name=name, **_columns(settings)).where(t.Jobset.id == jobset_id)
-            )
-        except peewee.IntegrityError as error:
-            raise AlreadyExists(f"the project already has a jobset {name}") from error
-
-    def set_mode(self, jobset_id: int, mode: JobsetMode) -> None:
-        self._db.change(t.Jobset.update(mode=mode).where(t.Jobset.id == jobset_id))
-
-    def remove_jobset(self, jobset_id: int) -> None:
-        """Take it out of every list, and free its names."""
-        self._remove_jobsets(t.Jobset.id == jobset_id)
-
-    def _remove_jobsets(self, where: Any) -> None:
-        # What is watched no more must not be found by its address.
-        gone = t.Jobset.select(t.Jobset.id).where(where)
-        self._db.change(t.Input.delete().where(t.Input.jobset << gone))
-        self._db.change(
-            t.Schedule.update(removed=True, next_due_at=None).where(t.Schedule.jobset << gone)
-        )
-        self._db.change(t.Jobset.update(removed=True, branch=None).where(where))
-
-    def set_pgo_strategy(self, jobset_id: int, strategy: PgoStrategy) -> None:
-        self._db.change(t.Jobset.update(pgo_strategy=strategy).where(t.Jobset.id == jobset_id))
-
-    def add_input(
-        self, jobset_id: int, one: Input, *, repository_key: str, credential: Credential | None
-    ) -> int:
-        return self._db.insert(
-            t.Input.insert(
-                jobset=jobset_id,
-                name=one.name,
-                type=one.type,
-                value=one.value,
-                uri=one.uri,
-                repository_key=repository_key,
-                ref=one.ref,
-                watch=json.dumps(one.watch),
-                local=one.local,
-                credential=self._close(credential),
-            )
-        )
-
-    def remove_inputs(self, jobset_id: int) -> dict[str, Credential]:
-        """Remove every input; answers the credentials they had, by address."""
-        rows = self._db.rows(t.Input.select().where(t.Input.jobset == jobset_id))
-        self._db.change(t.Input.delete().where(t.Input.jobset == jobset_id))
-        found = {row["uri"]: self._open(row["credential"]) for row in rows}
-        return {uri: one for uri, one in found.items() if one is not None}
-
-    def get_jobset(self, jobset_id: int) -> Jobset:
-        """Raises NotFound, also for one that was removed."""
-        found = self._jobsets(t.Jobset.id == jobset_id)
-        if not found:
-            raise NotFound(f"there is no jobset {jobset_id}")
-        return found[0]
-
-    def find_jobset(self, project: str, name: str) -> Jobset:
-        found = self._jobsets((t.Project.name == project) & (t.Jobset.name == name))
-        if not found:
-            raise NotFound(f"there is no jobset {project}:{name}")
-        return found[0]
-
-    def find_branch(self, branch: str) -> Jobset:
-        """The jobset of a branch name, or of PROJECT:JOBSET. Raises NotFound."""
-        project, colon, name = branch.partition(":")
-        if colon:
-            return self.find_jobset(project, name)
-        found = self._jobsets(t.Jobset.branch == branch)
-        if not found:
-            raise NotFound(f"there is no branch {branch}")
-        return found[0]
-
-    def list_jobsets(self, sight: Sight, project: str | None = None) -> tuple[Jobset, ...]:
-        seen = listed_projects(sight)
-        return self._jobsets(seen & (t.Project.name == project) if project else seen)
-
-    def list_jobsets_of_owner(self, sight: Sight, owner: str) -> tuple[Jobset, ...]:
-        return self._jobsets(listed_projects(sight) & (t.Project.owner == owner))
-
-    def jobsets_of_project(self, project_id: int) -> tuple[Jobset, ...]:
-        return self._jobsets(t.Project.id == project_id)
-
-    def repository_keys(self, project: str) -> dict[str, list[int]]:
-        """Normal form of each input's address -> the jobsets that have it as an input."""
-        rows = self._db.rows(
-            t.Input.select(t.Input.repository_key, t.Input.jobset)
-            .join(t.Jobset)
-            .join(t.Project)
-            .where(t.Project.name == project, _THERE, t.Input.repository_key != "")
-        )
-        keys: dict[str, list[int]] = {}
-        for row in rows:
-            keys.setdefault(row["repository_key"], []).append(row["jobset"])
-        return keys
-
-    def credential(self, jobset_id: int, uri: str) -> tuple[Credential | None, bool]:
-        """How the jobset's input at this address is read, and whether it is a registered
-        local one.
-        """
-        row = self._db.row(
-            t.Input.select(t.Input.credential, t.Input.local).where(
-                t.Input.jobset == jobset_id, t.Input.uri == uri
-            )
-        )
-        if row is None:
-            return None, False
-        return self._open(row["credential"]), bool(row["local"])
-
-    def set_credential(self, jobset_id: int, repository_key: str, one: Credential) -> None:
-        """How the jobset's input of that repository is read from now on."""
-        self._db.change(
-            t.Input.update(credential=self._close(one)).where(
-                t.Input.jobset == jobset_id, t.Input.repository_key == repository_key
-            )
-        )
-
-    def list_credentials(self, jobset_id: int) -> tuple[Credential, ...]:
-        rows = self._db.rows(
-            t.Input.select(t.Input.credential).where(
-                t.Input.jobset == jobset_id, t.Input.credential.is_null(is_null=False)
-            )
-        )
-        return tuple(Credential(**json.loads(self._seal.open(row["credential"]))) for row in rows)
-
-    def _close(self, credential: Credential | None) -> bytes | None:
-        if credential is None:
-            return None
-        return self._seal.close(json.dumps(vars(credential)))
-
-    def _open(self, sealed: bytes | None) -> Credential | None:
-        return Credential(**json.loads(self._seal.open(sealed))) if sealed else None
-
-    def _jobsets(self, where: Any) -> tuple[Jobset, ...]:
-        rows = self._db.rows(
-            t.Jobset.select(
-                t.Jobset,
-                t.Project.name.alias("project_name"),
-                t.Project.owner,
-                t.Project.enabled.alias("project_enabled"),
-                t.Project.visibility,
-            )
-            .join(t.Project)
-            .where(where, _THERE, t.Jobset.removed == False)  # noqa: E712
-            .order_by(t.Project.name, t.Jobset.name)
-        )
-        inputs: dict[int, list[Input]] = {row["id"]: [] for row in rows}
-        for row in self._db.rows(
-            t.Input.select().where(t.Input.jobset << list(inputs)).order_by(t.Input.id)
-        ):
-            inputs[row["jobset"]].append(_input(row))
-        return tuple(_jobset(row, tuple(inputs[row["id"]])) for row in rows)
+def name_taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"there is already a project {name}", hint="choose another name")
 
 
 def no_project(name: str) -> NotFound:
@@ -329,13 +131,13 @@ def no_project(name: str) -> NotFound:
     return NotFound(f"there is no project {name}", hint="see: ciserver list projects")
 
 
-_THERE = t.Project.removed == False  # noqa: E712  an expression of SQL
-_RESERVED_BRANCHES = frozenset({"jobs", "branches"})
+THERE = t.Project.removed == False  # noqa: E712  an expression of SQL
 
 
-def _columns(settings: JobsetSettings) -> dict[str, Any]:
+def _columns(settings: ProjectSettings) -> dict[str, Any]:
     columns = asdict(settings)
-    return {**columns, **columns.pop("script"), "recipe_path": json.dumps(settings.recipe_path)}
+    declaration = columns.pop("declaration")
+    return {**columns, **{f"declaration_{name}": one for name, one in declaration.items()}}
 
 
 def _project(row: Mapping[str, Any]) -> Project:
@@ -351,49 +153,11 @@ def _project(row: Mapping[str, Any]) -> Project:
             enabled=bool(row["enabled"]),
             hidden=bool(row["hidden"]),
             visibility=Visibility(row["visibility"]),
+            declaration=Declaration(
+                row["declaration_file"],
+                InputType(row["declaration_type"]),
+                row["declaration_value"],
+            ),
         ),
-    )
-
-
-def _input(row: Mapping[str, Any]) -> Input:
-    return Input(
-        name=row["name"],
-        type=InputType(row["type"]),
-        value=row["value"],
-        uri=row["uri"],
-        ref=row["ref"],
-        watch=tuple(json.loads(row["watch"])),
-        local=bool(row["local"]),
-    )
-
-
-def _jobset(row: Mapping[str, Any], inputs: tuple[Input, ...]) -> Jobset:
-    return Jobset(
-        id=row["id"],
-        project_id=row["project"],
-        project=row["project_name"],
-        owner=row["owner"],
-        name=row["name"],
-        branch=row["branch"] or "",
-        slug=row["slug"],
-        inputs=inputs,
-        pgo_strategy=PgoStrategy(row["pgo_strategy"]),
-        project_enabled=bool(row["project_enabled"]),
-        visibility=Visibility(row["visibility"]),
-        paused=bool(row["paused"]),
-        checked_at=row["checked_at"],
-        settings=JobsetSettings(
-            description=row["description"],
-            mode=JobsetMode(row["mode"]),
-            hidden=bool(row["hidden"]),
-            recipe_input=row["recipe_input"],
-            recipe_path=tuple(json.loads(row["recipe_path"])),
-            check_interval_seconds=row["check_interval_seconds"],
-            reuse_results=bool(row["reuse_results"]),
-            shares=row["shares"],
-            keep_evaluations=row["keep_evaluations"],
-            tell_by_mail=bool(row["tell_by_mail"]),
-            mail_to=row["mail_to"],
-            script=ScriptDefaults(row["script"], row["parameters"], row["timeout_minutes"]),
-        ),
+        declared_by=row["declared_by"],
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from ciserver.model.build import Build
 from ciserver.model.report import (
     CaseResult,
     CaseStatus,
@@ -114,6 +115,18 @@ class Reports:
             .order_by(t.Metric.name)
         )
         return tuple(Metric(row["name"], row["value"], row["unit"]) for row in rows)
+
+    def metrics_of(self, builds: Iterable[Build]) -> dict[int, tuple[Metric, ...]]:
+        """What the newest attempt of each build measured, of those that did."""
+        newest = {one.id: one.attempt for one in builds}
+        columns = (t.Metric.name, t.Metric.value, t.Metric.unit, t.Report.build, t.Report.attempt)
+        query = t.Metric.select(*columns).join(t.Report).where(t.Report.build << list(newest))
+        found: dict[int, list[Metric]] = {}
+        for row in self._db.rows(query.order_by(t.Metric.name)):
+            if row["attempt"] == newest[row["build"]]:
+                one = Metric(row["name"], row["value"], row["unit"])
+                found.setdefault(row["build"], []).append(one)
+        return {build_id: tuple(metrics) for build_id, metrics in found.items()}
 
     def _remove(self, build_id: int, attempt: int, kind: ReportKind, path: str) -> None:
         row = self._db.row(

@@ -4,27 +4,39 @@ from pathlib import Path
 
 from ciserver.store.accounts import Accounts
 from ciserver.store.attempts import Attempts
+from ciserver.store.build_history import BuildHistory
 from ciserver.store.builds import Builds
 from ciserver.store.caches import Caches
 from ciserver.store.checks import Checks
 from ciserver.store.database import Database
+from ciserver.store.ended import Ended
+from ciserver.store.evaluation_lists import EvaluationLists
 from ciserver.store.evaluations import Evaluations
 from ciserver.store.files import Files
 from ciserver.store.gates import Gates
 from ciserver.store.history import History
+from ciserver.store.jobs import Jobs
+from ciserver.store.jobsets import Jobsets
+from ciserver.store.keeping import Keeping
 from ciserver.store.lanes import Lanes
 from ciserver.store.listings import Listings
 from ciserver.store.members import Members
 from ciserver.store.outbox import Outbox
+from ciserver.store.overviews import Overviews
 from ciserver.store.pauses import Pauses
+from ciserver.store.products import Products
 from ciserver.store.projects import Projects
 from ciserver.store.pushes import Pushes
 from ciserver.store.queue import Queue
+from ciserver.store.renames import Renames
 from ciserver.store.reports import Reports
+from ciserver.store.repositories import Repositories
 from ciserver.store.requests import Requests
 from ciserver.store.schedules import Schedules
 from ciserver.store.seal import Seal
+from ciserver.store.search import Search
 from ciserver.store.systems import Systems
+from ciserver.store.timings import Timings
 
 
 class Store:
@@ -32,17 +44,25 @@ class Store:
         self.database = Database(root / "ciserver.db")
         self.files = Files(root)
         self.accounts = Accounts(self.database)
-        self.projects = Projects(self.database, Seal(root / "secret.key"))
+        seal = Seal(root / "secret.key")
+        self.projects = Projects(self.database, seal)
+        self.jobsets = Jobsets(self.database, seal)
+        self.renames = Renames(self.database)
         self.pushes = Pushes(self.database)
         self.evaluations = Evaluations(self.database)
+        self.evaluation_lists = EvaluationLists(self.database)
         self.history = History(self.database)
         lanes = Lanes(self.database)
         self.attempts = Attempts(self.database, lanes)
         self.gates = Gates(self.database, lanes)
         self.queue = Queue(self.database, lanes, self.attempts, self.gates)
         self.builds = Builds(self.database)
+        self.build_history = BuildHistory(self.database)
         self.listings = Listings(self.database)
+        self.jobs = Jobs(self.database)
         self.members = Members(self.database)
+        self.products = Products(self.database)
+        self.keeping = Keeping(self.database)
         self.reports = Reports(self.database)
         self.caches = Caches(self.database)
         self.requests = Requests(self.database)
@@ -50,7 +70,12 @@ class Store:
         self.schedules = Schedules(self.database)
         self.checks = Checks(self.database)
         self.pauses = Pauses(self.database)
+        self.timings = Timings(self.database)
         self.outbox = Outbox(self.database)
+        self.ended = Ended(self.database)
+        self.overviews = Overviews(self.database)
+        self.repositories = Repositories(self.database)
+        self.search = Search(self.database)
 
         self.transaction = self.database.transaction
         self.after_commit = self.database.after_commit

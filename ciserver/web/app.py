@@ -9,34 +9,44 @@ import falcon
 from ciserver.dialects.abf import Abf
 from ciserver.dialects.copr import Copr
 from ciserver.dialects.hydra import Hydra
-from ciserver.dialects.selfserve import SelfServe
 from ciserver.dialects.srht import Srht
 from ciserver.edge.dialect import DialectMaker, Dialects, Route, SharedDialectMaker
 from ciserver.service.services import Services
+from ciserver.web.build_pages import BuildPages
 from ciserver.web.builds import BuildApi
 from ciserver.web.deliveries import DeliveryApi
+from ciserver.web.dialect_pages import DialectPages
+from ciserver.web.downloads import Downloads
+from ciserver.web.evaluation_pages import EvaluationPages
+from ciserver.web.evaluations import ACTS, EvaluationApi
 from ciserver.web.failures import Failures
 from ciserver.web.front import Front
 from ciserver.web.health import Health
 from ciserver.web.hooks import HookDoor
+from ciserver.web.job_pages import JobPages
 from ciserver.web.log_pages import LogPages
+from ciserver.web.metrics import Metrics, RequestCounters
 from ciserver.web.middleware import AccessLog, Authentication, BrowserRules, HeadAsGet
+from ciserver.web.other_sites import OtherSites
 from ciserver.web.pages import Pages, no_such_page
+from ciserver.web.project_pages import ProjectPages
 from ciserver.web.projects import ProjectApi
 from ciserver.web.queue import QueueApi
 from ciserver.web.recipe_schema import RecipeSchema
+from ciserver.web.renamed import Renamed
 from ciserver.web.requests import RequestApi
 from ciserver.web.results import Results
 from ciserver.web.schedules import ScheduleApi
 from ciserver.web.shared import add_shared_routes
 from ciserver.web.sign_in import SignIn
+from ciserver.web.status_pages import StatusPages
 from ciserver.web.users import UserApi
 from ciserver.web.view import View
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
 
-DIALECTS: tuple[DialectMaker, ...] = (Abf, Copr, SelfServe, Srht)
+DIALECTS: tuple[DialectMaker, ...] = (Abf, Copr, Srht)  # but for those that have settings
 
 
 def create_app(
@@ -55,18 +65,25 @@ def create_app(
     view = View(templates, server_name=server_name)
     twin = shared(services, base_url)
     spoken = Dialects([make(services, base_url) for make in dialects], twin)
+    counted = RequestCounters()
     around: list[Any] = [
+        counted,
         AccessLog(),
         HeadAsGet(),
         Front(),
         Authentication(services.access, services.clock, spoken),
+        OtherSites(base_url, spoken),
         BrowserRules(base_url, spoken),
+        DialectPages(view),
     ]
     app: App = falcon.App(middleware=around)
-    Failures(view, spoken).register(app)
+    failures = Failures(view, spoken)
+    failures.register(app)
+    Renamed(services.renames, failures.refused).register(app)
     add_shared_routes(app, _pages(services, view, base_url), twin)
     _add_api(app, services, base_url)
     app.add_route("/hooks/{door}/{project}", HookDoor(services, base_url))
+    app.add_route("/metrics", Metrics(services, counted))
     spoken.add_routes(app)
     app.add_sink(no_such_page, "/")
     return app
@@ -76,21 +93,11 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
     """The addresses for people."""
     pages = Pages(services, view)
     yield Route("/", pages, "home")
-    yield Route("/project/{project}", pages, "project")
-    yield Route("/jobset/{project}/{jobset}", pages, "jobset")
-    yield Route("/jobset/{project}/{jobset}/evals", pages, "evaluations")
-    yield Route("/eval/{evaluation_id}", pages, "evaluation")
-    yield Route("/build/{build_id}", pages, "build")
-    yield Route("/jobset/{project}/{jobset}/schedules", pages, "schedules")
-    yield Route("/jobset/{project}/{jobset}/pause", pages, "pause_jobset")
-    yield Route("/jobset/{project}/{jobset}/resume", pages, "resume_jobset")
+    yield from ProjectPages(services, view).routes()
+    yield from EvaluationPages(services, view).routes()
+    yield from BuildPages(services, view).routes()
     yield Route("/schedule/{schedule_id}", pages, "schedule")
     yield Route("/schedule/{schedule_id}/{change}", pages, "change_schedule")
-    yield Route("/build/{build_id}/cancel", pages, "cancel")
-    yield Route("/build/{build_id}/rerun", pages, "rerun")
-    yield Route("/build/{build_id}/rebuild", pages, "rebuild")
-    yield Route("/build/{build_id}/start", pages, "start")
-    yield Route("/build/{build_id}/bump", pages, "bump")
     yield Route("/queue", pages, "queue")
     yield Route("/queue/pause", pages, "pause_queue")
     yield Route("/queue/resume", pages, "resume_queue")
@@ -100,11 +107,10 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
     yield Route("/login", sign_in, "login")
     yield Route("/logout", sign_in, "logout")
     yield Route("/welcome/{token}", sign_in, "welcome")
-    logs = LogPages(services, view)
-    yield Route("/build/{build_id}/step/{step}", logs, "log")
-    yield Route("/build/{build_id}/step/{step}/lines", logs, "lines")
-    yield Route("/build/{build_id}/log/{name}", logs, "raw")
-    yield Route("/build/{build_id}/product/{product_id}/{name}", logs, "product")
+    yield from LogPages(services, view).routes()
+    yield from Downloads(services, view).routes()
+    yield from JobPages(services, view, base_url).routes()
+    yield from StatusPages(services, view).routes()
     results = Results(services, view)
     yield Route("/build/{build_id}/results/", results, "index")
     yield Route("/build/{build_id}/results/{name}", results, "file")
@@ -122,7 +128,12 @@ def _add_api(app: App, services: Services, base_url: str) -> None:
     for change in ("evaluate", "pause", "resume"):
         app.add_route(f"/ci/v1/jobsets/{{project}}/{{jobset}}/{change}", projects, suffix=change)
     builds = BuildApi(services, base_url)
-    app.add_route("/ci/v1/evaluations/{evaluation_id}", builds, suffix="evaluation")
+    evaluations = EvaluationApi(services, base_url)
+    app.add_route("/ci/v1/evaluations/{evaluation_id}", evaluations, suffix="evaluation")
+    app.add_route("/ci/v1/evaluations/{evaluation_id}/comparison", evaluations, suffix="comparison")
+    for act in ACTS:
+        path = f"/ci/v1/evaluations/{{evaluation_id}}/{act}"
+        app.add_route(path, evaluations, suffix=act.replace("-", "_"))
     app.add_route("/ci/v1/builds", builds, suffix="builds")
     app.add_route("/ci/v1/builds/{build_id}", builds, suffix="build")
     for change in (

@@ -1,4 +1,4 @@
-"""Evaluations, and builds with their logs, for our own API."""
+"""Builds with their logs, for our own API."""
 
 from typing import Any
 
@@ -36,12 +36,6 @@ class BuildApi:
 
     # -- read -------------------------------------------------------------------------------------
 
-    def on_get_evaluation(
-        self, req: falcon.Request, resp: falcon.Response, evaluation_id: str
-    ) -> None:
-        view = self._services.queries.evaluation(req.context.actor, number(evaluation_id))
-        resp.media = show.evaluation_view(view, self._links(req))
-
     def on_get_builds(self, req: falcon.Request, resp: falcon.Response) -> None:
         page = self._services.queries.builds(
             req.context.actor,
@@ -58,7 +52,8 @@ class BuildApi:
 
     def on_get_build(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
         view = self._services.queries.build(req.context.actor, number(build_id))
-        resp.media = show.build_view(view, self._links(req))
+        removable_at = show.moment(self._services.keeping.removable_at(view.build))
+        resp.media = show.build_view(view, self._links(req)) | {"removable_at": removable_at}
 
     def on_get_log(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, step: str

@@ -8,6 +8,7 @@ import structlog
 
 from ciserver import __version__
 from ciserver.edge.dialect import Dialects
+from ciserver.edge.pages import take_page
 from ciserver.edge.paths import is_for_programs
 from ciserver.edge.proofs import BASIC, BEARER
 from ciserver.edge.refusals import Refusal, refusal_of
@@ -24,6 +25,7 @@ TITLES = {
     404: "There is nothing here",
     405: "That cannot be done here",
     409: "Not in this state",
+    410: "This is not kept",
     413: "Too large",
     416: "Nothing in that range",
     500: "Something broke inside the server",
@@ -64,6 +66,7 @@ class Failures:
             resp.set_header("WWW-Authenticate", challenge)
         if dialect:
             dialect.refuse(req, resp, refusal)
+            render_chosen(self._view, req, resp)
         elif is_for_programs(req.path) or not wants_page(req):
             resp.media = {"error": _body(refusal)}
         else:
@@ -93,6 +96,13 @@ def _body(refusal: Refusal) -> dict[str, Any]:
         return body
     complaints = [{"field": one.field, "message": one.message} for one in refusal.complaints]
     return {**body, "complaints": complaints}
+
+
+def render_chosen(view: View, req: falcon.Request, resp: falcon.Response) -> None:
+    """Render the page that a dialect has chosen, if it has chosen one."""
+    page = take_page(resp)
+    if page is not None:
+        resp.text = view.render(page.template, page_context(req), **page.values)
 
 
 def wants_page(req: falcon.Request) -> bool:

@@ -1,15 +1,15 @@
 """What happens around every request: who asks, what browsers may do, and the access log."""
 
-import hmac
 import time
 from typing import Any
 
 import falcon
 import structlog
 
+from ciserver.edge import sessions
 from ciserver.edge.dialect import Dialects
 from ciserver.edge.paths import is_under
-from ciserver.edge.proofs import PasswordProof, Proof, TokenProof, usual_proof
+from ciserver.edge.proofs import FrontEndProof, PasswordProof, Proof, TokenProof, usual_proof
 from ciserver.edge.sessions import SESSION_COOKIE
 from ciserver.model.account import ANONYMOUS, Actor
 from ciserver.model.errors import Forbidden, NotSignedIn
@@ -18,6 +18,7 @@ from ciserver.service.access import Access
 from ciserver.web.shared import Twin
 
 log = structlog.get_logger()
+check_csrf = sessions.check_csrf
 
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 _PAGE_POLICY = (
@@ -60,6 +61,8 @@ class Authentication:
                 return self._access.actor_of_token(text)
             case PasswordProof(name, password):
                 return self._access.actor_of_password(name, password, source=source)
+            case FrontEndProof(name):
+                return self._access.actor_of_front_end(name)
 
     def _recognize(self, req: falcon.Request, session: str) -> None:
         try:
@@ -79,11 +82,11 @@ class BrowserRules:
     """
 
     def __init__(self, base_url: str, dialects: Dialects) -> None:
-        self._host = _host(base_url)
+        self._host = host_of(base_url)
         self._dialects = dialects
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        if req.method in _SAFE or is_under(req.path, "/hooks"):
+        if req.method in _SAFE or is_under(req.path, "/hooks") or req.context.is_welcome:
             return
         origin = req.get_header("Origin")
         if origin is not None and not self._is_ours(req, origin):
@@ -115,7 +118,7 @@ class BrowserRules:
             raise Forbidden("this request comes from a page of another site")
 
     def _is_ours(self, req: falcon.Request, url: str) -> bool:
-        return _host(url) in {req.netloc, self._host} - {""}
+        return is_ours(req, url, self._host)
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
@@ -164,17 +167,15 @@ class AccessLog:
         )
 
 
-def check_csrf(req: falcon.Request, given: str) -> None:
-    """A form of a signed-in person must carry the token of their session. Raises Forbidden."""
-    expected = req.context.csrf
-    if req.context.session and not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Forbidden("the form is too old", hint="load the page again and repeat")
-
-
 def shown_path(req: falcon.Request) -> str:
     """The path as logs may have it: a sign-in link is a secret until it was used."""
     return "/welcome/..." if req.path.startswith("/welcome/") else req.path
 
 
-def _host(url: str) -> str:
+def is_ours(req: falcon.Request, url: str, own_host: str) -> bool:
+    """Whether a page at this address is one of ours, by the Host of the request or our own."""
+    return host_of(url) in {req.netloc, own_host} - {""}
+
+
+def host_of(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]

@@ -12,6 +12,7 @@ from ciserver.model.evaluation import Kind
 from ciserver.model.links import Links
 from ciserver.model.project import (
     DEFAULT_RECIPE,
+    DEFAULT_REFRESH_SECONDS,
     DEFAULT_WATCH,
     Credential,
     Input,
@@ -41,7 +42,11 @@ _PROJECT = {
     "hidden": bool,
     "visibility": Visibility,
     "owner": str,
+    "declaration_file": str,
+    "declaration_type": InputType,
+    "declaration_value": str,
 }
+_DECLARATION = "declaration_"
 _INPUT = {
     "name": str,
     "type": InputType.GIT,
@@ -49,7 +54,9 @@ _INPUT = {
     "value": "",
     "ref": "HEAD",
     "watch": list(DEFAULT_WATCH),
+    "refresh_seconds": DEFAULT_REFRESH_SECONDS,
 }
+_GIVEN = {"name": str, "revision": str}
 _SCRIPT = asdict(ScriptDefaults())
 _JOBSET = {
     **asdict(JobsetSettings()),
@@ -106,7 +113,10 @@ class ProjectApi:
         given = json_changes(req, _PROJECT)
         owner = given.pop("owner", "")
         before = self._services.rights.project(req.context.actor, name).settings
-        self._projects.put_project(req.context.actor, name, replace(before, **given), owner=owner)
+        parts = {one.removeprefix(_DECLARATION) for one in given if one.startswith(_DECLARATION)}
+        changed = {one: given.pop(_DECLARATION + one) for one in parts}
+        settings = replace(before, **given, declaration=replace(before.declaration, **changed))
+        self._projects.put_project(req.context.actor, name, settings, owner=owner)
         self.on_get_project(req, resp, name)
 
     def on_delete_project(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
@@ -176,14 +186,14 @@ class ProjectApi:
         settings = JobsetSettings(
             **{**body, "recipe_path": tuple(body["recipe_path"]), "script": script}
         )
-        made, is_new = self._projects.put_jobset(req.context.actor, name, jobset, settings, inputs)
+        made, is_new = self._services.jobsets.put(req.context.actor, name, jobset, settings, inputs)
         resp.status = falcon.HTTP_201 if is_new else falcon.HTTP_200
         resp.media = show.jobset(made, self._links(req)) | {"mail_to": settings.mail_to}
 
     def on_delete_jobset(
         self, req: falcon.Request, resp: falcon.Response, name: str, jobset: str
     ) -> None:
-        self._projects.remove_jobset(req.context.actor, name, jobset)
+        self._services.jobsets.remove(req.context.actor, name, jobset)
         resp.media = {"removed": f"{name}:{jobset}"}
 
     def on_post_pause(
@@ -208,14 +218,16 @@ class ProjectApi:
     def on_post_evaluate(
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:
-        body = json_body(req, {"revision": "", "kind": Kind.API})
+        """Now; `inputs` are pinned at exactly these revisions, the others at their newest."""
+        body = json_body(req, {"revision": "", "kind": Kind.API, "inputs": _GIVEN})
         if body["kind"] not in _ASKED_FOR:
             fault = f"must be one of {', '.join(_ASKED_FOR)}"
             raise Invalid("the request cannot be used", complaints=[Complaint("kind", fault)])
-        actor = req.context.actor
-        made = self._services.evaluations.request(
-            actor,
-            self._services.rights.jobset(actor, project, jobset),
+        made = self._services.evaluation_acts.request(
+            req.context.actor,
+            project,
+            jobset,
+            [(one["name"], one["revision"]) for one in body["inputs"]],
             kind=body["kind"],
             revision=body["revision"],
         )

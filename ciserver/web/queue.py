@@ -22,14 +22,13 @@ class QueueApi:
 
     def on_post_pause(self, req: falcon.Request, resp: falcon.Response) -> None:
         """One worker, or without a name the whole queue."""
-        self._pause(req, resp, paused=True)
+        given = json_body(req, {"worker": "", "reason": ""})
+        self._services.pauses.pause(req.context.actor, paused=True, **given)
+        resp.media = self._paused(req)
 
     def on_post_resume(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._pause(req, resp, paused=False)
-
-    def _pause(self, req: falcon.Request, resp: falcon.Response, *, paused: bool) -> None:
-        worker = json_body(req, {"worker": ""})["worker"]
-        self._services.pauses.pause(req.context.actor, worker=worker, paused=paused)
+        given = json_body(req, {"worker": ""})
+        self._services.pauses.pause(req.context.actor, paused=False, **given)
         resp.media = self._paused(req)
 
     def _paused(self, req: falcon.Request) -> dict[str, Any]:

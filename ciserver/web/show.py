@@ -8,6 +8,7 @@ from ciserver.model.account import Member, Token, User
 from ciserver.model.build import Build, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.evaluation import Evaluation
+from ciserver.model.event import BuildFinished, Event
 from ciserver.model.links import Links
 from ciserver.model.project import Jobset
 from ciserver.model.request import JobRequest
@@ -29,10 +30,13 @@ def moment(value: datetime | None) -> str | None:
 
 def project(summary: ProjectSummary, links: Links) -> dict[str, Any]:
     one = summary.project
+    settings = asdict(one.settings)
+    declaration = settings.pop("declaration")
     return {
         "name": one.name,
         "owner": one.owner,
-        **asdict(one.settings),
+        **settings,
+        **{f"declaration_{name}": value for name, value in declaration.items()},
         "created_at": moment(one.created_at),
         "url": links.project(one.name),
         "jobsets": [
@@ -63,6 +67,7 @@ def jobset(one: Jobset, links: Links) -> dict[str, Any]:
                 "value": each.value,
                 "ref": each.ref,
                 "watch": each.watch,
+                "refresh_seconds": each.refresh_seconds,
             }
             for each in one.inputs
         ],
@@ -158,6 +163,9 @@ def build_view(view: BuildView, links: Links) -> dict[str, Any]:
         "tags": view.tags,
         "attempts": [attempt(one, links) for one in view.attempts],
         "products": [product(one, links) for one in view.products],
+        "release_name": view.output.release_name,
+        "drv_path": view.output.drv_path,
+        "outputs": view.output.paths,
         "deliveries": [delivery(one) for one in view.deliveries],
         **told(view.told),
     }
@@ -217,9 +225,20 @@ def product(one: Product, links: Links) -> dict[str, Any]:
         "path": one.path,
         "size": one.size,
         "sha256": one.sha256,
+        "type": one.type,
+        "subtype": one.subtype,
+        "default_path": one.default_path,
         "attempt": one.attempt,
+        "removed_at": moment(one.removed_at),
+        "removed_why": one.removed_why,
         "url": links.product(one.build_id, one.id, one.name),
     }
+
+
+def _about(event: Event) -> dict[str, Any]:
+    if isinstance(event, BuildFinished):
+        return {"build": event.build_id, "attempt": event.attempt, "evaluation": None}
+    return {"build": None, "attempt": None, "evaluation": event.evaluation_id}
 
 
 def delivery(one: Delivery, tries: tuple[DeliveryTry, ...] = ()) -> dict[str, Any]:
@@ -227,8 +246,7 @@ def delivery(one: Delivery, tries: tuple[DeliveryTry, ...] = ()) -> dict[str, An
         "id": one.id,
         "action": one.action,
         "target": one.target,
-        "build": one.event.build_id,
-        "attempt": one.event.attempt,
+        **_about(one.event),
         "event": one.event.type,
         "status": one.status.value,
         "tries": one.tries,
@@ -260,8 +278,9 @@ def queue(view: QueueView, links: Links) -> dict[str, Any]:
 
 
 def pause(one: Pause) -> dict[str, Any]:
-    """By whom, for those who are told."""
-    return {"worker": one.worker, **({"by": one.by} if one.by else {})}
+    """By whom, for those who are told, and why, where that was said."""
+    told = {"by": one.by, "reason": one.reason}
+    return {"worker": one.worker, **{name: text for name, text in told.items() if text}}
 
 
 def request(one: JobRequest) -> dict[str, Any]:

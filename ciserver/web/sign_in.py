@@ -27,7 +27,8 @@ class SignIn:
 
     def on_post_login(self, req: falcon.Request, resp: falcon.Response) -> None:
         form = form_body(req)
-        following, name = local_path(form.get("next", "/")), form.get("name", "")
+        following = local_path(form.get("next", "/"))
+        name = form.get("name") or form.get("username", "")
         try:
             session = self._access.sign_in(name, form.get("password", ""), source=req.remote_addr)
         except CiError as error:

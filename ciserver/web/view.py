@@ -21,6 +21,7 @@ from ciserver.model.build import Step
 from ciserver.model.errors import NotFound
 from ciserver.model.status import StepStatus
 from ciserver.model.view import BuildView
+from ciserver.web.product_words import product_label
 from ciserver.web.words import WORDS
 
 
@@ -55,7 +56,10 @@ class Urls:
     def __init__(self, versions: dict[str, str]) -> None:
         self._versions = versions
         self.home, self.queue, self.requests = "/", "/queue", "/requests"
-        self.login, self.logout = "/login", "/logout"
+        self.new_project = "/create-project"
+        self.login, self.logout, self.evaluations = "/login", "/logout", "/evals"
+        self.search, self.queue_summary = "/search", "/queue-summary"
+        self.status, self.steps, self.machines = "/status", "/steps", "/machines"
 
     def project(self, project: str) -> str:
         return _path("project", project)
@@ -63,8 +67,26 @@ class Urls:
     def jobset(self, project: str, jobset: str) -> str:
         return _path("jobset", project, jobset)
 
+    def job(self, project: str, jobset: str, job: str, *rest: str) -> str:
+        """A job, or what lies beneath its address."""
+        return _path("job", project, jobset, job, *rest)
+
+    def all_builds(self, project: str = "", jobset: str = "", job: str = "") -> str:
+        """The list of every build of a place."""
+        kind = "job" if job else "jobset" if jobset else "project" if project else ""
+        return _path(*filter(None, (kind, project, jobset, job, "all")))
+
     def evaluation(self, evaluation_id: int) -> str:
         return _path("eval", evaluation_id)
+
+    def evaluation_act(self, evaluation_id: int, act: str) -> str:
+        return _path("eval", evaluation_id, act)
+
+    def compared(self, evaluation_id: int, against: object) -> str:
+        return _path("eval", evaluation_id, compare=against)
+
+    def evaluations_of_build(self, build_id: int) -> str:
+        return _path("build", build_id, "evals")
 
     def schedule(self, schedule_id: int) -> str:
         return _path("schedule", schedule_id)
@@ -87,6 +109,13 @@ class Urls:
     def bump(self, build_id: int) -> str:
         return _path("build", build_id, "bump")
 
+    def keep(self, build_id: int, kept: int) -> str:
+        return _path("build", build_id, "keep", kept)
+
+    def build_part(self, build_id: int, name: str) -> str:
+        """What is told of a build at an address beneath its own."""
+        return _path("build", build_id, name)
+
     def step(self, step: Step) -> str:
         return _path("build", step.build_id, "step", step.number, attempt=step.attempt)
 
@@ -94,11 +123,34 @@ class Urls:
         """Where static/log.js asks for what follows; it adds `offset`, `line`, `state`, `wait`."""
         return _path("build", step.build_id, "step", step.number, "lines", attempt=step.attempt)
 
+    def step_log(self, step: Step, *mode: str) -> str:
+        """The log of a step at the address that names it so, or in a mode."""
+        return _path("build", step.build_id, "step", step.number, "log", *mode)
+
+    def text_log(self, name: str) -> str:
+        """The log of a whole build, or of a derivation."""
+        return _path("log", name)
+
+    def build_log(self, build_id: int, *mode: str) -> str:
+        """The page of the log of a whole build."""
+        return _path("build", build_id, "log", *mode)
+
     def raw_log(self, step: Step) -> str:
         return _path("build", step.build_id, "log", step.name, attempt=step.attempt)
 
     def product(self, build_id: int, product_id: int, name: str) -> str:
         return _path("build", build_id, "product", product_id, name)
+
+    def results(self, build_id: int) -> str:
+        return _path("build", build_id, "results", "")
+
+    def download(self, build_id: int, number: int, *parts: str) -> str:
+        """A product by its number in its build, and what lies in it."""
+        return _path("build", build_id, "download", number, *parts)
+
+    def contents(self, build_id: int, number: int) -> str:
+        """What lies in a product that is an archive."""
+        return _path("build", build_id, "contents", number)
 
     def sign_in(self, following: str) -> str:
         return _path("login", next=following)
@@ -216,6 +268,7 @@ def _size(count: int) -> str:
 
 _FILTERS: dict[str, Callable[..., Any]] = {
     **WORDS,
+    "product_label": product_label,
     "ago": _ago,
     "lasted": _lasted,
     "size": _size,

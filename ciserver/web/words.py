@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ciserver.model.build import Build
+from ciserver.model.comparison import Change
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.request import Action, RequestStatus
 from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
@@ -63,6 +64,7 @@ REQUEST_LOOKS = {
 REASONS = {
     Reason.NONE: "",
     Reason.EXIT_CODE: "A step failed.",
+    Reason.FAILED_WITH_OUTPUT: "It made its output, and says in there that it failed.",
     Reason.TIME_LIMIT: "It ran longer than its time limit allows.",
     Reason.SILENCE_LIMIT: "It wrote no output for longer than allowed.",
     Reason.LOG_LIMIT: "It wrote more log output than allowed.",
@@ -93,6 +95,9 @@ ACTIONS = {
     Action.START_BUILD: "Start a held build",
     Action.CANCEL_REVISION: "Cancel a revision",
     Action.EVALUATE: "Evaluate a jobset",
+    Action.CANCEL_EVALUATION: "Cancel an evaluation",
+    Action.RESTART_EVALUATION: "Run an evaluation's builds again",
+    Action.BUMP_EVALUATION: "Move an evaluation to the front",
     Action.ADD_PROJECT: "Add a project",
     Action.CHANGE_PROJECT: "Change a project",
     Action.REMOVE_PROJECT: "Remove a project",
@@ -111,9 +116,19 @@ ACTIONS = {
     Action.ADD_TOKEN: "Add a token",
     Action.ADD_LINK: "Add a sign-in link",
 }
+CHANGES = {
+    Change.ABORTED: Look("Aborted", "dash", "quiet"),
+    Change.NOW_FAIL: Look("Now failing", "cross", "bad"),
+    Change.NOW_SUCCEED: Look("Now succeeding", "check", "good"),
+    Change.NEW: Look("New", "dots", "active"),
+    Change.REMOVED: Look("Removed", "dash", "quiet"),
+    Change.STILL_FAIL: Look("Still failing", "cross", "bad"),
+    Change.STILL_SUCCEED: Look("Still succeeding", "check", "good"),
+    Change.UNFINISHED: Look("Unfinished", "clock", "waiting"),
+}
 DOORS = {"generic": "git hook", "github": "GitHub", "gitea": "Gitea", "gitlab": "GitLab"}
 _MOST_NEEDS = 5
-_THINGS = {"build", "jobset", "project", "schedule"}
+_THINGS = {"build", "evaluation", "jobset", "project", "schedule"}
 _REF_NAMES = (
     ("refs/heads/*", "all branches"),
     ("refs/tags/*", "all tags"),
@@ -193,6 +208,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "evaluation_look": _evaluation_look,
     "delivery_look": lambda delivery: DELIVERY_LOOKS[delivery.status],
     "request_look": lambda request: REQUEST_LOOKS[request.status],
+    "change_look": lambda change: CHANGES[change],
     "action": lambda request: ACTIONS[request.action],
     "told": _told,
 }

@@ -14,7 +14,7 @@ from support.waiting import until
 from ciserver.cli.main import main
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
-from ciserver.wiring import scratch_root
+from ciserver.machine import scratch_root
 
 RECIPES = {
     ".builds/good.yml": "image: host\ntasks:\n  - work: echo worked\n  - more: echo and more\n",

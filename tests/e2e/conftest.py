@@ -17,8 +17,8 @@ from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.sandbox import MARKER
 from ciserver.git import hook
+from ciserver.machine import scratch_root, work_root
 from ciserver.shipped import shipped
-from ciserver.wiring import scratch_root, work_root
 
 
 class Receiver:

@@ -13,8 +13,8 @@ from support.sshd import start_sshd
 
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
+from ciserver.machine import scratch_root
 from ciserver.model.project import Credential
-from ciserver.wiring import scratch_root
 
 PAYLOAD = Path(__file__).parents[1] / "intake" / "payloads" / "github_push.json"
 RECIPE = """\

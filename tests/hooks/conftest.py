@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
+from support.server import free_port
 
 from ciserver.git.hook import install
 
@@ -49,7 +50,7 @@ class Listener:
 
     heard: list[Heard] = field(default_factory=list)
     answers: deque[tuple[int, object] | bytes] = field(default_factory=deque)
-    port: int = 0
+    port: int = field(default_factory=free_port)
     server: ThreadingHTTPServer | None = None
 
     @property
@@ -59,7 +60,6 @@ class Listener:
     def start(self) -> None:
         """Listen; after a stop on the same port as before."""
         self.server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler_for(self))
-        self.port = self.server.server_port
         serve = self.server.serve_forever
         threading.Thread(target=serve, kwargs={"poll_interval": 0.01}, daemon=True).start()
 

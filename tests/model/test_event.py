@@ -9,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.factories import make_event
 
-from ciserver.model.event import BuildFinished, StepSummary, stamp
+from ciserver.model.event import (
+    Beside,
+    BuildFinished,
+    FaultsChanged,
+    StepSummary,
+    event_from_json,
+    stamp,
+)
 
 texts = st.text(max_size=20)
 steps = st.lists(st.builds(StepSummary, texts, texts, texts), max_size=3).map(tuple)
+numbers = st.integers(0, 2**53)
+beside = st.lists(st.builds(Beside, numbers, texts, texts, texts, texts), max_size=3).map(tuple)
 events = st.builds(
     BuildFinished,
     **{
@@ -20,7 +29,9 @@ events = st.builds(
             "int": st.integers(0, 2**53),
             "float": st.floats(0, 1e9),
             "str": texts,
-        }.get(one.type if isinstance(one.type, str) else one.type.__name__, steps)
+            "bool": st.booleans(),
+            "beside": beside,
+        }.get(one.name if one.name == "beside" else one.type.__name__, steps)
         for one in fields(BuildFinished)
     },
 )
@@ -30,6 +41,21 @@ events = st.builds(
 def test_an_event_survives_the_outbox(event):
     """What is read back is what was written, whatever the texts are."""
     assert BuildFinished.from_json(event.to_json()) == event
+
+
+def test_events_are_told_apart():
+    """The outbox has both kinds as text."""
+    faults = FaultsChanged(9, 3, "site", "main", "r", "f", "s", "a", "", "u", ("one", "two"), 2)
+    for event in (make_event(cached=True), faults):
+        assert event_from_json(event.to_json()) == event
+
+
+def test_an_event_of_an_earlier_version_is_read():
+    """What waited when the server was replaced is sent by the new one."""
+    told = json.loads(make_event().to_json())
+    for name in ("cached", "beside", "beside_total"):
+        del told[name]
+    assert event_from_json(json.dumps(told)) == make_event()
 
 
 def test_an_event_is_plain_json():

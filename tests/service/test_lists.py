@@ -7,8 +7,10 @@ from support.factories import ADMIN, SYSTEM, make_job
 
 from ciserver.model.account import ANONYMOUS, Actor, Right, Visibility
 from ciserver.model.errors import Forbidden, NotFound, NotSignedIn
+from ciserver.model.job import Address
 from ciserver.model.project import Input, JobsetSettings
 from ciserver.model.status import BuildStatus
+from ciserver.model.view import BuildIds
 from ciserver.recipe.text import job_to_json
 from ciserver.service.submissions import ManifestSubmission
 from ciserver.store.queue import Texts
@@ -116,6 +118,8 @@ def test_by_update(lists, services, make, clock):
     assert pages == [order[:2], order[2:4], order[4:], []]
     order.remove(other)
     assert ids(lists.by_update(ADMIN, page=1, size=9, jobset=jobset)) == order
+    assert (lists.count(ADMIN), lists.count(ADMIN, jobset=jobset)) == (5, 4)
+    assert [lists.count(ADMIN, most=one) for one in (6, 5, 4)] == [5, 5, None]
 
 
 def test_by_end(lists, make, clock):
@@ -133,10 +137,12 @@ def test_by_end(lists, make, clock):
         return ids(lists.by_end(ADMIN, limit=9, **named))
 
     assert found() == [elsewhere.id, far.id, tool.id]
-    assert found(project="hello", jobset="main") == [far.id, tool.id]
-    assert found(project="hello", job="tool") == [tool.id]
+    assert found(place=Address("hello", "main")) == [far.id, tool.id]
+    assert found(place=Address("hello", job="tool")) == [tool.id]
     assert found(system=OTHER) == [far.id]
-    assert found(project="nothing") == []
+    assert found(place=Address("nothing")) == []
+    assert found(place=Address("hello", "nothing")) == []
+    assert found(place=Address(jobset="main", job="tool")) == [tool.id]
     assert ids(lists.by_end(ADMIN, limit=1)) == [elsewhere.id]
 
 
@@ -236,9 +242,10 @@ def test_evaluations_by_page(lists, make):
         ([], 4),
     ]
     whole = lists.evaluations(ADMIN, "hello", "main", page=1, size=9, built=False)
-    assert whole.builds[made[3]] == ()
+    assert whole.builds[made[3]] == BuildIds()
     for one in (made[0], made[4]):
-        assert whole.builds[one] == tuple(ids(make.store.builds.list_of_evaluation(one)))
+        found = tuple(ids(make.store.builds.list_of_evaluation(one)))
+        assert whole.builds[one] == BuildIds(found, made_some=True)
     with pytest.raises(NotFound):
         lists.evaluations(ADMIN, "hello", "nothing", page=1, size=9, built=True)
 
@@ -273,7 +280,7 @@ def test_names_of_an_own_project_are_its_owners(lists, services, make):
     given = ManifestSubmission("image: host\ntasks:\n  - work: make\n", visibility=PRIVATE)
     build = services.submissions.submit(ada, given)
     inputs = (Input("source", "https://example.org/roses.git"),)
-    saved, _ = services.projects.put_jobset(ada, "~ada", "jobs", JobsetSettings(), inputs)
+    saved, _ = services.jobsets.put(ada, "~ada", "jobs", JobsetSettings(), inputs)
     assert saved.id == build.jobset_id
     assert lists.job_names(ada, saved) == (build.job,)
     assert lists.job_names(rob, saved) == ()

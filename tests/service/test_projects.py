@@ -36,6 +36,11 @@ def projects(services):
     return services.projects
 
 
+@pytest.fixture
+def jobsets(services):
+    return services.jobsets
+
+
 def test_watch(projects, services):
     """A project with one jobset, one input and a secret for the hook."""
     watched = projects.watch(ADMIN, "project", URI)
@@ -98,8 +103,8 @@ def test_secrets_are_sealed(projects, store, parts):
     raw = b"".join(one.read_bytes() for one in parts.data.root.glob("ciserver.db*"))
     for secret in (watched.hook_secret, signing, "hunter2-password"):
         assert secret.encode() not in raw
-    assert store.projects.credential(watched.jobset.id, URI) == (credential, False)
-    assert store.projects.list_credentials(watched.jobset.id) == (credential,)
+    assert store.jobsets.credential(watched.jobset.id, URI) == (credential, False)
+    assert store.jobsets.list_credentials(watched.jobset.id) == (credential,)
 
 
 def test_what_is_hidden_in_logs(projects, make):
@@ -132,8 +137,8 @@ def test_watching_again_renews_the_credential(services, admin, store):
             "https://git.example.org/team/private.git",
             credential=Credential(username="ci", password=password),
         )
-    jobset = store.projects.find_jobset("private", "main")
-    credential, _ = store.projects.credential(jobset.id, jobset.source.uri)
+    jobset = store.jobsets.get_by_name("private", "main")
+    credential, _ = store.jobsets.credential(jobset.id, jobset.source.uri)
     assert credential.password == "new-password"
 
 
@@ -176,10 +181,10 @@ def test_who_may_make_projects(projects, make, olga):
     assert projects.put_project(replace(olga, scopes=("projects:write",)), "hello", settings())
 
 
-def test_a_new_name(projects, services, olga, make):
+def test_a_new_name(projects, jobsets, services, olga, make):
     """The project with its builds has it; the old name is free, one that is taken is refused."""
     projects.put_project(olga, "hello", settings())
-    projects.put_jobset(olga, "hello", "main", JobsetSettings(), ())
+    jobsets.put(olga, "hello", "main", JobsetSettings(), ())
     build = make.submitted(services.queries.jobset(olga, "hello", "main").jobset)
     renamed, is_new = projects.put_project(olga, "hello", settings(), new_name="world")
     assert (renamed.name, is_new) == ("world", False)
@@ -257,7 +262,7 @@ def hello(projects, olga):
     return projects.put_project(olga, "hello", settings())[0]
 
 
-def test_put_a_jobset(projects, services, olga, hello):
+def test_put_a_jobset(jobsets, services, olga, hello):
     """With every setting and input, in their order; put again, they are replaced."""
     whole = JobsetSettings(
         description="All of it",
@@ -271,22 +276,22 @@ def test_put_a_jobset(projects, services, olga, hello):
         mail_to="ada@example.org",
         script=ScriptDefaults("tell.sh", "A=b", 5),
     )
-    jobset, is_new = projects.put_jobset(olga, "hello", "main", whole, MORE)
+    jobset, is_new = jobsets.put(olga, "hello", "main", whole, MORE)
     assert (jobset.settings, jobset.inputs, is_new) == (whole, MORE, True)
-    again, is_new = projects.put_jobset(olga, "hello", "main", JobsetSettings(), (SOURCE,))
+    again, is_new = jobsets.put(olga, "hello", "main", JobsetSettings(), (SOURCE,))
     assert (again.id, again.settings, again.inputs) == (jobset.id, JobsetSettings(), (SOURCE,))
     assert not is_new
     assert services.queries.jobset(olga, "hello", "main").jobset == again
 
 
-def test_every_fault_of_a_jobset(projects, services, olga, hello):
+def test_every_fault_of_a_jobset(jobsets, services, olga, hello):
     """Name, settings and inputs are judged together, and nothing is made."""
     wrong = JobsetSettings(
         recipe_input="nothing", recipe_path=("../x",), check_interval_seconds=-1, shares=0
     )
     inputs = (Input("1st", "https://example.org/x"), Input("path", "/srv/x.git"))
     with pytest.raises(Invalid) as refused:
-        projects.put_jobset(olga, "hello", "no name", wrong, inputs)
+        jobsets.put(olga, "hello", "no name", wrong, inputs)
     told = field_faults(refused)
     assert set(told) == {
         "name",
@@ -309,29 +314,29 @@ def test_every_fault_of_a_jobset(projects, services, olga, hello):
         ((replace(SOURCE, type=InputType.STRING, value="x"),), "recipe_input"),
     ],
 )
-def test_faulty_inputs(projects, olga, hello, inputs, field):
+def test_faulty_inputs(jobsets, olga, hello, inputs, field):
     """What cannot be fetched or read is refused with its input."""
     with pytest.raises(Invalid) as refused:
-        projects.put_jobset(olga, "hello", "main", JobsetSettings(), inputs)
+        jobsets.put(olga, "hello", "main", JobsetSettings(), inputs)
     assert set(field_faults(refused)) == {field}
 
 
-def test_a_jobset_keeps_its_credentials(projects, services, store):
+def test_a_jobset_keeps_its_credentials(projects, jobsets, services, store):
     """Where the address stays, whatever else is changed; another address gets none of them."""
     uri, credential = "https://example.org/private.git", Credential("ada", "pa55word")
     jobset = projects.watch(ADMIN, "hello", uri, credential=credential).jobset
     (source,) = jobset.inputs
     moved = replace(source, name="code", ref="refs/heads/next")
     more = (moved, Input("other", "https://example.org/other.git"))
-    projects.put_jobset(ADMIN, "hello", "main", JobsetSettings(recipe_input="code"), more)
-    assert store.projects.credential(jobset.id, uri) == (credential, False)
-    assert store.projects.credential(jobset.id, "https://example.org/other.git") == (None, False)
+    jobsets.put(ADMIN, "hello", "main", JobsetSettings(recipe_input="code"), more)
+    assert store.jobsets.credential(jobset.id, uri) == (credential, False)
+    assert store.jobsets.credential(jobset.id, "https://example.org/other.git") == (None, False)
     for other in ("https://example.org:8443/private.git", "https://example.com/private.git"):
-        projects.put_jobset(ADMIN, "hello", "main", JobsetSettings(), (replace(source, uri=other),))
-        assert store.projects.list_credentials(jobset.id) == ()
+        jobsets.put(ADMIN, "hello", "main", JobsetSettings(), (replace(source, uri=other),))
+        assert store.jobsets.list_credentials(jobset.id) == ()
 
 
-def test_a_jobset_keeps_its_leave(projects, repository, make):
+def test_a_jobset_keeps_its_leave(projects, jobsets, repository, make):
     """What an administrator registered stays readable; no other path of the machine becomes so."""
     mia = make.user("mia")
     repository.commit({"x": "1"})
@@ -339,32 +344,30 @@ def test_a_jobset_keeps_its_leave(projects, repository, make):
     jobset = projects.watch(ADMIN, "hello", str(repository.bare), local=True).jobset
     projects.set_member(ADMIN, "hello", "mia", frozenset({Right.EDIT}))
     (source,) = jobset.inputs
-    kept, _ = projects.put_jobset(
+    kept, _ = jobsets.put(
         mia, "hello", "main", jobset.settings, (replace(source, ref="refs/heads/main"),)
     )
     assert kept.source.local
     other = replace(source, uri=str(repository.tree))
     for actor_inputs in ((other,), (source, replace(other, name="other"))):
         with pytest.raises(Invalid):
-            projects.put_jobset(mia, "hello", "main", jobset.settings, actor_inputs)
+            jobsets.put(mia, "hello", "main", jobset.settings, actor_inputs)
     with pytest.raises(Invalid):
-        projects.put_jobset(mia, "hello", "second", jobset.settings, (source,))
-    assert projects.put_jobset(ADMIN, "hello", "second", jobset.settings, (source,))[0].source.local
+        jobsets.put(mia, "hello", "second", jobset.settings, (source,))
+    assert jobsets.put(ADMIN, "hello", "second", jobset.settings, (source,))[0].source.local
 
 
-def test_a_new_name_of_a_jobset(projects, services, olga, hello):
+def test_a_new_name_of_a_jobset(jobsets, services, olga, hello):
     """It keeps its branch; a name that is taken is refused."""
-    first, _ = projects.put_jobset(olga, "hello", "main", JobsetSettings(), ())
-    projects.put_jobset(olga, "hello", "next", JobsetSettings(), ())
+    first, _ = jobsets.put(olga, "hello", "main", JobsetSettings(), ())
+    jobsets.put(olga, "hello", "next", JobsetSettings(), ())
     with pytest.raises(AlreadyExists):
-        projects.put_jobset(olga, "hello", "main", JobsetSettings(), (), new_name="next")
-    renamed, is_new = projects.put_jobset(
-        olga, "hello", "main", JobsetSettings(), (), new_name="trunk"
-    )
+        jobsets.put(olga, "hello", "main", JobsetSettings(), (), new_name="next")
+    renamed, is_new = jobsets.put(olga, "hello", "main", JobsetSettings(), (), new_name="trunk")
     assert (renamed.id, renamed.name, renamed.branch, is_new) == (first.id, "trunk", "main", False)
 
 
-def test_branches(projects, services, olga):
+def test_branches(projects, jobsets, services, olga):
     """A name is the branch of whoever has it first; the others are PROJECT:JOBSET. Names that
     other addresses begin with are nobody's.
     """
@@ -372,31 +375,33 @@ def test_branches(projects, services, olga):
     for project in ("one", "two"):
         projects.put_project(olga, project, settings())
         for name in ("main", "jobs", "branches"):
-            made, _ = projects.put_jobset(olga, project, name, JobsetSettings(), (SOURCE,))
+            made, _ = jobsets.put(olga, project, name, JobsetSettings(), (SOURCE,))
             branches[made.full_name] = made.branch
     assert {key for key, branch in branches.items() if branch} == {"one:main"}
     assert services.lists.branch(olga, "main").full_name == "one:main"
     assert services.lists.branch(olga, "two:main").full_name == "two:main"
-    projects.remove_jobset(olga, "one", "main")
+    jobsets.remove(olga, "one", "main")
     with pytest.raises(NotFound, match="no branch main"):
         services.lists.branch(olga, "main")
     projects.put_project(olga, "three", settings())
-    made, _ = projects.put_jobset(olga, "three", "main", JobsetSettings(), ())
+    made, _ = jobsets.put(olga, "three", "main", JobsetSettings(), ())
     assert made.branch == "main"
 
 
-def test_slugs(projects, olga, make):
-    """Unique among the jobsets of one owner: the project's name for the first, then longer."""
+def test_slugs(projects, jobsets, olga, make):
+    """Unique among the jobsets of one owner: the project's name for the first, then longer. What is
+    removed leaves its own free.
+    """
     mia = make.user("mia", roles=("create-projects",))
 
     def put(actor, project, name):
         projects.put_project(actor, project, settings())
-        return projects.put_jobset(actor, project, name, JobsetSettings(), ())[0].slug
+        return jobsets.put(actor, project, name, JobsetSettings(), ())[0].slug
 
     assert [put(olga, "hello", name) for name in ("main", "next")] == ["hello", "hello-next"]
     assert put(olga, "hello-next", "main") == "hello-next-2"
     projects.remove_project(olga, "hello")
-    assert put(olga, "hello", "main") == "hello-2"
+    assert put(olga, "hello", "main") == "hello"
     projects.remove_project(olga, "hello")
     assert put(mia, "hello", "main") == "hello"
 
@@ -405,7 +410,7 @@ def test_slugs(projects, olga, make):
 
 
 @pytest.mark.parametrize("what", ["project", "jobset"])
-def test_removed(projects, services, make, what):
+def test_removed(projects, jobsets, services, make, what):
     """It is in no list and not found, with all that it built; what ran is stopped; its names and
     its repository are free.
     """
@@ -419,7 +424,7 @@ def test_removed(projects, services, make, what):
     if what == "project":
         projects.remove_project(ADMIN, "hello")
     else:
-        projects.remove_jobset(ADMIN, "hello", "main")
+        jobsets.remove(ADMIN, "hello", "main")
     assert statuses(make.store, waiting, running, ended) == [B.CANCELED, B.CANCELING, B.SUCCEEDED]
     assert not services.evaluations.evaluate_next()
     for ask in (
@@ -436,7 +441,7 @@ def test_removed(projects, services, make, what):
     assert services.lists.jobsets(ADMIN) == ()
     assert services.schedules.list_all(ADMIN) == ()
     assert (make.claim(), services.schedules.next_due()) == (None, None)
-    again = make.jobset("hello") if what == "project" else put_main(projects)
+    again = make.jobset("hello") if what == "project" else put_main(jobsets)
     assert (again.id != jobset.id, again.branch) == (True, "main")
     assert services.queries.jobset(ADMIN, "hello", "main").results == ()
 
@@ -446,8 +451,8 @@ def statuses(store, *builds):
     return [B(store.database.sql(found, (one.id,)).fetchone()[0]) for one in builds]
 
 
-def put_main(projects):
-    return projects.put_jobset(ADMIN, "hello", "main", JobsetSettings(), (SOURCE,))[0]
+def put_main(jobsets):
+    return jobsets.put(ADMIN, "hello", "main", JobsetSettings(), (SOURCE,))[0]
 
 
 def test_a_worker_ends_what_was_removed(projects, make):

@@ -145,7 +145,7 @@ def test_ignored_refs(pushes, make, count, services, admin, change, reason):
 )
 def test_disabled(pushes, make, store, what, reason):
     """A disabled project or jobset builds nothing and says so."""
-    make.disable(store.projects.find_jobset("project", "main"), what)
+    make.disable(store.jobsets.get_by_name("project", "main"), what)
     assert pushes.accept_push(make.received(), make_push()).ignored == reason
 
 

@@ -6,8 +6,8 @@ import pytest
 from support.factories import ADMIN, ALL, SYSTEM, make_job
 
 from ciserver.model.account import ANONYMOUS, Visibility
-from ciserver.model.errors import NotFound
-from ciserver.model.ports import EngineState
+from ciserver.model.errors import Invalid, NotFound
+from ciserver.model.ports import EngineState, WorkerState
 from ciserver.model.status import BuildStatus
 from ciserver.service.queries import PAGE
 from ciserver.service.waiting import waiting_reason
@@ -23,8 +23,9 @@ def queries(services):
 class StillEngine:
     """An engine that only has a state."""
 
-    def __init__(self, **state):
-        self._state = EngineState(**{"systems": (SYSTEM,), "slots": 2, "busy": 0, **state})
+    def __init__(self, *workers):
+        usual = {"name": "local", "systems": (SYSTEM,), "slots": 2, "busy": 0}
+        self._state = EngineState(tuple(WorkerState(**{**usual, **one}) for one in workers))
 
     def ring(self):
         pass
@@ -48,10 +49,87 @@ class StillEngine:
 )
 def test_why_a_build_waits(make, services, queries, state, reason):
     """Page and queue give the same reason."""
-    services.run_on(StillEngine(**state))
+    services.run_on(StillEngine(state))
     build = make.build()
     assert queries.build(ADMIN, build.id).waiting_for.startswith(reason)
     assert queries.queue(ADMIN).reasons == {build.id: queries.build(ADMIN, build.id).waiting_for}
+
+
+NEAR, FAR = {"name": "near", "busy": 2}, {"name": "far", "busy": 2}
+NO_WORKER = f"all workers for {SYSTEM} take no builds"
+PAUSED = "the worker near is paused by root: a new disk"
+OTHER = {"name": "other", "systems": ("riscv64-linux",)}
+
+
+@pytest.mark.parametrize(
+    ("workers", "paused", "reason"),
+    [
+        # Others may run it: what it waits for is them.
+        ((NEAR, FAR), ("near",), "all 2 slots are busy"),
+        ((NEAR, FAR), ("nobody",), "all 4 slots are busy"),
+        (({**NEAR, "busy": 0}, FAR), ("far", "other"), "about to start"),
+        (({**NEAR, "busy": 0}, FAR), ("near",), "all 2 slots are busy"),
+        ((NEAR, {**FAR, "busy": 0, "paused": "the disk is full"}), (), "all 2 slots are busy"),
+        # Nobody may.
+        ((NEAR,), ("near",), PAUSED),
+        ((NEAR, OTHER), ("near",), PAUSED),
+        (
+            (NEAR, FAR),
+            ("near", "far"),
+            f"{NO_WORKER}: {PAUSED}; {PAUSED.replace('near', 'far')}",
+        ),
+        (
+            (NEAR, {**FAR, "paused": "the disk is full"}),
+            ("near",),
+            f"{NO_WORKER}: {PAUSED}; far: the disk is full",
+        ),
+        (({**NEAR, "name": "near-1"},), ("near",), PAUSED),
+        ((OTHER,), ("other",), f"no worker for system {SYSTEM} (there is: riscv64-linux)"),
+        ((NEAR,), ("near", ""), "the queue is paused by root: a new disk"),
+    ],
+)
+def test_a_paused_worker_is_a_reason_where_no_other_is_left(
+    make, services, queries, workers, paused, reason
+):
+    """What a paused one has free does not count; a pause of somebody else is no reason."""
+    services.run_on(StillEngine(*workers))
+    for one in paused:
+        services.pauses.pause(ADMIN, worker=one, paused=True, reason="a new disk")
+    build = make.build()
+    told = queries.build(ADMIN, build.id).waiting_for
+    assert told.startswith(reason)
+    assert queries.queue(ADMIN).reasons == {build.id: told}
+    assert queries.evaluation(ADMIN, build.evaluation_id).reasons == {build.id: told}
+
+
+def test_who_paused_it_is_told_to_administrators(make, services, queries):
+    """Why it was paused is told to everybody."""
+    services.run_on(StillEngine(NEAR))
+    services.pauses.pause(ADMIN, worker="near", paused=True, reason="a new disk")
+    build = make.build()
+    assert queries.build(ANONYMOUS, build.id).waiting_for == "the worker near is paused: a new disk"
+    services.pauses.pause(ADMIN, worker="near", paused=False)
+    assert "busy" in queries.build(ANONYMOUS, build.id).waiting_for
+
+
+@pytest.mark.parametrize("name", ["local", "local-0", "local-7"])
+def test_a_claim_and_the_reason_follow_one_rule(make, services, queries, store, name):
+    """Whoever may not claim is paused to whoever asks."""
+    services.run_on(StillEngine({"name": name}))
+    build = make.build()
+    for paused in ("local", "local-0", "other"):
+        services.pauses.pause(ADMIN, worker=paused, paused=True)
+        is_told = "is paused" in queries.build(ADMIN, build.id).waiting_for
+        assert store.queue.is_paused(name) is is_told
+        services.pauses.pause(ADMIN, worker=paused, paused=False)
+
+
+@pytest.mark.parametrize("reason", ["x" * 201, "two\nlines", "\x1b[31m"])
+def test_a_reason_is_one_line(services, reason):
+    """It is shown to everybody who waits."""
+    with pytest.raises(Invalid, match="cannot be paused"):
+        services.pauses.pause(ADMIN, paused=True, reason=reason)
+    assert services.pauses.list_all(ADMIN) == ()
 
 
 def test_without_an_engine(make):

@@ -8,13 +8,14 @@ from ciserver.model.account import ANONYMOUS
 from ciserver.model.errors import BuildNotFinished, Invalid, RemoteFailure
 from ciserver.model.project import Credential, Input, JobsetSettings, ScriptDefaults
 from ciserver.model.status import BuildStatus
-from ciserver.service.submissions import PARAMETER_LIMIT, ScriptSubmission
+from ciserver.service.scripts import PARAMETER_LIMIT
+from ciserver.service.submissions import ScriptSubmission
 
 
 @pytest.fixture
 def jobset(services, watched, repository):
     settings = JobsetSettings(script=ScriptDefaults("make.sh", "", 30))
-    return services.projects.put_jobset(
+    return services.jobsets.put(
         ADMIN, "project", "main", settings, (Input("source", str(repository.bare)),)
     )[0]
 
@@ -53,7 +54,7 @@ def test_what_no_script_can_be_given(services, jobset, changes):
 
 def test_a_repository_that_cannot_be_asked_is_no_missing_commit(services, jobset):
     """Whoever asks again later may have it."""
-    away, _ = services.projects.put_jobset(
+    away, _ = services.jobsets.put(
         ADMIN, "project", "away", jobset.settings, (Input("source", "https://127.0.0.1:1/x"),)
     )
     with pytest.raises(RemoteFailure) as failed:

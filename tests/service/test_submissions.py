@@ -194,9 +194,9 @@ def test_ones_own_project_again(submissions, services, ada, remove):
     if remove == "project":
         services.projects.remove_project(ada, "~ada")
     elif remove == "jobset":
-        services.projects.remove_jobset(ada, "~ada", "jobs")
+        services.jobsets.remove(ada, "~ada", "jobs")
     else:
-        services.projects.put_jobset(
+        services.jobsets.put(
             ada, "~ada", "jobs", JobsetSettings(recipe_path=()), (), new_name="old"
         )
     second = submissions.submit(ada, ManifestSubmission(PLAIN))
@@ -342,7 +342,7 @@ def jobset(services, repository, revision):
     known = services.queries.jobset(ADMIN, "project", "main").jobset
     defaults = ScriptDefaults("tell.sh", "FLAVOR=sweet SIZE='very small'", 30)
     settings = replace(known.settings, script=defaults)
-    return services.projects.put_jobset(ADMIN, "project", "main", settings, known.inputs)[0]
+    return services.jobsets.put(ADMIN, "project", "main", settings, known.inputs)[0]
 
 
 def test_a_script(submissions, services, jobset, revision, run, store):
@@ -553,7 +553,7 @@ def test_a_repository_that_everybody_can_read(submissions, services, jobset, mak
     made.push()
     owner = make.user("olga", roles=("create-projects",))
     make.project("open", owner="olga", jobset="bare")
-    services.projects.put_jobset(
+    services.jobsets.put(
         owner, "open", "main", JobsetSettings(), (Input("source", str(made.bare)),)
     )
     found = services.queries.project(mia, "open").project

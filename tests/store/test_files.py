@@ -101,7 +101,13 @@ def test_nothing_lies_outside(files, tmp_path):
     """All paths are made of numbers and digests, beneath the three directories."""
     files.write_log(123_456, 2, 3, 0, b"log")
     files.keep_product(io.BytesIO(b"product"))
-    assert {one.name for one in tmp_path.iterdir()} == {"caches", "logs", "products"}
+    assert {one.name for one in tmp_path.iterdir()} == {
+        "caches",
+        "dumps",
+        "logs",
+        "products",
+        "uploads",
+    }
     assert files.log_path(123_456, 2, 3).is_relative_to(tmp_path / "logs")
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from support.factories import ADMIN, MAIL, OFFER, SYSTEM, done, make_job
 
-from ciserver.model.build import BuildResult, Lease, Loss, Offer, Task
+from ciserver.model.build import BuildResult, Lease, Loss, Offer, Output, Task
 from ciserver.model.errors import LeaseLost
 from ciserver.model.status import BuildStatus, StepStatus
 from ciserver.store.queue import Texts
@@ -161,6 +161,60 @@ def add_and_break(store, evaluation, clock):
     raise LookupError
 
 
+class TestArrivals:
+    """Builds of one evaluation that come in together."""
+
+    def bring(self, make, store, jobs, **terms):
+        evaluation = make.evaluation()
+        with store.transaction():
+            texts = Texts(store.queue.add_text("{}"))
+            with store.queue.arrivals(evaluation, make.clock.now()) as arrivals:
+                return [arrivals.add(job, texts, **terms) for job in jobs]
+
+    def test_they_are_as_if_each_had_come_alone(self, make, store):
+        jobs = [make_job(name="a"), make_job(name="b", priority=3), make_job(name="a", system="s")]
+        together = self.bring(make, store, jobs)
+        alone = [one for job in jobs for one in self.bring(make, store, [job])]
+        pairs = zip(together, alone, strict=True)
+        for one, other in (map(store.builds.get, pair) for pair in pairs):
+            assert (one.group_id, other.group_id) == (one.id, other.id)
+            assert (one.job, one.system, one.priority) == (other.job, other.system, other.priority)
+        ready = store.database.sql("SELECT priority, builds FROM ready ORDER BY lane_id, priority")
+        counted = ready.fetchall()
+        assert counted[:3] == [(0, 1), (3, 1), (0, 1)]
+        assert sum(builds for _, builds in counted) == 6
+        (asked,) = store.database.sql("SELECT builds FROM requesters WHERE name = 'ada'").fetchone()
+        assert asked == 6
+
+    def test_a_named_group_stays(self, make, store):
+        first, second = self.bring(make, store, [make_job()] * 2, group_id=77)
+        assert store.builds.get(first).group_id == store.builds.get(second).group_id == 77
+
+    def test_what_waits_is_not_counted(self, make, store):
+        self.bring(make, store, [make_job()], waiting="needs")
+        self.bring(make, store, [make_job()], held=True)
+        assert make.claim() is None
+        assert store.database.sql("SELECT count(*) FROM ready").fetchone() == (0,)
+
+    def test_many_cost_two_statements_each(self, make, store):
+        def statements(jobs):
+            seen, connection = [], store.database.connection()
+            connection.set_trace_callback(seen.append)
+            self.bring(make, store, [make_job(name=f"job-{n}") for n in range(jobs)])
+            connection.set_trace_callback(None)
+            return len(seen)
+
+        assert statements(60) - statements(10) == 2 * 50
+
+
+def test_a_wrong_count_holds_up_nothing(make, store):
+    """A lane that is counted and empty is passed over, though it would be the best."""
+    build = make.build()
+    with store.transaction():
+        store.database.sql("INSERT INTO ready SELECT lane_id, 9, 1 FROM ready")
+    assert make.claim().lease.build_id == build.id
+
+
 # -- fencing --------------------------------------------------------------------------------------
 
 
@@ -169,6 +223,7 @@ WRITES = {
     "advance": lambda reporter, lease: reporter.advance(lease, done(0), 1, sandbox="plain"),
     "append": lambda reporter, lease: reporter.append_log(lease, 1, 0, b"forged"),
     "product": lambda reporter, lease: reporter.add_product(lease, "a.txt", io.BytesIO(b"forged")),
+    "output": lambda reporter, lease: reporter.set_output(lease, Output("forged")),
     "finish": lambda reporter, lease: reporter.finish(lease, GOOD, ()),
     "give back": lambda reporter, lease: reporter.give_back(lease, Loss("forged")),
 }
@@ -179,7 +234,8 @@ def everything(store, build_id):
         store.builds.get(build_id),
         store.builds.list_attempts(build_id),
         store.builds.list_steps(build_id),
-        store.builds.list_products(build_id),
+        store.products.list_of_build(build_id),
+        [store.products.output(build_id, attempt) for attempt in (1, 2)],
         store.outbox.list_of_build(build_id),
         [store.files.log_size(build_id, attempt, 1) for attempt in (1, 2)],
     )

@@ -5,7 +5,7 @@ import email.policy
 import socket
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ciserver.model.errors import RemoteFailure
-from ciserver.model.event import StepSummary
+from ciserver.model.event import Beside, FaultsChanged, StepSummary
 from triggers.email import Email, Smtp
 from triggers.letter import Letters
 from triggers.mailbox import mailbox_of
@@ -137,6 +137,11 @@ def test_headers(post, templates, mail):
         "X-Ciserver-Job": "test",
         "X-Ciserver-Status": "failed",
         "X-Ciserver-Build": "41",
+        "X-Hydra-Instance": "https://ci.example",
+        "X-Hydra-Project": "site",
+        "X-Hydra-Jobset": "main",
+        "X-Hydra-Job": "test",
+        "X-Hydra-System": "x86_64-linux",
         "MIME-Version": "1.0",
     }
 
@@ -212,6 +217,47 @@ def test_subject_wording(post, templates, mail, status, previous, words):
 
 
 @pytest.mark.parametrize(
+    ("count", "words"),
+    [(1, "(and 1 other)"), (3, "(and 3 others)")],
+)
+def test_what_ended_with_it(post, templates, mail, count, words):
+    """One mail tells of the builds that could not run because of it, with their pages."""
+    beside = tuple(
+        Beside(50 + one, f"job-{one}", "x86_64-linux", "dependency_failed", f"https://x/{one}")
+        for one in range(min(count, 2))
+    )
+    Email(post.smtp(), templates).deliver(mail(beside=beside, beside_total=count, subject=""))
+    assert post.messages[0]["Subject"] == f"[site] test failed on main {words}"
+    for kind in ("plain", "html"):
+        body = post.messages[0].get_body((kind,)).get_content()
+        assert "https://x/0" in body
+        assert "job-0" in body
+        assert ("and 1 more builds" in body) is (count == 3)
+
+
+@pytest.mark.parametrize("faults", [("ci.yml: no <b>tasks</b>", "x\r\nBcc: a@b"), ()])
+def test_changed_faults(post, templates, mail, faults):
+    """The owner's mail says what is wrong, or that all is well again."""
+    event = FaultsChanged(
+        *(9, 3, "site", "main", "refs/heads/main", "4f1c2a9be07d4f1c", "Teach", "Ada"),
+        *("2026-01-31T11:59:07+00:00", "https://ci.example/eval/9", faults, len(faults)),
+    )
+    Email(post.smtp(), templates).deliver(replace(mail(), event=event))
+    (message,) = post.messages
+    word = "has errors" if faults else "has no errors any more"
+    assert message["Subject"] == f"[site] main {word} on main: Teach"
+    assert message["List-Id"] == "<main.site.ci.example>"
+    assert message["X-Ciserver-Evaluation"] == "9"
+    assert message["X-Hydra-Instance"] == "https://ci.example"
+    assert message["X-Hydra-Jobset"] == "main"
+    assert message["Bcc"] is None
+    text = message.get_body(("plain",)).get_content()
+    assert "https://ci.example/eval/9" in text
+    assert ("ci.yml: no <b>tasks</b>" in text) is bool(faults)
+    assert "<b>" not in message.get_body(("html",)).get_content()
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.4, "0 s"), (59.9, "59 s"), (65, "1 min 5 s"), (7385, "2 h 3 min"), (-1, "0 s")],
 )
@@ -263,7 +309,7 @@ def test_nothing_injects_headers(post, templates, mail, evil):
     raw = post.envelopes[0].original_content
     head = raw.split(b"\r\n\r\n", 1)[0]
     names = [line.split(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")]
-    assert len(names) == len(set(names)) == 14
+    assert len(names) == len(set(names)) == 19
     assert b"Bcc" not in names
     assert b"\n" not in head.replace(b"\r\n", b"")
     assert max(map(len, raw.splitlines())) < 998
@@ -508,5 +554,5 @@ def test_any_text_makes_a_mail(templates, make_delivery, text):
     delivery = make_delivery("email", **dict.fromkeys(FIELDS, text))
     written = Letters(templates).write(delivery, sender, Recipients((reader,), (), ""))
     message = email.message_from_bytes(written.as_bytes(), policy=email.policy.default)
-    assert len(message.keys()) == 14
+    assert len(message.keys()) == 19
     assert [one.addr_spec for one in message["To"].addresses] == [reader.addr_spec]

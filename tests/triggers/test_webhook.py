@@ -97,6 +97,7 @@ def test_body_says_everything(make_delivery):
                 "started_at": None,
                 "finished_at": "2026-01-31T11:59:07+00:00",
                 "duration_seconds": 65.4,
+                "cached": False,
             },
             "evaluation": {"url": "https://ci.example/evaluations/9"},
             "source": {

@@ -7,14 +7,16 @@ from urllib.parse import urlencode
 
 import falcon.testing
 import pytest
+from support.prepared import add_account
 from support.repositories import Repository
 from support.waiting import until
 
+from ciserver.machine import native_system
 from ciserver.model.build import BuildResult, Lease, Offer, StepResult
 from ciserver.model.push import ZERO, Push, Received, RefChange
 from ciserver.model.status import BuildStatus, StepStatus
 from ciserver.service.services import Services
-from ciserver.wiring import Parts, native_system
+from ciserver.wiring import Parts
 
 PASSWORD = "correct horse battery"
 TWO_TASKS = "image: host\ntasks:\n  - build: echo built\n  - test: echo tested\n"
@@ -175,12 +177,12 @@ def works(parts, services, repository, admin):
 
 
 @pytest.fixture
-def make_token(services, admin):
+def make_token(parts, services, admin):
     """An API token of a new user, who may be an administrator."""
 
     def make(*scopes, admin_user=False):
         name = f"user{len(services.access.list_users(admin))}"
-        services.access.add_user(admin, name, email="", password=PASSWORD, admin=admin_user)
+        add_account(parts, name, PASSWORD, admin=admin_user)
         return services.access.add_token(admin, name, scopes, None)[0]
 
     return make
@@ -234,7 +236,7 @@ def browser(parts):
 
 
 @pytest.fixture
-def person(parts, services, admin):
+def person(parts):
     """The browser of the administrator ada, signed in."""
-    services.access.add_user(admin, "ada", email="", password=PASSWORD, admin=True)
+    add_account(parts, "ada", PASSWORD, admin=True)
     return Browser(parts.app).sign_in("ada")

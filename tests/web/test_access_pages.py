@@ -2,6 +2,7 @@
 
 import pytest
 from support.factories import ADMIN, Factory
+from support.prepared import add_account
 
 from ciserver.model.account import Right, Visibility
 from ciserver.model.project import ProjectSettings
@@ -21,7 +22,7 @@ def signed_in(parts, services, make_browser):
     """The browser of somebody with an ordinary account, who may have rights in a project."""
 
     def make(name, project="", *rights):
-        services.access.add_user(ADMIN, name, email="", password=PASSWORD, admin=False)
+        add_account(parts, name, PASSWORD)
         if rights:
             services.projects.set_member(ADMIN, project, name, frozenset(rights))
         return make_browser(parts.app).sign_in(name)
@@ -56,9 +57,9 @@ def test_the_overview_has_what_is_of_interest(services, factory, person, browser
 
 
 def test_a_project_says_who_has_rights_to_those_who_give_them(factory, person, browser, signed_in):
-    """Others see no list; without members it says how to add one."""
+    """Others see no list; without members there is a form to add one."""
     factory.project("roses")
-    assert "ciserver member set roses" in person.page("/project/roses").text
+    assert "Give or take rights" in person.page("/project/roses").text
     editor = signed_in("editor", "roses", Right.EDIT)
     runner = signed_in("runner", "roses", Right.CANCEL, Right.RESTART)
     for reader, is_told in ((person, True), (editor, True), (runner, False), (browser, False)):
@@ -81,7 +82,7 @@ def test_buttons_of_a_build_are_for_those_who_may(works, factory, person, browse
 
     def buttons(reader, build):
         forms = (one["action"] for one in reader.page(f"/build/{build}").all("form"))
-        return {one.rpartition("/")[2] for one in forms} - {"logout"}
+        return {one.removeprefix(f"/build/{build}/") for one in forms} - {"/logout", "/search"}
 
     assert {who: buttons(one, queued) for who, one in readers.items() if buttons(one, queued)} == {
         "admin": {"bump", "cancel"},
@@ -93,7 +94,7 @@ def test_buttons_of_a_build_are_for_those_who_may(works, factory, person, browse
         "nobody": set(),
         "canceler": set(),
         "bumper": set(),
-        "admin": {"rerun", "rebuild"},
+        "admin": {"rerun", "rebuild", "keep/1"},
         "restarter": {"rerun"},
         "asker": {"rebuild"},
     }

@@ -6,9 +6,10 @@ import pytest
 from falcon.testing import TestClient
 
 from ciserver.edge.bodies import json_body
+from ciserver.edge.dialect import Route
 from ciserver.edge.formats import wants_json
 from ciserver.edge.proofs import TokenProof, usual_proof
-from ciserver.model.errors import NotFound, NotSignedIn
+from ciserver.model.errors import NotSignedIn
 from ciserver.shipped import shipped
 from ciserver.web.app import create_app
 
@@ -81,22 +82,14 @@ class Strict(Plain):
             resp.status = 410
 
 
-class Nothing:
-    """In the place of the pages."""
-
-    def on_get_build(self, req, resp, build_id):
-        raise NotFound(f"no {build_id}")
-
-
 class Shared(Plain):
     """A dialect that has the addresses of the pages, and one of its own."""
 
     prefixes = ("/shared",)
-    pages = sign_in = Nothing()
+    shared = (Route("/thing", Thing(), ""),)
 
     def add_routes(self, app):
         app.add_route("/shared/thing", Thing())
-        app.add_route("/thing", Thing())
 
     def speaks(self, req):
         return wants_json(req)

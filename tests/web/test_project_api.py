@@ -144,6 +144,29 @@ def test_inputs_may_be_values(script, watched):
     ]
 
 
+def test_inputs_may_be_paths_and_expressions(script, watched, tmp_path, person):
+    """Told again as they were given, on the page of the jobset too."""
+    place = tmp_path / "files"
+    place.mkdir()
+    given = [
+        {"name": "files", "type": "path", "uri": f"file://{place}", "refresh_seconds": 90},
+        {"name": "feed", "type": "path", "uri": "https://files.example/feed?all=1"},
+        {"name": "args", "type": "nix", "value": "{ a = 1; }"},
+    ]
+    made = script.request("PUT", JOBSET, json={"inputs": [SOURCE, *given]})
+    assert made.status_code == 201, made.text
+    _, files, feed, args = made.json["inputs"]
+    assert (files["type"], files["uri"], files["refresh_seconds"]) == ("path", str(place), 90)
+    assert (files["ref"], files["watch"]) == ("", [])
+    assert (feed["uri"], feed["refresh_seconds"]) == ("https://files.example/feed?all=1", 30)
+    assert (args["type"], args["value"]) == ("nix", "{ a = 1; }")
+    body = {name: value for name, value in made.json.items() if name not in TOLD}
+    assert script.request("PUT", JOBSET, json=body).json == made.json
+    page = person.get("/jobset/project/docs").text
+    for shown in (str(place), "90 seconds", "feed?all=1", "{ a = 1; }"):
+        assert shown in page
+
+
 def test_bad_jobsets_are_refused(script, watched):
     """Every fault with its field, also within inputs; nothing is made."""
     wrong = {

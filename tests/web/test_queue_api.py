@@ -5,8 +5,8 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
+from ciserver.machine import native_system
 from ciserver.model.build import Offer
-from ciserver.wiring import native_system
 
 BUILDS, QUEUE = "/ci/v1/builds", "/ci/v1/queue"
 RECIPE = "image: host\ntasks:\n  - work: echo worked\n"
@@ -77,6 +77,18 @@ def test_a_paused_queue_says_so_to_everybody(works, script, stranger):
     assert not is_claimed(works)
     assert script.post(f"{QUEUE}/resume").json == {"paused": []}
     assert works.claim().build_id == build
+
+
+def test_everybody_is_told_why_it_is_paused(works, script, stranger):
+    """In one line, which is text and nothing else on the page."""
+    build = works.build()
+    why = "a <new> disk, until noon"
+    assert script.post(f"{QUEUE}/pause", json={"reason": why}).json["paused"][0]["reason"] == why
+    assert stranger.get(QUEUE).json["paused"] == [{"worker": "", "reason": why}]
+    assert stranger.get(f"{BUILDS}/{build}").json["waiting_for"] == f"the queue is paused: {why}"
+    assert '(<span class="breakable">a &lt;new&gt; disk' in stranger.get("/queue").text
+    refused = script.post(f"{QUEUE}/pause", json={"worker": "far", "reason": "two\nlines"})
+    assert (refused.status_code, "one line" in refused.text) == (400, True)
 
 
 def test_one_worker_is_paused_by_name(works, script):

@@ -90,11 +90,11 @@ def test_an_encoded_slash_parts_no_segments(server):
 
 
 def test_too_large_a_body_is_refused_before_it_comes(server):
-    """413 to the announcement of 30 MB: nothing of it is waited for, read or kept."""
+    """413 to the announcement of 200 MB: nothing of it is waited for, read or kept."""
     before = memory_of(server.process)
     with connected(server) as connection:
         connection.putrequest("POST", "/hooks/generic/project")
-        connection.putheader("Content-Length", str(30 * 1024 * 1024))
+        connection.putheader("Content-Length", str(200 * 1024 * 1024))
         connection.endheaders()
         assert connection.getresponse().status == 413
     assert memory_of(server.process) - before < 15

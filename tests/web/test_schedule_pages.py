@@ -53,7 +53,7 @@ def test_the_page_of_a_jobset_lists_its_schedules(add_schedule, services, admin,
 def test_a_zone_that_is_known_no_more_breaks_no_page(store, works, clock, browser):
     """After an upgrade without it the moments are told in UTC, and the zone is still named."""
     works.evaluation({".build.yml": NIGHTLY})
-    jobset = store.projects.find_jobset("project", "main")
+    jobset = store.jobsets.get_by_name("project", "main")
     with store.transaction():
         gone = store.schedules.add(
             jobset.id,

@@ -12,7 +12,17 @@ import pytest
 from markupsafe import Markup
 
 from ciserver.model.account import ANONYMOUS, Actor, Member, Right, Visibility
-from ciserver.model.build import Attempt, Build, Job, Product, Step, Task
+from ciserver.model.breakage import Breakage
+from ciserver.model.build import Attempt, Build, Job, Output, Product, Step, Task
+from ciserver.model.comparison import (
+    Change,
+    ChangedInput,
+    Comparison,
+    InputLog,
+    JobChange,
+    JobResult,
+    LoggedCommit,
+)
 from ciserver.model.delivery import Delivery
 from ciserver.model.errors import Complaint, NotFound
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
@@ -31,21 +41,29 @@ from ciserver.model.request import Action, JobRequest, RequestStatus
 from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
 from ciserver.model.view import (
     AttemptView,
+    BuildIds,
     BuildPage,
     BuildView,
     EvaluationPage,
+    EvaluationSummary,
     EvaluationView,
     IgnoredPush,
     JobsetSummary,
     JobsetView,
     LogChunk,
+    Needed,
     Pause,
     ProjectSummary,
     QueueView,
     Related,
 )
+from ciserver.service.build_logs import WholeLog
+from ciserver.service.product_files import ProductFiles
+from ciserver.store.archives import Entry, EntryKind, Listing
 from ciserver.web import words
+from ciserver.web.evaluation_pages import sections
 from ciserver.web.log_lines import PAGE_LINES, more_lines, tail_lines
+from ciserver.web.project_forms import form_of_jobset, form_of_project
 from ciserver.web.view import PageContext, View, step_to_show
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -62,8 +80,9 @@ def make_jobset(name="main", project="hello"):
     source = Input("source", "/srv/git/hello.git", local=True)
     tools = Input("tools", "https://git.example.org/tools.git", ref="refs/tags/v1")
     deep = Input("deep", type=InputType.BOOLEAN, value="true")
+    files = Input("files", "/srv/files", type=InputType.PATH, refresh_seconds=90)
     settings = JobsetSettings(recipe_path=(".build.yml", ".builds/*.yml"))
-    return Jobset(1, 1, project, "anna", name, (source, tools, deep), settings=settings)
+    return Jobset(1, 1, project, "anna", name, (source, tools, deep, files), settings=settings)
 
 
 def make_evaluation(text="Teach the parser to count", **changes):
@@ -171,6 +190,41 @@ def make_jobset_view(**changes):
     return replace(whole, **changes)
 
 
+def make_comparison():
+    """One job in every class, and inputs that came, moved, went back and went away."""
+    was = JobResult(30, "unit-tests", "x86_64-linux", BuildStatus.SUCCEEDED)
+    pairs = {
+        Change.NOW_FAIL: JobChange(replace(was, build_id=42, status=BuildStatus.FAILED), was),
+        Change.REMOVED: JobChange(None, replace(was, job="old-job")),
+        Change.STILL_SUCCEED: JobChange(replace(was, build_id=12, job="lint"), was),
+        Change.UNFINISHED: JobChange(replace(was, build_id=43, job="docs"), was),
+    }
+    old = PinnedInput("tools", "/srv/git/tools.git", "refs/heads/main", "0" * 40)
+    new = replace(old, revision=REVISION)
+    commit = LoggedCommit(REVISION, "Sharpen the saw", "Bert <bert@example.org>", before(days=2))
+    inputs = (
+        ChangedInput(old, new, InputLog((commit,), more=True)),
+        ChangedInput(new, old, InputLog((commit,), more=False, went_back=True)),
+        ChangedInput(None, PinnedInput("deep", type=InputType.BOOLEAN, value="true")),
+        ChangedInput(old, None),
+    )
+    other = make_evaluation(id=5, number=9, jobset_id=2, jobset="stable")
+    return Comparison(other, {change: (one,) for change, one in pairs.items()}, inputs)
+
+
+def make_evaluation_page(view, comparison=None, most=None, **changes):
+    comparison = comparison or make_comparison()
+    values = {
+        "view": view,
+        "comparison": comparison,
+        "against": "stable",
+        "sections": tuple(sections(view, comparison, most)),
+        "jobsets": ("stable",),
+        "acts": frozenset({"cancel", "restart-aborted", "restart-failed", "bump"}),
+    }
+    return {**values, **changes}
+
+
 def make_queue_view():
     waiting = make_build(BuildStatus.QUEUED, id=44, system="riscv64-linux")
     return QueueView(
@@ -222,6 +276,19 @@ def make_page(**changes):
     return replace(PageContext(anna, "c5rf", NOW, "/build/42", "0.1"), **changes)
 
 
+def build_values(shown, **others):
+    """What the page of a build is made of; of what is not named there is nothing."""
+    return {
+        "view": shown,
+        **dict.fromkeys(("step", "log", "breakage")),
+        "parts_of": shown.needs,
+        "products": ProductFiles.of_view(shown),
+        "reads": (),
+        **dict.fromkeys(("may_ask", "may_bump", "may_keep"), False),
+        **others,
+    }
+
+
 def page_values():
     """Each template with values that fill every part of it."""
     broken = make_evaluation(
@@ -240,23 +307,69 @@ def page_values():
         "project.html": {
             "project": make_summary(),
             "members": (Member("bert", frozenset({Right.CANCEL, Right.READ})),),
+            "may_change": True,
+            "rights": tuple(Right),
+        },
+        "project_form.html": {
+            "project": make_summary().project,
+            "form": form_of_project(make_summary().project),
+            "visibilities": tuple(Visibility),
+            "input_types": tuple(InputType),
+        },
+        "jobset_form.html": {
+            "project": "hello",
+            "jobset": make_jobset(),
+            "form": form_of_jobset("main", make_jobset().settings, make_jobset().inputs),
+            "modes": tuple(JobsetMode),
+            "input_types": tuple(InputType),
         },
         "jobset.html": {"view": make_jobset_view()},
-        "evaluation.html": {
-            "view": EvaluationView(
+        "evaluation.html": make_evaluation_page(
+            EvaluationView(
                 replace(broken, builds_total=4),
                 (*builds, make_build(BuildStatus.QUEUED, id=44, job="deploy")),
                 reused=(make_build(BuildStatus.SUCCEEDED, id=12, job="lint"),),
                 reasons={44: "it needs docs (build 43, running)"},
                 needs={44: (42, 43)},
             )
+        ),
+        "evaluations.html": {
+            "evaluations": (
+                EvaluationSummary(make_evaluation(), make_evaluation(builds_good=1), BuildIds()),
+                EvaluationSummary(make_evaluation(), None, BuildIds()),
+            ),
+            "build": make_build(),
+            "older": "?page=2",
+            "is_first": True,
         },
-        "build.html": {
-            "view": build,
-            "step": step,
-            "log": make_log(),
-            "may_ask": True,
-            "may_bump": True,
+        "build.html": build_values(
+            build,
+            step=step,
+            log=make_log(),
+            breakage=Breakage(build.build, make_build(), make_comparison().inputs),
+            reads=ProductFiles.of_view(build),
+            may_ask=True,
+            may_bump=True,
+            may_keep=True,
+        ),
+        "build_log.html": {
+            "log": WholeLog(build.build, build.steps, (9, 9), complete=False),
+            "shown": make_log(),
+            "raw": "/log/build-42",
+            "lines": 50,
+        },
+        "contents.html": {
+            "build": build.build,
+            "found": ProductFiles.of_view(build)[0],
+            "listing": Listing((Entry("<i>/a.txt", EntryKind.FILE, 9),), is_cut=True),
+        },
+        "build_deps.html": {
+            "build": build.build,
+            "found": Needed(build.build, ((1, make_build()), (2, builds[1])), is_cut=True),
+        },
+        "runtime_deps.html": {
+            "build": build.build,
+            "view": replace(build, output=Output("", "/nix/x.drv", {"out": "/nix/<b>"})),
         },
         "log.html": {"build": build.build, "step": step, "attempt": 2, "log": make_log()},
         "queue.html": {
@@ -354,10 +467,13 @@ def test_pages_obey_the_content_policy(view, template):
     assert all(one["href"].startswith("/static/") for one in page.all("link"))
 
 
-def render_build(view, shown, page=None, *, may_ask=False, may_bump=False):
-    page = page or make_page()
-    asked = {"may_ask": may_ask, "may_bump": may_bump}
-    return view.render("build.html", page, view=shown, step=None, log=None, **asked)
+def render_build(view, shown, page=None, **others):
+    return view.render("build.html", page or make_page(), **build_values(shown, **others))
+
+
+def posted(page):
+    """The forms that change something."""
+    return [one for one in page.all("form") if one["method"] == "post"]
 
 
 def text_of(html):
@@ -374,9 +490,8 @@ def test_every_form_that_changes_something_carries_the_token(view):
     """Cancel, run again and sign out are POST forms with the page's token."""
     running = make_build_view(make_build(BuildStatus.RUNNING), may_rerun=True)
     html = render_build(view, running)
-    forms = Page(html).all("form")
+    forms = posted(Page(html))
     assert {one["action"] for one in forms} == {"/logout", "/build/42/cancel", "/build/42/rerun"}
-    assert all(one["method"] == "post" for one in forms)
     assert html.count('name="csrf" value="c5rf"') == len(forms)
 
 
@@ -385,7 +500,7 @@ def test_buttons_are_only_for_those_who_may(view):
     quiet = make_build_view(may_cancel=False, may_rerun=False)
     anybody = make_page(actor=ANONYMOUS)
     page = Page(render_build(view, quiet, anybody))
-    assert page.all("form") == []
+    assert posted(page) == []
     assert {"href": "/login?next=%2Fbuild%2F42"} in page.all("a")
 
 
@@ -402,8 +517,8 @@ def test_who_may_ask_for_builds_starts_what_is_held(view, status, buttons):
     """A held build can be started, a finished one built again; nobody else sees the buttons."""
     shown = make_build_view(make_build(status), may_cancel=False, may_rerun=False)
     page = Page(render_build(view, shown, make_page(actor=ANONYMOUS), may_ask=True))
-    assert {one["action"] for one in page.all("form")} == buttons
-    assert not Page(render_build(view, shown, make_page(actor=ANONYMOUS))).all("form")
+    assert {one["action"] for one in posted(page)} == buttons
+    assert not posted(Page(render_build(view, shown, make_page(actor=ANONYMOUS))))
 
 
 @pytest.mark.parametrize(
@@ -415,7 +530,7 @@ def test_who_may_bump_a_waiting_build_does(view, changes, is_shown):
     """Once, while it waits; nobody else sees the button."""
     build = replace(make_build(BuildStatus.QUEUED), **changes)
     shown = make_build_view(build, may_cancel=False)
-    actions = {one["action"] for one in Page(render_build(view, shown, may_bump=True)).all("form")}
+    actions = {one["action"] for one in posted(Page(render_build(view, shown, may_bump=True)))}
     assert ("/build/42/bump" in actions) is is_shown
     assert "/build/42/bump" not in render_build(view, shown)
 
@@ -432,11 +547,11 @@ def test_a_build_tells_what_it_needs_and_what_needs_it(view):
     assert "Group deploys one at a time" in text
 
 
-def test_a_build_whose_needs_were_reused_says_so(view):
-    """There is no build of its own evaluation to link to."""
+def test_a_build_names_what_it_needs_where_there_is_no_build_of_it(view):
+    """There is nothing to link to."""
     job = Job("test", ".build.yml", "host", "x86_64-linux", (), needs=("compile", "docs"))
     html = render_build(view, make_build_view(needs=Related(), job=job))
-    assert "Needs compile, docs whose earlier results are used" in text_of(html)
+    assert "Needs compile, docs" in text_of(html)
 
 
 def test_an_evaluation_tells_what_became_of_each_job(view):
@@ -449,6 +564,56 @@ def test_an_evaluation_tells_what_became_of_each_job(view):
     assert "Nothing changed for it since build 12" in text
     assert {"href": "/build/12"} in Page(html).all("a")
     assert "nightly its recipe asks for kind nightly" in text
+
+
+def test_an_evaluation_tells_what_changed(view):
+    """Which classes have how many jobs, what each job was, and the commits behind an input."""
+    html = view.render("evaluation.html", make_page(), **page_values()["evaluation.html"])
+    text, page = text_of(html), Page(html)
+    assert "Compared with evaluation #9 of hello / stable" in text
+    assert "Now failing 1 Builds of" in text
+    assert "Removed 1 Builds of" in text
+    assert "old-job x86_64-linux Succeeded \u2013 This evaluation has no such job." in text
+    assert {"class": "through", "href": "/build/30"} in page.all("a")
+    assert {"class": "through", "href": "#now-fail"} in page.all("a")
+    assert "Built anew since 1" in text  # build 44, of which no comparison speaks
+    assert "Changed inputs 4" in text
+    assert "4f2c9e1ab3 Sharpen the saw Bert, 2 days ago and earlier ones" in text
+    assert "It went back; these commits are gone: 4f2c9e1ab3 Sharpen the saw" in text
+    assert "It is new." in text
+    assert "It is gone." in text
+    shown = {one["action"] for one in posted(page)}
+    assert {f"/eval/7/{act}" for act in ("cancel", "bump", "restart-failed")} < shown
+
+
+def test_an_evaluation_without_another_tells_its_builds(view):
+    """There is nothing to compare with, or what was named is not there."""
+    values = page_values()["evaluation.html"]
+    alone = {
+        **values,
+        "comparison": None,
+        "sections": tuple(sections(values["view"], None, 2)),
+        "acts": frozenset(),
+    }
+    html = view.render("evaluation.html", make_page(), **{**alone, "against": ""})
+    assert "This is the first one, so there is nothing to compare with." in text_of(html)
+    assert "Builds 4 Builds of this evaluation" in text_of(html)
+    assert "The first 2 of 4. Show all" in text_of(html)
+    assert {"href": "?compare=&full=1"} in Page(html).all("a")
+    assert [one["action"] for one in posted(Page(html))] == ["/logout"]
+    html = view.render("evaluation.html", make_page(), **alone)
+    assert "There is no such evaluation to compare with." in text_of(html)
+
+
+def test_the_list_of_evaluations_tells_what_became_better(view):
+    """Beside the inputs that changed; a list without one says why it may be empty."""
+    values = page_values()["evaluations.html"]
+    text = text_of(view.render("evaluations.html", make_page(), **values))
+    assert "Evaluations with build 42" in text
+    assert "2 +1 1 1 6 minutes ago" in text  # good and by how many, bad, to do
+    values = {**values, "evaluations": (), "build": None, "older": None}
+    text = text_of(view.render("evaluations.html", make_page(actor=ANONYMOUS), **values))
+    assert "Nothing was evaluated yet that made a build. Some are only shown" in text
 
 
 def test_many_needs_are_told_shortly():
@@ -481,7 +646,7 @@ def test_a_jobset_is_paused_by_who_may_change_it(view, paused, button):
     jobset = replace(make_jobset(), paused=paused)
     values = {"view": make_jobset_view(jobset=jobset), "faults": (), "written": {}}
     page = Page(view.render("jobset.html", make_page(), may_change=True, **values))
-    actions = {one["action"] for one in page.all("form")}
+    actions = {one["action"] for one in posted(page)}
     assert f"/jobset/hello/main/{button}" in actions
     assert ("pushes are evaluated, and its builds wait" in page.text) is paused
     assert "/pause" not in view.render("jobset.html", make_page(), **values)
@@ -555,9 +720,7 @@ def test_a_running_log_is_followed_from_where_the_page_ends(view):
     build = make_build_view(make_build(BuildStatus.RUNNING), last=StepStatus.RUNNING)
     log = make_log(b"one\n\x1b[1mtwo\nthr", complete=False)
     step = step_to_show(build)
-    shown = {"view": build, "step": step, "log": log, "may_ask": False, "may_bump": False}
-    html = view.render("build.html", make_page(), **shown)
-    page = Page(html)
+    page = Page(render_build(view, build, step=step, log=log))
     box = next(one for one in page.all("div") if one.get("id") == "log")
     assert box["data-follow"] == "/build/42/step/2/lines?attempt=2"
     assert (box["data-offset"], box["data-line"], box["data-state"]) == ("12", "3", "1")

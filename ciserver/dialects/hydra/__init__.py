@@ -10,9 +10,19 @@ from ciserver.dialects.hydra.accounts import Accounts
 from ciserver.dialects.hydra.api import Api
 from ciserver.dialects.hydra.builds import Builds
 from ciserver.dialects.hydra.evaluations import Evaluations
+from ciserver.dialects.hydra.forges import Forges
+from ciserver.dialects.hydra.jobs import Jobs
 from ciserver.dialects.hydra.jobsets import Jobsets
 from ciserver.dialects.hydra.projects import Projects
-from ciserver.dialects.hydra.words import FIELD, NO_PAGE, SIGN_IN, WITHIN_INPUT
+from ciserver.dialects.hydra.status import Status
+from ciserver.dialects.hydra.words import (
+    DECLARATION,
+    DECLARATIVE,
+    FIELD,
+    NO_PAGE,
+    SIGN_IN,
+    WITHIN_INPUT,
+)
 from ciserver.edge.dialect import Route
 from ciserver.edge.formats import wants_json
 from ciserver.edge.proofs import Proof, usual_proof
@@ -30,23 +40,31 @@ class Hydra:
     def __init__(self, services: Services, base_url: str) -> None:
         self._accounts = Accounts(services, secure=base_url.startswith("https://"))
         self._api = Api(services)
+        self._forges = Forges(services)
         projects, jobsets = Projects(services, base_url), Jobsets(services, base_url)
-        evaluations, builds = Evaluations(services), Builds(services)
         self.shared = (
             Route("/", projects, "home"),
             Route("/project/{project}", projects, "project"),
             Route("/jobset/{project}/{jobset}", jobsets, "jobset"),
-            Route("/jobset/{project}/{jobset}/evals", evaluations, "evaluations"),
-            Route("/eval/{evaluation_id}", evaluations, "evaluation"),
-            Route("/build/{build_id}", builds, "build"),
             Route("/login", self._accounts, "login"),
             Route("/logout", self._accounts, "logout"),
+            *Builds(services).routes(),
+            *Evaluations(services, base_url).routes(),
+            *Jobs(services).routes(),
+            *Status(services).routes(),
         )
 
     def add_routes(self, app: "falcon.App[falcon.Request, falcon.Response]") -> None:
         app.add_route(_CURRENT_USER, self._accounts, suffix="current")
         app.add_route("/api/push", self._api, suffix="push")
         app.add_route("/api/latestbuilds", self._api, suffix="latest_builds")
+        app.add_route("/api/queue", self._api, suffix="queue")
+        app.add_route("/api/nrqueue", self._api, suffix="nr_queue")
+        app.add_route("/api/nrbuilds", self._api, suffix="nr_builds")
+        app.add_route("/api/jobsets", self._api, suffix="jobsets")
+        app.add_route("/api/scmdiff", self._api, suffix="scm_diff")
+        app.add_route("/api/push-github", self._forges, suffix="github")
+        app.add_route("/api/push-gitea", self._forges, suffix="gitea")
 
     def speaks(self, req: falcon.Request) -> bool:
         """Whoever asks for JSON, and whoever uses a method that no page has."""
@@ -89,6 +107,8 @@ def _field(name: str) -> str:
     if name.startswith("inputs."):
         for part in WITHIN_INPUT:
             name = name.removesuffix(part)
+    if name.startswith(DECLARATION):
+        return DECLARATIVE + name.removeprefix(DECLARATION)
     return FIELD.get(name, name)
 
 

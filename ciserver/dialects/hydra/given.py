@@ -10,9 +10,10 @@ import falcon
 from ciserver.dialects.hydra.words import INPUT_TYPES, LEGACY, MODE
 from ciserver.edge.bodies import form_body, json_object
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.input_text import follows_same, read_input
 from ciserver.model.project import (
     DEFAULT_RECIPE,
-    DEFAULT_WATCH,
+    Declaration,
     Input,
     InputType,
     JobsetMode,
@@ -24,8 +25,6 @@ _JSON = {"application/json", "text/x-json"}
 _FORM = "application/x-www-form-urlencoded"
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")  # what can be neither kept nor sent
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
-_REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_DEEP = "deep"  # fetch the whole history, as is done here anyway
 
 
 def body_of(req: falcon.Request) -> dict[str, Any]:
@@ -108,8 +107,6 @@ def project_settings(given: Given, kept: ProjectSettings) -> ProjectSettings:
     """What Hydra has no word for is kept; all else is as given, and empty where it is not."""
     if not given.text("displayname").strip():
         given.fault("displayname", "must not be empty")
-    if given.map("declarative").get("file"):
-        given.fault("declarative", "a file that declares jobsets is not read by this server")
     _refuse_run_command(given)
     return replace(
         kept,
@@ -118,7 +115,22 @@ def project_settings(given: Given, kept: ProjectSettings) -> ProjectSettings:
         homepage=given.text("homepage"),
         enabled=given.has("enabled"),
         hidden=not given.has("visible"),
+        declaration=_declaration(given),
     )
+
+
+def _declaration(given: Given) -> Declaration:
+    """Without a file nothing else of it counts."""
+    fields = Given(given.map("declarative"))
+    file = fields.text("file").strip()
+    if not file and not fields.faults:
+        return Declaration()
+    kind, value = fields.text("type"), fields.text("value")
+    given.faults += [replace(one, field=f"declarative.{one.field}") for one in fields.faults]
+    if kind not in set(InputType):
+        given.fault("declarative.type", _bad_type(kind))
+        return Declaration()
+    return Declaration(file, InputType(kind), value)
 
 
 def _refuse_run_command(given: Given) -> None:
@@ -178,51 +190,31 @@ def _inputs(given: Given, kept: Mapping[str, Input]) -> Iterator[Input]:
         else:
             one = _input(name, Given({**value, "value": _as_text(value.get("value"))}), given)
             known = kept.get(name)
-            if one is not None and known is not None and _follows(one) == _follows(known):
+            if one is not None and known is not None and follows_same(one, known):
                 one = replace(one, watch=known.watch)
             if one is not None:
                 yield one
 
 
-def _follows(one: Input) -> tuple[str, str, str]:
-    return (one.type, one.uri, one.ref)
-
-
 def _input(name: str, fields: Given, given: Given) -> Input | None:
     kind, value = fields.text("type"), fields.text("value")
     if kind not in set(InputType):
-        message = f"Invalid input type \u2018{kind}\u2019; valid types: {INPUT_TYPES}"
-        given.fault(f"inputs.{name}", message)
+        given.fault(f"inputs.{name}", _bad_type(kind))
         return None
     if fields.faults:
         given.faults += [replace(one, field=f"inputs.{name}.{one.field}") for one in fields.faults]
         return None
-    match InputType(kind):
-        case InputType.GIT:
-            return _git_input(name, value.split(), given)
-        case InputType.BOOLEAN if value not in {"true", "false"}:
-            given.fault(f"inputs.{name}", "a boolean is true or false")
-            return None
-    return Input(name, type=InputType(kind), value=value)
+    try:
+        return read_input(name, InputType(kind), value)
+    except ValueError as error:
+        given.fault(f"inputs.{name}", str(error))
+        return None
+
+
+def _bad_type(kind: str) -> str:
+    return f"Invalid input type \u2018{kind}\u2019; valid types: {INPUT_TYPES}"
 
 
 def _as_text(value: Any) -> Any:
     """The value of a boolean may be one of JSON."""
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def _git_input(name: str, words: list[str], given: Given) -> Input | None:
-    """URI [BRANCH or REVISION] [deep]; without a branch the default one, at any push."""
-    unknown = [one for one in words[2:] if one != _DEEP]
-    if not words or unknown:
-        given.fault(f"inputs.{name}", "must be URI [BRANCH]")
-        return None
-    ref = _ref(words[1]) if len(words) > 1 else "HEAD"
-    watch = DEFAULT_WATCH if ref == "HEAD" else (ref,) if ref.startswith("refs/") else ()
-    return Input(name, words[0], ref, watch)
-
-
-def _ref(word: str) -> str:
-    if word == "HEAD" or word.startswith("refs/") or _REVISION.fullmatch(word):
-        return word
-    return f"refs/heads/{word}"

@@ -36,7 +36,7 @@ class Jobsets:
         known = self._jobset(actor, project, jobset)
         settings = jobset_settings(given, known.settings if known else JobsetSettings())
         wanted = inputs(given, known.inputs if known else ())
-        made, is_new = self._services.projects.put_jobset(
+        made, is_new = self._services.jobsets.put(
             actor,
             project,
             jobset,
@@ -44,9 +44,8 @@ class Jobsets:
             wanted,
             new_name=given.text("name"),
             faults=given.faults,
+            evaluate=True,
         )
-        if self._is_to_be_looked_at(actor, made):
-            self._services.evaluations.request(actor, made)
         uri = self._links(req).jobset(project, made.name)
         saved(resp, uri, {"name": made.name, "type": "jobset"}, is_new=is_new)
 
@@ -56,17 +55,8 @@ class Jobsets:
         except NotFound:
             return None
 
-    def _is_to_be_looked_at(self, actor: Actor, one: Jobset) -> bool:
-        return (
-            one.enabled
-            and one.project_enabled
-            and one.source is not None
-            and one.settings.check_interval_seconds > 0
-            and self._services.rights.may_in(actor, Right.EVALUATE, one.project)
-        )
-
     def on_delete_jobset(
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:
-        self._services.projects.remove_jobset(req.context.actor, project, jobset)
+        self._services.jobsets.remove(req.context.actor, project, jobset)
         resp.media = {"redirect": self._links(req).project(project)}

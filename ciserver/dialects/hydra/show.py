@@ -15,14 +15,14 @@ from ciserver.dialects.hydra.words import (
 )
 from ciserver.model.account import User
 from ciserver.model.build import Build, Product
-from ciserver.model.evaluation import Evaluation, PinnedInput
+from ciserver.model.evaluation import Evaluation
+from ciserver.model.input_text import input_text
 from ciserver.model.links import Links
-from ciserver.model.project import Input, InputType, Jobset
+from ciserver.model.project import Declaration, Input, Jobset
 from ciserver.model.status import EvaluationStatus
-from ciserver.model.view import BuildView, ProjectSummary
+from ciserver.model.view import BuildFacts, BuildView, ProjectSummary
 
 _PATHS = Links("")
-_BRANCH = "refs/heads/"
 
 
 def epoch(moment: datetime | None) -> int | None:
@@ -52,7 +52,15 @@ def project(summary: ProjectSummary) -> dict[str, Any]:
         "enable_dynamic_run_command": False,
         "jobsets": [each.jobset.name for each in summary.jobsets],
         "releases": [],
+        **_declarative(settings.declaration),
     }
+
+
+def _declarative(one: Declaration) -> dict[str, Any]:
+    """Only where a file declares the jobsets."""
+    if not one.file:
+        return {}
+    return {"declarative": {"file": one.file, "type": one.type.value, "value": one.value}}
 
 
 # -- jobsets --------------------------------------------------------------------------------------
@@ -78,9 +86,7 @@ def jobset(one: Jobset, newest: Iterable[Evaluation], *, may_edit: bool) -> dict
         "emailoverride": settings.mail_to if may_edit else "",
         "enable_dynamic_run_command": False,
         "inputs": {each.name: _input(each) for each in one.inputs},
-        "jobsetinputs": {
-            each.name: {"jobsetinputalts": [input_value(each)]} for each in one.inputs
-        },
+        "jobsetinputs": {each.name: {"jobsetinputalts": [input_text(each)]} for each in one.inputs},
         **_looked_at(tuple(newest)),
     }
 
@@ -90,19 +96,11 @@ def recipe_path(paths: Iterable[str]) -> str:
     return ", ".join(paths)
 
 
-def input_value(one: Input) -> str:
-    """The one text that an input is in Hydra: a repository with what of it is followed."""
-    if one.type is not InputType.GIT:
-        return one.value
-    tracked = "" if one.ref == "HEAD" else one.ref.removeprefix(_BRANCH)
-    return f"{one.uri} {tracked}".rstrip()
-
-
 def _input(one: Input) -> dict[str, Any]:
     return {
         "name": one.name,
         "type": one.type.value,
-        "value": input_value(one),
+        "value": input_text(one),
         "emailresponsible": False,
     }
 
@@ -126,37 +124,6 @@ def _looked_at(newest: tuple[Evaluation, ...]) -> dict[str, Any]:
     }
 
 
-# -- evaluations ----------------------------------------------------------------------------------
-
-
-def evaluation(one: Evaluation, builds: Iterable[int]) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "timestamp": epoch(one.requested_at),
-        "checkouttime": _seconds(one.started_at, one.pinned_at),
-        "evaltime": _seconds(one.pinned_at, one.finished_at),
-        "hasnewbuilds": int(one.builds_total > 0),
-        "flake": None,
-        "builds": list(builds),
-        "jobsetevalinputs": {each.name: _pinned(each) for each in one.inputs},
-    }
-
-
-def _seconds(since: datetime | None, until: datetime | None) -> int | None:
-    return int((until - since).total_seconds()) if since and until else None
-
-
-def _pinned(one: PinnedInput) -> dict[str, Any]:
-    is_git = one.type is InputType.GIT
-    return {
-        "type": one.type.value,
-        "uri": one.uri if is_git else None,
-        "revision": one.revision if is_git else None,
-        "value": None if is_git else one.value,
-        "dependency": None,
-    }
-
-
 # -- builds ---------------------------------------------------------------------------------------
 
 
@@ -175,39 +142,51 @@ def latest_build(one: Build) -> dict[str, Any]:
     }
 
 
-def build(view: BuildView) -> dict[str, Any]:
+def build(view: BuildView | BuildFacts, evaluations: Iterable[int] = ()) -> dict[str, Any]:
+    """In full, with the evaluations that have it; in lists only the one that made it is told."""
     one = view.build
-    good = {"out": {"path": _PATHS.results(one.id)}} if one.status.is_good else {}
     return {
         **latest_build(one),
         "starttime": None if one.status.is_waiting else epoch(one.started_at),
         "stoptime": epoch(one.finished_at) if one.status.is_final else None,
         "priority": USUAL_PRIORITY + one.priority,
-        "releasename": None,
-        "drvpath": "",
-        "jobsetevals": [one.evaluation_id],
-        "buildoutputs": good,
+        "releasename": view.output.release_name or None,
+        "drvpath": view.output.drv_path,
+        "jobsetevals": list(evaluations) or [one.evaluation_id],
+        "buildoutputs": outputs(view),
         "buildproducts": {
             str(number): _product(each) for number, each in enumerate(view.results, 1)
         },
-        "buildmetrics": None,
+        "buildmetrics": {
+            each.name: {"value": each.value, "unit": each.unit} for each in view.told.metrics
+        }
+        or None,
         "ciserver_waiting_reason": view.waiting_for or None,
     }
 
 
 def build_status(one: Build) -> int | None:
     state = STATE[one.status]
-    return state if state is None else STATE_BY_REASON.get(one.reason, state)
+    by_reason = STATE_BY_REASON[one.reason]
+    return state if state is None or by_reason is None else by_reason
+
+
+def outputs(view: BuildView | BuildFacts) -> dict[str, dict[str, str]]:
+    """Those of a derivation in its store; else, of what was made well, the directory of it all."""
+    if view.output.paths:
+        return {name: {"path": path} for name, path in view.output.paths.items()}
+    good = view.build.status.is_good
+    return {"out": {"path": _PATHS.results(view.build.id)}} if good else {}
 
 
 def _product(one: Product) -> dict[str, Any]:
     return {
-        "type": "file",
-        "subtype": "",
-        "name": one.name,
+        "type": one.type,
+        "subtype": one.subtype,
+        "name": one.title,
         "filesize": one.size,
         "sha256hash": one.sha256,
         "sha1hash": None,
         "path": _PATHS.product(one.build_id, one.id, one.name),
-        "defaultpath": "",
+        "defaultpath": one.default_path,
     }

@@ -76,6 +76,11 @@ class Project(Table):
     enabled = p.BooleanField(default=True)
     hidden = p.BooleanField(default=False)
     visibility = p.TextField(default="public")
+    # The file that declares the jobsets, and the evaluation whose declarations are in force.
+    declaration_file = p.TextField(default="")
+    declaration_type = p.TextField(default="git")
+    declaration_value = p.TextField(default="")
+    declared_by = p.IntegerField(null=True)
     removed = p.BooleanField(default=False)  # what was built stays for what refers to it
     signing_secret = p.BlobField()  # sealed
     created_at = MomentField()
@@ -87,6 +92,7 @@ class Project(Table):
 Project.add_index(
     Project.index(Project.name, name="projects_name", unique=True, where=p.SQL("removed = 0"))
 )
+Project.add_index(Project.index(Project.id, name="projects_removed", where=p.SQL("removed = 1")))
 
 
 class Member(Table):
@@ -157,12 +163,35 @@ Jobset.add_index(
 )
 
 
+class ProjectRename(Table):
+    """What a project was once called, where no other is called so now."""
+
+    name = p.TextField(primary_key=True)
+    project = within(Project)
+
+    class Meta:
+        table_name = "project_renames"
+
+
+class JobsetRename(Table):
+    """The same of jobsets, within their project."""
+
+    project = within(Project)
+    name = p.TextField()
+    jobset = within(Jobset)
+
+    class Meta:
+        table_name = "jobset_renames"
+        primary_key = p.CompositeKey("project", "name")
+
+
 class Pause(Table):
     """What takes no builds until somebody resumes it: the queue, or a worker by name."""
 
     worker = p.TextField(primary_key=True)  # empty: the whole queue
     paused_by = p.TextField()
     paused_at = MomentField()
+    reason = p.TextField(default="")
 
     class Meta:
         table_name = "pauses"
@@ -179,6 +208,7 @@ class Input(Table):
     ref = p.TextField()
     watch = p.TextField()  # JSON list of globs
     local = p.BooleanField(default=False)
+    refresh_seconds = p.IntegerField(default=30)
     credential = p.BlobField(null=True)  # sealed
 
     class Meta:
@@ -292,6 +322,32 @@ Evaluation.add_index(
 
 Evaluation.add_index(
     Evaluation.index(Evaluation.jobset, Evaluation.revision, name="evaluations_of_revision")
+)
+# Those that made builds: of all jobsets, of a ref, and those of which every build has ended.
+Evaluation.add_index(
+    Evaluation.index(
+        Evaluation.id,
+        name="evaluations_built",
+        where=p.SQL("built_number IS NOT NULL"),
+    )
+)
+Evaluation.add_index(
+    Evaluation.index(
+        Evaluation.jobset,
+        Evaluation.ref,
+        Evaluation.requested_at,
+        Evaluation.id,
+        name="evaluations_built_of_ref",
+        where=p.SQL("built_number IS NOT NULL"),
+    )
+)
+Evaluation.add_index(
+    Evaluation.index(
+        Evaluation.jobset,
+        Evaluation.id,
+        name="evaluations_ended",
+        where=p.SQL("built_number IS NOT NULL AND builds_finished = builds_total"),
+    )
 )
 
 
@@ -437,6 +493,7 @@ class Build(Table):
     token = p.TextField(default="")
     worker = p.TextField(default="")
     kept = p.BooleanField(default=False)
+    look_at = MomentField(null=True)  # whether its products still stand
     deleted = p.BooleanField(default=False)
     lease_until = MomentField(null=True)
     queued_at = MomentField()
@@ -449,6 +506,7 @@ class Build(Table):
         indexes = (
             (("jobset", "id"), False),
             (("jobset", "job", "system", "ref", "id"), False),
+            (("jobset", "job", "system", "id"), False),
             (("jobset", "revision"), False),
             (("jobset", "started_at"), False),
             (("jobset", "updated_at", "id"), False),
@@ -486,11 +544,33 @@ Build.add_index(
 
 
 Build.add_index(
+    Build.index(Build.look_at, name="builds_looked_at", where=p.SQL("look_at IS NOT NULL"))
+)
+Build.add_index(
     Build.index(
         Build.finished_at,
         Build.id,
         name="builds_finished",
         where=p.SQL("finished_at IS NOT NULL"),
+    )
+)
+Build.add_index(
+    Build.index(
+        Build.jobset,
+        Build.finished_at,
+        Build.id,
+        name="builds_finished_of_jobset",
+        where=p.SQL("finished_at IS NOT NULL"),
+    )
+)
+# The queue as people see it: what was put to the front, then by priority, then by age.
+Build.add_index(
+    Build.index(
+        Build.bumped.desc(),
+        Build.priority.desc(),
+        Build.id,
+        name="builds_in_order",
+        where=p.SQL("finished_at IS NULL"),
     )
 )
 Build.add_index(
@@ -516,6 +596,34 @@ Build.add_index(
         Build.key,
         name="builds_reusable",
         where=p.SQL("status = 'succeeded' AND key != ''"),
+    )
+)
+# The newest good build of a job, of a jobset, or of all, that people who may push wrote.
+Build.add_index(
+    Build.index(
+        Build.jobset,
+        Build.job,
+        Build.system,
+        Build.id,
+        name="builds_good_of_job",
+        where=p.SQL("status = 'succeeded' AND trust = 'trusted'"),
+    )
+)
+Build.add_index(
+    Build.index(
+        Build.jobset,
+        Build.system,
+        Build.id,
+        name="builds_good_of_jobset",
+        where=p.SQL("status = 'succeeded' AND trust = 'trusted'"),
+    )
+)
+Build.add_index(
+    Build.index(
+        Build.system,
+        Build.id,
+        name="builds_good_of_system",
+        where=p.SQL("status = 'succeeded' AND trust = 'trusted'"),
     )
 )
 Build.add_index(
@@ -548,6 +656,19 @@ class Reuse(Table):
     class Meta:
         table_name = "reuses"
         primary_key = p.CompositeKey("evaluation", "build")
+        indexes = ((("build", "evaluation"), False),)
+
+
+class Star(Table):
+    """A job that somebody wants to see on their first page."""
+
+    user = p.TextField()
+    jobset = within(Jobset)
+    job = p.TextField()
+
+    class Meta:
+        table_name = "stars"
+        primary_key = p.CompositeKey("user", "jobset", "job")
 
 
 class Submission(Table):
@@ -600,10 +721,40 @@ class Product(Table):
     path = p.TextField()
     size = p.BigIntegerField()
     sha256 = p.TextField(index=True)
+    type = p.TextField(default="file")
+    subtype = p.TextField(default="")
+    default_path = p.TextField(default="")
+    removed_at = MomentField(null=True)
+    removed_why = p.TextField(default="")
+    file_left = p.BooleanField(default=False)  # removed, and its file not seen to yet
 
     class Meta:
         table_name = "products"
         indexes = ((("build", "attempt", "path"), True),)
+
+
+Product.add_index(Product.index(Product.id, name="products_left", where=p.SQL("file_left = 1")))
+
+
+class BuildOutput(Table):
+    """What an attempt told of what it made, if it did."""
+
+    build = within(Build)
+    attempt = p.IntegerField()
+    release_name = p.TextField()
+    drv_path = p.TextField()
+    paths = p.TextField()  # JSON object: name to path
+
+    class Meta:
+        table_name = "build_outputs"
+        primary_key = p.CompositeKey("build", "attempt")
+
+
+BuildOutput.add_index(
+    BuildOutput.index(
+        BuildOutput.drv_path, name="build_outputs_drv_path", where=p.SQL("drv_path != ''")
+    )
+)
 
 
 class Report(Table):
@@ -689,7 +840,6 @@ class JobRequest(Table):
     evaluation = within(Evaluation, null=True)  # that it waits for
     requested_at = MomentField()
     status = p.TextField()
-    claimed_until = MomentField(null=True)
     completed_at = MomentField(null=True)
     message = p.TextField(default="")
     created = p.TextField(default="[]")  # JSON list of build ids
@@ -705,8 +855,9 @@ JobRequest.add_index(
 
 class Delivery(Table):
     id = p.TextField(primary_key=True)
-    build = p.ForeignKeyField(Build)
-    attempt = p.IntegerField()
+    build = p.ForeignKeyField(Build, null=True)
+    evaluation = within(Evaluation, null=True)  # of one that is not of a build
+    attempt = p.IntegerField(default=0)
     dedupe_key = p.TextField(unique=True)  # build, attempt, event and trigger
     action = p.TextField()
     target = p.TextField()
@@ -752,6 +903,8 @@ ALL: tuple[Any, ...] = (
     Member,
     HookSecret,
     Jobset,
+    ProjectRename,
+    JobsetRename,
     Pause,
     Input,
     Push,
@@ -769,10 +922,12 @@ ALL: tuple[Any, ...] = (
     Build,
     Need,
     Reuse,
+    Star,
     Submission,
     Attempt,
     Step,
     Product,
+    BuildOutput,
     Report,
     CaseResult,
     Metric,

@@ -83,10 +83,9 @@ class Farm:
                 )
 
     def project(self, name, owner, jobsets, **settings):
-        put = self.services.projects
-        put.put_project(ADMIN, name, ProjectSettings(**settings), owner=owner)
+        self.services.projects.put_project(ADMIN, name, ProjectSettings(**settings), owner=owner)
         for one in jobsets:
-            put.put_jobset(ADMIN, name, one, JobsetSettings(recipe_input=""), ())
+            self.services.jobsets.put(ADMIN, name, one, JobsetSettings(recipe_input=""), ())
 
     def build_ng(self, **changes):
         settings = JobsetSettings(
@@ -96,7 +95,7 @@ class Farm:
             mode=JobsetMode.OFF,
             **changes,
         )
-        put = self.services.projects.put_jobset
+        put = self.services.jobsets.put
         return put(ADMIN, "hydra", "build-ng", settings, INPUTS)[0]
 
     def evaluated(self, jobset, *jobs):

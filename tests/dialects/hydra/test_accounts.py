@@ -63,6 +63,63 @@ def test_a_session_changes_things_from_our_own_pages(alice, anybody):
         assert answer.status_code == 201
 
 
+FOREIGN = (
+    {"Origin": "https://evil.example.org"},
+    {"Origin": "null"},
+    {"Origin": f"{OURS}.evil.example.org"},
+    {"Referer": "https://evil.example.org/login"},
+    {"Referer": f"{OURS}.evil.example.org/"},
+    {"Referer": OURS.replace("http:", "")},
+    {"Sec-Fetch-Site": "cross-site"},
+    {},
+)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "*/*"])
+@pytest.mark.parametrize("path", ["/api/push?jobsets=nix:main", "/job/nix/main/build/star?star=1"])
+def test_what_only_this_interface_has_is_no_form(alice, anybody, make, path, accept):
+    """With a session a POST there names the page that asks, whatever it is sent as and whatever
+    answer is wanted: no page has a form for it. A token needs no page.
+    """
+    make.build(jobset=make.jobset("nix"))
+    cookies = {COOKIE: sign_in(anybody).cookies[COOKIE].value}
+    for kind in (JSON, FORM, {"Content-Type": "text/plain"}):
+        given = {**kind, "Accept": accept}
+        for headers in FOREIGN:
+            answer = anybody.ask("POST", path, headers={**given, **headers}, cookies=cookies)
+            assert answer.status_code == 403, (kind, headers)
+    for headers in ({"Origin": OURS}, {"Referer": f"{OURS}/jobset/nix/main"}):
+        given = {**FORM, "Accept": accept, **headers}
+        answer = anybody.ask("POST", path, headers=given, cookies=cookies)
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_token_names_no_page(add_user, make):
+    """Nobody else's page can send it."""
+    make.build(jobset=make.jobset("nix"))
+    caller = add_user("bob", roles=("evaluate",))
+    assert caller.ask("POST", "/api/push?jobsets=nix:main").status_code == 200
+    assert caller.ask("POST", "/job/nix/main/build/star", {"star": 1}).status_code == 200
+
+
+def test_signing_in_from_a_page_of_another_site(alice, anybody):
+    """Nobody is signed in without knowing."""
+    for headers in FOREIGN[:3]:
+        body = {"username": "alice", "password": PASSWORD}
+        answer = anybody.ask("POST", "/login", body, headers={**JSON, **headers})
+        assert (answer.status_code, bool(answer.cookies)) == (403, False)
+
+
+def test_a_form_without_a_wish_for_json(alice, anybody):
+    """The field has the name that clients send; the answer is the page's, with a session."""
+    body = f"username=alice&password={PASSWORD.replace(' ', '+')}"
+    plain = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = anybody.ask("POST", "/login", body, headers=plain)
+    assert answer.status_code == 303
+    cookies = {COOKIE: answer.cookies[COOKIE].value}
+    assert anybody.get("/current-user", cookies=cookies) == ALICE
+
+
 def test_signing_out(alice, anybody):
     """The session is over, on the server too; who has none may sign out as well."""
     cookies = {COOKIE: sign_in(anybody).cookies[COOKIE].value}

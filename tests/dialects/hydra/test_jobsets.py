@@ -32,7 +32,7 @@ def nix(eelco):
 @pytest.fixture
 def stored(store):
     """The jobset as the core has it."""
-    return lambda: store.projects.find_jobset("nix", "trunk")
+    return lambda: store.jobsets.get_by_name("nix", "trunk")
 
 
 @pytest.fixture
@@ -152,16 +152,56 @@ def test_values_stand_for_themselves(nix):
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "uri", "seconds", "shown"),
+    [
+        ("https://files.example/x?y=1", "https://files.example/x?y=1", 30, None),
+        ("https://files.example/x 300", "https://files.example/x", 300, None),
+        (" https://files.example/x   0", "https://files.example/x", 0, "https://files.example/x 0"),
+        ("https://files.example/x 30", "https://files.example/x", 30, "https://files.example/x"),
+    ],
+)
+def test_a_path_has_its_seconds_behind_it(nix, stored, value, uri, seconds, shown):
+    inputs = {"src": SRC, "data": {"type": "path", "value": value}}
+    nix.put(PATH, {**TRUNK, "inputs": inputs}, 201)
+    data = stored().inputs[1]
+    assert (data.type, data.uri, data.refresh_seconds) == ("path", uri, seconds)
+    again = nix.get(PATH)
+    assert again["inputs"]["data"]["value"] == (shown or value)
+    assert again["jobsetinputs"]["data"] == {"jobsetinputalts": [shown or value]}
+    nix.put(PATH, again)
+    assert stored().inputs[1] == data
+
+
+def test_a_path_may_have_spaces(nix, root, stored, tmp_path):
+    """One that ends like seconds is shown with its seconds, and so is the same again."""
+    path = tmp_path / "data 2024"
+    path.mkdir()
+    given = {**TRUNK, "inputs": {"src": SRC, "data": {"type": "path", "value": f"{path} 30"}}}
+    assert nix.refusal("PUT", PATH, given)[0] == 400
+    root.put(PATH, given, 201)
+    assert nix.get(PATH)["inputs"]["data"]["value"] == f"{path} 30"
+    nix.put(PATH, nix.get(PATH))
+    assert (stored().inputs[1].uri, stored().inputs[1].refresh_seconds) == (str(path), 30)
+
+
+def test_an_expression_is_a_text(nix, stored):
+    inputs = {"src": SRC, "args": {"type": "nix", "value": "{ a = 1; }"}}
+    nix.put(PATH, {**TRUNK, "inputs": inputs}, 201)
+    assert (stored().inputs[1].type, stored().inputs[1].value) == ("nix", "{ a = 1; }")
+    assert nix.get(PATH)["inputs"]["args"]["value"] == "{ a = 1; }"
+
+
 def test_what_hydra_has_no_word_for_stays(nix, services, make, store):
     """The refs that are watched, where the input stays what it was, and script defaults."""
     watched = services.projects.watch(ADMIN, "other", HYDRA, refs=("refs/heads/x/*",)).jobset
     script = ScriptDefaults("build.sh", "A=1", 10)
     settings = replace(watched.settings, script=script)
-    services.projects.put_jobset(ADMIN, "other", "main", settings, watched.inputs)
+    services.jobsets.put(ADMIN, "other", "main", settings, watched.inputs)
     services.projects.set_member(ADMIN, "other", "eelco", frozenset({"edit"}))
     shown = nix.get("/jobset/other/main")
     nix.put("/jobset/other/main", shown | {"description": "New"})
-    now = store.projects.find_jobset("other", "main")
+    now = store.jobsets.get_by_name("other", "main")
     assert now.source.watch == ("refs/heads/x/*",)
     assert (now.settings.script, now.settings.description) == (script, "New")
     assert now.settings.recipe_path == DEFAULT_RECIPE
@@ -189,7 +229,8 @@ def test_a_jobset_is_renamed(nix):
     answer = nix.put(PATH, {**TRUNK, "name": "x.y"})
     assert answer == {"redirect": f"{OURS}/jobset/nix/x.y#tabs-configuration"}
     assert nix.get("/jobset/nix/x.y")["description"] == "What is new"
-    assert nix.refusal("GET", PATH)[0] == 404
+    moved = nix.ask("GET", PATH)
+    assert (moved.status_code, moved.headers["location"]) == (301, "/jobset/nix/x.y")
     nix.put(PATH, TRUNK, 201)
     assert nix.refusal("PUT", PATH, {**TRUNK, "name": "x.y"})[0] == 400
 
@@ -302,7 +343,7 @@ def test_an_unknown_type_of_input_tells_the_known(nix):
     """In Hydra's words."""
     inputs = {"src": SRC, "x": {"type": "svn", "value": "https://example.org/svn"}}
     status, message = nix.refusal("PUT", PATH, {**TRUNK, "inputs": inputs})
-    known = "git, string, boolean, build, sysbuild, eval"
+    known = "git, path, string, boolean, nix, build, sysbuild, eval"
     told = f"inputs.x: Invalid input type \u2018svn\u2019; valid types: {known}"
     assert (status, message) == (400, told)
 

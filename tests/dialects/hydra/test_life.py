@@ -5,7 +5,7 @@ import io
 import pytest
 from support.factories import done, make_job
 
-from ciserver.dialects.hydra.words import FIELD, MODE, ROLE, STATE
+from ciserver.dialects.hydra.words import FIELD, MODE, ROLE, STATE, STATE_BY_REASON
 from ciserver.model.account import ROLES
 from ciserver.model.build import BuildResult, Offer
 from ciserver.model.project import JobsetMode, JobsetSettings
@@ -19,6 +19,7 @@ WAITING, BEGUN, ENDED = ((None, None), (int, None), (int, int))
 def test_there_is_a_word_for_everything():
     """What the core learns, the tables must learn too."""
     assert set(STATE) == set(BuildStatus)
+    assert set(STATE_BY_REASON) == set(Reason)
     assert set(MODE) == set(JobsetMode)
     assert set(ROLE) == set(ROLES)
     assert FIELD.keys() <= set(JobsetSettings.__dataclass_fields__)
@@ -62,9 +63,16 @@ def test_a_build_at_each_stage(make, anybody, status, finished, buildstatus, tim
         (BuildStatus.FAILED, Reason.EXIT_CODE, 1),
         (BuildStatus.FAILED, Reason.LOG_LIMIT, 10),
         (BuildStatus.FAILED, Reason.OUTPUT_LIMIT, 11),
+        (BuildStatus.FAILED, Reason.DISK_LIMIT, 11),
+        (BuildStatus.FAILED, Reason.MEMORY_LIMIT, 1),
+        (BuildStatus.FAILED, Reason.PIDS_LIMIT, 1),
+        (BuildStatus.FAILED, Reason.SOURCE_UNAVAILABLE, 1),
+        (BuildStatus.TIMED_OUT, Reason.TIME_LIMIT, 7),
         (BuildStatus.TIMED_OUT, Reason.SILENCE_LIMIT, 7),
         (BuildStatus.ERRORED, Reason.UNSUPPORTED_SYSTEM, 9),
         (BuildStatus.ERRORED, Reason.SANDBOX_BROKEN, 3),
+        (BuildStatus.ERRORED, Reason.SOURCE_UNAVAILABLE, 3),
+        (BuildStatus.ERRORED, Reason.DISK_FULL, 3),
     ],
 )
 def test_why_a_build_ended(make, anybody, status, reason, buildstatus):

@@ -76,7 +76,8 @@ def test_a_project_is_renamed(eelco, anybody):
     answer = eelco.put("/project/nix", {**NIX, "name": "nixos"})
     assert answer == {"redirect": f"{OURS}/project/nixos#tabs-configuration"}
     assert anybody.get("/project/nixos")["displayname"] == "Nix"
-    assert anybody.refusal("GET", "/project/nix")[0] == 404
+    moved = anybody.ask("GET", "/project/nix")
+    assert (moved.status_code, moved.headers["location"]) == (301, "/project/nixos")
 
 
 def test_a_name_that_is_taken_is_400(eelco):
@@ -133,8 +134,20 @@ def test_a_project_without_a_name_to_show_has_its_own(make, anybody):
         ({"displayname": "a\0b", "description": "\ud800"}, {"displayname", "description"}),
         ({**NIX, "name": "\udfff"}, {"name"}),
         ({**NIX, "name": "-x"}, {"name"}),
-        ({**NIX, "declarative": {"file": "spec.json"}}, {"declarative"}),
+        ({**NIX, "declarative": {"file": "spec.json"}}, {"declarative.type"}),
         ({**NIX, "declarative": "spec.json"}, {"declarative"}),
+        (
+            {**NIX, "declarative": {"file": "../x", "type": "string", "value": "x"}},
+            {"declarative.file", "declarative.type"},
+        ),
+        (
+            {**NIX, "name": "-x", "declarative": {"file": "/x", "type": "git", "value": "/srv/x"}},
+            {"declarative.file", "declarative.value", "name"},
+        ),
+        (
+            {**NIX, "declarative": {"file": "x", "type": "git", "value": "a b c d"}},
+            {"declarative.value"},
+        ),
         ({**NIX, "enable_dynamic_run_command": True}, {"enable_dynamic_run_command"}),
         ({**NIX, "enable_dynamic_run_command": "maybe"}, {"enable_dynamic_run_command"}),
     ],

@@ -23,7 +23,7 @@ def put(services):
             projects.watch(ADMIN, project, f"https://example.org/{project}.git", owner=owner)
         settings = JobsetSettings(recipe_input="src", mode=mode)
         inputs = (Input("src", uri, "refs/heads/main"),)
-        made, _ = projects.put_jobset(ADMIN, project, name, settings, inputs)
+        made, _ = services.jobsets.put(ADMIN, project, name, settings, inputs)
         if not enabled:
             kept = services.rights.project(ADMIN, project).settings
             projects.put_project(ADMIN, project, replace(kept, enabled=False))
@@ -148,6 +148,6 @@ def test_names_are_text(eelco, put, body):
 def test_a_jobset_without_a_repository(eelco, services, put):
     """There is nothing to evaluate; Hydra has no 409."""
     put("nix", "a")
-    services.projects.put_jobset(ADMIN, "nix", "empty", JobsetSettings(), ())
+    services.jobsets.put(ADMIN, "nix", "empty", JobsetSettings(), ())
     status, message = eelco.refusal("POST", "/api/push?jobsets=nix:empty")
     assert (status, "no repository" in message) == (400, True)

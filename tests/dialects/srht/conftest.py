@@ -5,11 +5,12 @@ import io
 import pytest
 from falcon.testing import TestClient
 from support.factories import Factory, done
+from support.prepared import add_account
 
+from ciserver.machine import native_system
 from ciserver.model.account import Actor
 from ciserver.model.build import BuildResult, Offer
 from ciserver.model.status import BuildStatus
-from ciserver.wiring import native_system
 
 PASSWORD = "correct horse battery"
 MANIFEST = "image: host\ntasks:\n  - build: echo built\n  - test: echo tested\n"
@@ -77,12 +78,12 @@ def worker(parts):
 
 
 @pytest.fixture
-def add_token(services, admin):
+def add_token(parts, services, admin):
     """A token of an account, which is made when it is first named."""
 
     def add(name, *scopes, expires_at=None):
         if name not in {one.name for one in services.access.list_users(admin)}:
-            services.access.add_user(admin, name, email="", password=PASSWORD, admin=False)
+            add_account(parts, name, PASSWORD)
         return services.access.add_token(admin, name, scopes, expires_at)[0]
 
     return add

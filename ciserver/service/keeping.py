@@ -1,0 +1,127 @@
+"""How long products are kept. Their builds, and what was known of them, stay for good."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from ciserver.model.build import Build
+from ciserver.model.ports import Clock
+from ciserver.service.polls import BY_POLL
+from ciserver.store.keeping import Candidate
+from ciserver.store.store import Store
+
+_AT_ONCE = 100
+_LOOK_AGAIN = timedelta(days=1)
+_LOOK_SOON = timedelta(hours=1)
+# A shorter time that somebody sets later is in force after this.
+_LONGEST_REST = timedelta(days=7)
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Why the products of a build stand, empty when nothing holds them; `until` is when to look
+    again at the latest.
+    """
+
+    why: str
+    until: datetime
+
+
+class Keeping:
+    """`autostarted` and `others` are how long products are kept at least, of builds that a
+    schedule or a look at a repository started, and of those that somebody or something asked for.
+    """
+
+    def __init__(
+        self, store: Store, clock: Clock, *, autostarted: timedelta, others: timedelta
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._autostarted = autostarted
+        self._others = others
+
+    def sweep(self) -> None:
+        """Remove what nothing holds any more; may be cut off at any time, and called again. The
+        rows go first: a file without one is found again by them.
+        """
+        while self._judge_some():
+            pass
+        while self._remove_files():
+            pass
+
+    def removable_at(self, build: Build) -> datetime | None:
+        """When the products of a build are old enough to be removed, if nothing else holds them
+        then; None while it runs, is kept, or has none that stand.
+        """
+        has_products = any(
+            one.removed_at is None for one in self._store.products.list_of_build(build.id)
+        )
+        if not build.status.is_final or build.kept or not has_products:
+            return None
+        return self._expires_at(self._store.keeping.candidate(build.id, BY_POLL))
+
+    def _judge_some(self) -> bool:
+        """A batch of builds; False when none is due."""
+        now = self._clock.now()
+        with self._store.transaction():
+            due = self._store.keeping.list_due(now, _AT_ONCE)
+            removed = sum(self._judge(one, now) for one in due)
+        if removed:
+            log.info("products-removed", products=removed)
+        return bool(due)
+
+    def _judge(self, build_id: int, now: datetime) -> int:
+        candidate = self._store.keeping.candidate(build_id, BY_POLL)
+        verdict = self._verdict(candidate)
+        if verdict.why:
+            self._store.keeping.postpone(build_id, verdict.until)
+            return 0
+        why = "its build was deleted" if candidate.is_deleted else self._age_told(candidate)
+        return self._store.keeping.remove(build_id, now, why)
+
+    def _verdict(self, candidate: Candidate) -> Verdict:
+        build, now, store = candidate.build, self._clock.now(), self._store.keeping
+        if store.is_evaluated(build.jobset_id):
+            return Verdict("its jobset is being evaluated", now + _LOOK_SOON)
+        expires_at = self._expires_at(candidate)
+        if not candidate.is_deleted and build.status.is_final and expires_at > now:
+            return Verdict("it is not old enough", min(expires_at, now + _LONGEST_REST))
+        return Verdict(self._held(candidate), now + _LOOK_AGAIN)
+
+    def _held(self, candidate: Candidate) -> str:
+        """What holds products of any age; empty when nothing does."""
+        build, store = candidate.build, self._store.keeping
+        if not build.status.is_final:
+            return "its build runs again"
+        if build.kept and not candidate.is_deleted:
+            return "its build is kept"
+        if store.is_of_kept_evaluation(build, candidate.keep):
+            return "an evaluation that is kept has it"
+        if candidate.is_current and store.is_newest_success(build):
+            return "it is the newest success of its job"
+        return ""
+
+    def _expires_at(self, candidate: Candidate) -> datetime:
+        build = candidate.build
+        return (build.finished_at or build.updated_at) + self._age(candidate)
+
+    def _age(self, candidate: Candidate) -> timedelta:
+        return self._autostarted if candidate.is_autostarted else self._others
+
+    def _age_told(self, candidate: Candidate) -> str:
+        return f"it was older than {self._age(candidate) / timedelta(days=1):g} days"
+
+    def _remove_files(self) -> bool:
+        """Of a batch of removed products; False when none is left that can be seen to now."""
+        left = self._store.keeping.list_left(_AT_ONCE)
+        seen_to = [one for one in left if self._see_to(one)]
+        with self._store.transaction():
+            self._store.keeping.settle(seen_to)
+        return bool(seen_to)
+
+    def _see_to(self, sha256: str) -> bool:
+        if self._store.keeping.is_standing(sha256):
+            return True
+        return self._store.files.remove_product(sha256)
