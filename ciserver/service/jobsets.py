@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Forbidden, Invalid, NotFound
+from ciserver.model.evaluation import Kind
 from ciserver.model.ports import Clock
-from ciserver.model.project import Input, Jobset, JobsetSettings, Project
+from ciserver.model.project import Input, Jobset, JobsetMode, JobsetSettings, Project
 from ciserver.model.request import Action
 from ciserver.service.access import name_complaints
 from ciserver.service.audit import Audit
@@ -85,10 +86,12 @@ class Jobsets:
                 if (known is None or wanted != known.name) and self._find(project, wanted):
                     complaints.append(Complaint("name", "the project has another of this name"))
                 raise Invalid("the jobset cannot be saved", complaints=complaints)
-            made = self._saving.save(place, known, wanted, settings, checked)
+            at_once = evaluate and self._is_looked_at(actor, place, settings)
+            made = self._saving.save(place, known, wanted, settings, checked, is_evaluated=at_once)
         saved = self._store.jobsets.get(made)
-        if evaluate and self._is_looked_at(actor, saved):
-            self._evaluations.request(actor, saved)
+        if at_once and saved.source is not None:
+            # As the look would find it, so that the next one does not take it for news.
+            self._evaluations.request(actor, saved, kind=Kind.PUSH)
         return saved, known is None
 
     def _find(self, project: str, name: str) -> Jobset | None:
@@ -109,13 +112,12 @@ class Jobsets:
             )
         return found
 
-    def _is_looked_at(self, actor: Actor, one: Jobset) -> bool:
+    def _is_looked_at(self, actor: Actor, project: Project, settings: JobsetSettings) -> bool:
         return (
-            one.enabled
-            and one.project_enabled
-            and one.source is not None
-            and one.settings.check_interval_seconds > 0
-            and self._rights.may_in(actor, Right.EVALUATE, one.project)
+            settings.mode is not JobsetMode.OFF
+            and project.enabled
+            and settings.check_interval_seconds > 0
+            and self._rights.may_in(actor, Right.EVALUATE, project.name)
         )
 
     def remove(self, actor: Actor, project: str, name: str) -> None:

@@ -1,6 +1,7 @@
 """Jobsets by Hydra's rules, and the evaluations that come of saving them."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from dialects.hydra.playing import HYDRA, MAIL, NIXPKGS, OURS, Farm
@@ -244,8 +245,10 @@ def test_a_jobset_is_deleted(nix, services, anybody):
     assert nix.refusal("DELETE", PATH)[0] == 404
 
 
-def test_a_saved_jobset_is_evaluated_if_the_clock_does_it(nix, evaluations):
-    """Enabled and with an interval; saving it again while that waits asks for nothing more."""
+def test_a_saved_jobset_is_evaluated_if_the_clock_does_it(nix, evaluations, services, clock):
+    """Enabled and with an interval; saving it again while that waits asks for nothing more. The
+    clock looks after the interval, not beside the evaluation.
+    """
     nix.put(PATH, {**TRUNK, "checkinterval": 0}, 201)
     nix.put(PATH, {**TRUNK, "checkinterval": 300, "enabled": 0})
     assert evaluations() == ()
@@ -254,6 +257,7 @@ def test_a_saved_jobset_is_evaluated_if_the_clock_does_it(nix, evaluations):
         (one,) = evaluations()
         assert (one.status, one.requested_by) == (EvaluationStatus.REQUESTED, "eelco")
     assert nix.get(PATH)["triggertime"] == int(one.requested_at.timestamp())
+    assert services.polls.next_due() == clock.now() + timedelta(seconds=300)
 
 
 def test_saving_needs_no_right_to_evaluate(nix, services, parts, evaluations):
