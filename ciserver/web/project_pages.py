@@ -57,6 +57,7 @@ class ProjectPages:
         yield Route(f"{_PROJECT}/members", self, "members")
         yield Route(f"{_PROJECT}/create-jobset", self, "new_jobset")
         yield Route(_JOBSET, self, "jobset")
+        yield Route(f"{_JOBSET}/errors", self, "errors")
         yield Route(f"{_JOBSET}/edit", self, "edit_jobset")
         yield Route(f"{_JOBSET}/schedules", self, "schedules")
         yield Route(f"{_JOBSET}/pause", self, "pause_jobset")
@@ -183,6 +184,13 @@ class ProjectPages:
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:
         self._show_jobset(req, resp, project, jobset)
+
+    def on_get_errors(
+        self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
+    ) -> None:
+        """The page of the jobset shows its evaluations, which have them."""
+        found = self._services.rights.jobset(req.context.actor, project, jobset)
+        raise falcon.HTTPFound(self._view.urls.jobset(found.project, found.name))
 
     def _show_jobset(
         self,

@@ -197,6 +197,7 @@ PROJECT_FORMS = (
         *("POST", f"{_PROJECT}/create-jobset", EDIT, "/project/$project/create-jobset"),
         f"name=$fresh&{_OF_JOBSET}",
     ),
+    Row("GET", f"{_JOBSET}/errors", NOTHING, "/jobset/$project/main/errors"),
     Row("GET", f"{_JOBSET}/edit", EDIT, "/jobset/$project/main/edit"),
     Row("POST", f"{_JOBSET}/edit", EDIT, "/jobset/$spare/main/edit", f"name=main&{_OF_JOBSET}"),
 )

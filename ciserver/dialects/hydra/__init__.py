@@ -46,6 +46,7 @@ class Hydra:
             Route("/", projects, "home"),
             Route("/project/{project}", projects, "project"),
             Route("/jobset/{project}/{jobset}", jobsets, "jobset"),
+            Route("/jobset/{project}/{jobset}/errors", jobsets, "errors"),
             Route("/login", self._accounts, "login"),
             Route("/logout", self._accounts, "logout"),
             *Builds(services).routes(),

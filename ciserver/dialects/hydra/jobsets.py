@@ -28,6 +28,8 @@ class Jobsets:
         may_edit = self._services.rights.may_in(actor, Right.EDIT, project)
         resp.media = show.jobset(view.jobset, view.evaluations.evaluations, may_edit=may_edit)
 
+    on_get_errors = on_get_jobset
+
     def on_put_jobset(
         self, req: falcon.Request, resp: falcon.Response, project: str, jobset: str
     ) -> None:

@@ -33,6 +33,9 @@ class Place:
     def revision(self, revision: str, *rest: str) -> str:
         return path(self.name, "rev", revision, *rest)
 
+    def builder(self, name: str, revision: str) -> str:
+        return path(self.name, "builders", name, revision)
+
     def request(self, build: Build) -> str:
         return path(self.name, "request", build.id)
 

@@ -102,7 +102,12 @@ class Reads:
         jobset = self._jobset(req, branch)
         found = self._at(req, jobset, revision, branch)
         outcome = show.outcome(found, show.epoch(req.context.now), self._delay(req))
-        more = {**self._more(req, jobset, found), "revision": revision.lower(), "outcome": outcome}
+        more = {
+            **self._more(req, jobset, found),
+            "revision": revision.lower(),
+            "outcome": outcome,
+            "builders": self._builders(req, jobset)[:_ON_A_PAGE],
+        }
         return Shown(
             show.flat_list(found, show.branch_name(jobset)),
             "selfserve/revision.html",
@@ -119,9 +124,8 @@ class Reads:
     def builders(self, req: falcon.Request, branch: str) -> Shown:
         """The builders of a branch that a build can be asked of."""
         jobset = self._jobset(req, branch)
-        names = self._services.lists.job_names(req.context.actor, jobset)
         title = f"Builders of {show.branch_name(jobset)}"
-        return Shown(list(names) if jobset.source else [], title=title)
+        return Shown(self._builders(req, jobset), title=title)
 
     def user(self, req: falcon.Request, branch: str, user: str) -> Shown:
         """What somebody asked for: ended, running and waiting."""
@@ -146,6 +150,10 @@ class Reads:
 
     def _jobset(self, req: falcon.Request, branch: str) -> Jobset:
         return self._finder.branch(req.context.actor, branch)
+
+    def _builders(self, req: falcon.Request, jobset: Jobset) -> list[str]:
+        names = self._services.lists.job_names(req.context.actor, jobset)
+        return list(names) if jobset.source else []
 
     def _branches(self, actor: Actor) -> dict[str, str]:
         return {one.full_name: show.branch_name(one) for one in self._services.lists.jobsets(actor)}

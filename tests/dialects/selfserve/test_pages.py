@@ -32,7 +32,7 @@ class Page(HTMLParser):
             self.links.append(attrs["href"])
         if tag == "form" and attrs.get("action") != "/logout":
             self.forms.append({"action": attrs["action"], "fields": {}, "button": ""})
-        if tag == "input" and attrs["type"] == "hidden" and self.forms:
+        if tag == "input" and attrs.get("type") == "hidden" and self.forms:
             self.forms[-1]["fields"][attrs["name"]] = attrs["value"]
 
     def handle_data(self, data):
@@ -169,7 +169,7 @@ def test_nobody_sees_buttons(nobody, factory, main, build):
     [
         (Right.BUMP, {"Sooner", "Later"}),
         (Right.CANCEL, {"Cancel", "Cancel all"}),
-        (Right.EVALUATE, {"Rebuild", "New build", "New nightly", "New PGO"}),
+        (Right.EVALUATE, {"Rebuild", "New build", "New nightly", "New PGO", "Build build"}),
     ],
 )
 def test_buttons_are_for_those_who_may(stranger, services, parts, factory, main, right, buttons):
@@ -243,6 +243,22 @@ def test_new_builds_of_a_revision(person, services, pushed, perform, button, kin
     request = outcome_of(person, services, perform, page, button)
     (made,) = request.created
     assert services.queries.build(ADMIN, made).build.kind == kind
+
+
+def test_one_builder_at_a_revision(person, services, pushed, perform):
+    """With its own priority and variables."""
+    page = person.see(f"/self-serve/main/rev/{pushed}")
+    form = next(
+        one
+        for one in page.forms
+        if one["action"].endswith(f"/{pushed}") and "builders" in one["action"]
+    )
+    form["fields"].update(priority="3", properties='{"FLAVOR": "sweet"}')
+    request = outcome_of(person, services, perform, page, form["button"])
+    (made,) = request.created
+    view = services.queries.build(ADMIN, made)
+    assert view.build.priority == 3
+    assert view.job.environment["FLAVOR"] == "sweet"
 
 
 def test_a_form_without_the_token_of_the_session(person, services, build):
