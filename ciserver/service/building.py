@@ -227,9 +227,8 @@ class Building:
         reused = tuple(plan.reused.values())
         self._store.evaluations.add_reuses(evaluation.id, (one.id for one in reused))
         self._store.evaluations.count_builds(evaluation.id, finished=len(reused), good=len(reused))
-        for written in plan.jobs:
-            if (build := plan.reused.get(written.job.identity)) is not None:
-                self._ends.tell_reused(build, written.job, evaluation)
+        jobs = (written.job for written in plan.jobs if written.job.identity in plan.reused)
+        self._ends.tell_reused(((plan.reused[job.identity], job) for job in jobs), evaluation)
 
 
 class _Pins:

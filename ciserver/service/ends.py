@@ -14,7 +14,7 @@ from ciserver.model.event import BuildFinished, StepSummary, stamp
 from ciserver.model.links import Links
 from ciserver.model.mail import entries_of
 from ciserver.model.ports import Clock
-from ciserver.model.project import JobsetSettings
+from ciserver.model.project import Jobset, JobsetSettings
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.recipe.text import job_from_json
 from ciserver.service.mails import Mail, Mails
@@ -105,25 +105,29 @@ class Ends:
             )
         ]
 
-    def tell_reused(self, build: Build, job: Job, evaluation: Evaluation) -> None:
-        """An earlier build stands for this job of an evaluation: whoever the job now wants to tell
-        of that revision is told, once.
+    def tell_reused(self, reused: Iterable[tuple[Build, Job]], evaluation: Evaluation) -> None:
+        """Earlier builds stand for these jobs of an evaluation: whoever a job now wants to tell of
+        that revision is told, once.
         """
-        again = replace(build, ref=evaluation.ref, revision=evaluation.revision)
-        again = replace(again, evaluation_id=evaluation.id)
-        mails = Mails()
-        self._tell(_Ended(again, before=None), job, mails, f":{evaluation.id}")
-        self._send(mails)
+        jobset = self._store.jobsets.find(evaluation.jobset_id)
+        for build, job in reused:
+            again = replace(build, ref=evaluation.ref, revision=evaluation.revision)
+            again = replace(again, evaluation_id=evaluation.id)
+            mails = Mails()
+            self._tell(_Ended(again, before=None), job, jobset, mails, f":{evaluation.id}")
+            self._send(mails)
 
     def _tell_ended(self, build: Build, mails: Mails) -> None:
         job = job_from_json(self._store.builds.job_text(build.id))
-        self._tell(_Ended(build, before=build.id), job, mails)
+        jobset = self._store.jobsets.find(build.jobset_id)
+        self._tell(_Ended(build, before=build.id), job, jobset, mails)
 
-    def _tell(self, ended: _Ended, job: Job, mails: Mails, occasion: str = "") -> None:
+    def _tell(
+        self, ended: _Ended, job: Job, jobset: Jobset | None, mails: Mails, occasion: str = ""
+    ) -> None:
         """Put what the triggers of a build want into the outbox, and the mails of it to the others
-        that are sent together.
+        that are sent together. There is no jobset where it was removed.
         """
-        jobset = self._store.jobsets.find(ended.build.jobset_id)  # none where it was removed
         is_verdict = ended.build.status in _VERDICTS
         maintainers = _maintainers(job, jobset.settings) if jobset and is_verdict else ()
         if not (job.triggers or maintainers):
