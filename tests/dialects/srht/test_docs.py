@@ -37,7 +37,8 @@ def test_the_example_works(make_server):
     server.cli("user", "add", "ada", input_text="correct horse battery\n" * 2)
     token = server.cli("token", "add", "ada", "--scopes", "jobs:write").stdout.split()[-1]
     submit, look = blocks("sh")
-    assert json.loads(run(submit, server.url, token))["status"] == "queued"
+    submitted = json.loads(run(submit, server.url, token))
+    assert submitted["status"] in {"queued", "running", "success"}  # a worker may be quick
     (build,) = server.until_built()
     decoder = json.JSONDecoder()
     shown = run(look, server.url, token)
