@@ -19,6 +19,7 @@ from ciserver.model.errors import BadConfiguration, Complaint
 
 Count = Annotated[int, Field(ge=0)]
 Span = Annotated[float, Field(ge=0)]
+System = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+]*(-[A-Za-z0-9_.+]+)+$")]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
 _STRICT = ConfigDict(extra="forbid", strict=False)
 _SECRETS = {"smtp.password": "CISERVER_SMTP_PASSWORD"}
@@ -46,6 +47,7 @@ class Builds:
     user: str = "nobody"  # whom builds run as when the server runs as root
     readable: tuple[Path, ...] = ()  # more host directories that sandboxed builds may read
     work_directory: Path | None = None  # default: DATA/work; a tmpfs is faster
+    systems: tuple[System, ...] = ()  # that the worker here runs beside the machine's own
     timeout_minutes: Span = 240  # where the recipe says nothing
     silence_minutes: Span = 0  # 0: no limit
     log_limit_mb: Annotated[int, Field(ge=1)] = 1024  # of one build
@@ -59,8 +61,17 @@ class Builds:
     keep_days: Span = 90
     cache_quota_mb: Count = 5120  # what the builds of one project keep for each other
     nix_store_mb: Count = 10240  # the Nix store that builds of one project share; 0: none is shared
+    recipes: Count = 100  # files read of one revision; 0: no limit
     retries: Count = 2  # after a lost worker
     drain_seconds: Span = 60  # how long a stopping server lets builds finish
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ImageSettings:
+    """The root file systems that builds name as their images."""
+
+    directory: Path | None = None  # where they lie; default: DATA/images
+    unknown: Literal["host", "refuse"] = "host"  # builds whose image is not here run so, or wait
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -127,6 +138,7 @@ class Log:
 class Settings:
     server: Server = field(default_factory=Server)
     builds: Builds = field(default_factory=Builds)
+    images: ImageSettings = field(default_factory=ImageSettings)
     git: Git = field(default_factory=Git)
     smtp: Smtp = field(default_factory=Smtp)
     outgoing: Outgoing = field(default_factory=Outgoing)

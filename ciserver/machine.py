@@ -4,15 +4,26 @@ import hashlib
 import os
 import platform
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
+from ciserver.executor.bubblewrap import Bubblewrap
 from ciserver.executor.choice import choose
+from ciserver.executor.images import Images
 from ciserver.executor.limits import Limits
+from ciserver.executor.roots import Roots, overlay_fault
 from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
 from ciserver.executor.workdir import remove_tree
 from ciserver.git.address import Addresses
+from ciserver.git.content import PathReader
+from ciserver.git.directory import ContentLimits
+from ciserver.git.mirror import Mirrors
+from ciserver.model.errors import BadConfiguration
+from ciserver.model.ports import Clock
+from triggers.email import Smtp
+from triggers.outgoing import Outgoing
 
 _CACHE = Path("/var/cache/ciserver")
 _OWNER = "data-directory"
@@ -56,8 +67,46 @@ def work_root(settings: Settings, data: DataDirectory) -> Path:
     return root
 
 
+def make_images(settings: Settings, data: DataDirectory) -> Images:
+    """The images of the settings; as builds must reach them, they lie where work trees do."""
+    directory = settings.images.directory or scratch_root(settings, data) / "images"
+    return Images(directory, build_user(settings))
+
+
+def image_host(settings: Settings, data: DataDirectory) -> Bubblewrap:
+    """The sandbox in which images are made. Raises BadConfiguration where there can be none."""
+    user = build_user(settings)
+    sandbox = Bubblewrap(user=user, hidden=(data.root, scratch_root(settings, data)))
+    if broken := sandbox.diagnose():
+        raise BadConfiguration(
+            f"images are made in a sandbox, and {broken.reason}", hint=broken.remedy
+        )
+    return sandbox
+
+
+def make_roots(
+    settings: Settings, data: DataDirectory, sandbox: Sandbox, work: Path
+) -> Roots | None:
+    """What gives builds, which work beneath that directory, the images that they name; None where
+    the sandbox has no use for any.
+    """
+    if not isinstance(sandbox, Bubblewrap):
+        return None
+    return Roots(
+        make_images(settings, data),
+        sandbox,
+        overlay_fault=overlay_fault(work, build_user(settings)),
+        refuses_unknown=settings.images.unknown == "refuse",
+    )
+
+
 def native_system() -> str:
     return f"{platform.machine()}-{platform.system().lower()}"
+
+
+def offered_systems(settings: Settings) -> tuple[str, ...]:
+    """The systems that the worker of this machine runs, its own first."""
+    return tuple(dict.fromkeys((native_system(), *settings.builds.systems)))
 
 
 def choose_sandbox(
@@ -83,6 +132,29 @@ def make_addresses(settings: Settings, data: DataDirectory) -> Addresses:
     )
 
 
+def make_mirrors(
+    settings: Settings, data: DataDirectory, addresses: Addresses, clock: Clock
+) -> Mirrors:
+    user = build_user(settings)
+    return Mirrors(
+        scratch_root(settings, data) / "mirrors",
+        addresses,
+        timeout_seconds=settings.git.timeout_seconds,
+        group_id=user.gid if user else None,
+        known_hosts=settings.git.known_hosts,
+        paths=_make_path_reader(settings, addresses, clock),
+    )
+
+
+def _make_path_reader(settings: Settings, addresses: Addresses, clock: Clock) -> PathReader:
+    outgoing = Outgoing(allow=settings.outgoing.allow, timeout_seconds=settings.git.timeout_seconds)
+    return PathReader(
+        clock,
+        partial(outgoing.get, schemes=addresses.content_schemes),
+        ContentLimits(settings.git.path_files, settings.git.path_limit_mb << 20),
+    )
+
+
 def make_limits(settings: Settings) -> Limits:
     return Limits(
         timeout_seconds=settings.builds.timeout_minutes * 60,
@@ -92,4 +164,16 @@ def make_limits(settings: Settings) -> Limits:
         pids=settings.builds.pids,
         disk_mb=settings.builds.disk_mb,
         products_bytes=settings.builds.products_mb * 1024 * 1024,
+    )
+
+
+def make_smtp(settings: Settings) -> Smtp:
+    smtp = settings.smtp
+    return Smtp(
+        host=smtp.host,
+        port=smtp.port,
+        username=smtp.username,
+        password=smtp.password,
+        security=smtp.security,
+        from_address=smtp.from_address,
     )

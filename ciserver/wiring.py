@@ -11,6 +11,7 @@ from ciserver.clock import SystemClock
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.dialects.selfserve import SelfServe
+from ciserver.dialects.srht.told import webhook_keys
 from ciserver.executor.disk import DiskGuard
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.idle import IdleEngine
@@ -18,16 +19,18 @@ from ciserver.executor.local import LocalEngine
 from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import Sandbox, SandboxBroken
-from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
-from ciserver.git.content import PathReader
-from ciserver.git.directory import ContentLimits
 from ciserver.git.mirror import Mirrors
 from ciserver.machine import (
     build_user,
     make_addresses,
+    make_images,
     make_limits,
+    make_mirrors,
+    make_roots,
+    make_smtp,
     native_system,
+    offered_systems,
     scratch_root,
     work_root,
 )
@@ -39,6 +42,7 @@ from ciserver.service.access import Access
 from ciserver.service.audit import Audit
 from ciserver.service.build_details import BuildDetails
 from ciserver.service.build_logs import BuildLogs
+from ciserver.service.build_secrets import GivenSecrets
 from ciserver.service.building import Building
 from ciserver.service.builds import Builds
 from ciserver.service.caches import Caches
@@ -56,10 +60,13 @@ from ciserver.service.evaluations import Evaluations
 from ciserver.service.exports import Exports
 from ciserver.service.fault_mails import FaultMails
 from ciserver.service.groups import Groups
+from ciserver.service.job_groups import JobGroups
 from ciserver.service.jobs import Jobs
 from ciserver.service.jobset_saving import JobsetSaving
 from ciserver.service.jobsets import Jobsets
 from ciserver.service.keeping import Keeping
+from ciserver.service.known_refs import KnownRefs
+from ciserver.service.label_lists import LabelLists
 from ciserver.service.lists import Lists
 from ciserver.service.logs import Logs
 from ciserver.service.pauses import Pauses
@@ -69,28 +76,34 @@ from ciserver.service.product_files import ProductFiles
 from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
+from ciserver.service.recipe_reading import RecipeReading
 from ciserver.service.renames import Renames
 from ciserver.service.reporter import LocalReporter
 from ciserver.service.reproduction import Reproduction
 from ciserver.service.requests import Requests
+from ciserver.service.resubmissions import Resubmissions
 from ciserver.service.rights import Rights
 from ciserver.service.schedules import Schedules
 from ciserver.service.script_products import ScriptProducts
 from ciserver.service.search import Search
+from ciserver.service.secrets import Secrets
 from ciserver.service.services import Services
 from ciserver.service.source_builds import SourceBuilds
 from ciserver.service.source_projects import SourceProjects
 from ciserver.service.sources import MirrorSources
 from ciserver.service.status import Status
 from ciserver.service.submissions import Submissions
+from ciserver.service.systems import Systems
+from ciserver.service.telling import Telling
 from ciserver.service.timings import Timings
+from ciserver.service.uploads import Uploads
+from ciserver.service.webhook_keys import WebhookKeys
 from ciserver.shipped import shipped
 from ciserver.store.files import KeptFile
 from ciserver.store.store import Store
 from ciserver.ticker import Ticker
 from ciserver.web.app import DIALECTS, App, create_app
 from triggers import make_triggers
-from triggers.email import Smtp
 from triggers.outgoing import Outgoing
 
 WORKER = "local"
@@ -123,18 +136,19 @@ def make_parts(
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
     bells, token = Bells(), secrets.token_urlsafe(32)
     addresses = make_addresses(settings, data)
-    mirrors = _make_mirrors(settings, data, addresses, clock)
+    mirrors = make_mirrors(settings, data, addresses, clock)
     retries, followers = settings.builds.retries, settings.server.followers
     rights, audit = Rights(store), Audit(store, clock)
     counters = Counters()
-    pinning = Pinning(store, clock, mirrors, Earlier(store, rights, links))
+    given_secrets = GivenSecrets(store, clock)
+    pinning = Pinning(store, clock, mirrors, Earlier(store, rights, links), given_secrets)
     saving = JobsetSaving(store, clock, addresses, ring_polls=bells.polls.ring)
     declared = DeclaredJobsets(store, clock, pinning, saving, ring=bells.evaluations.ring)
     ends = Ends(
         store,
         clock,
         links,
-        ring_deliveries=bells.deliveries.ring,
+        Telling(store, clock, ring=bells.deliveries.ring),
         ring_engine=bells.builds.ring,
         count=counters.count,
         declare=declared.ended,
@@ -148,21 +162,35 @@ def make_parts(
         retries=retries,
         most_rebuilds=settings.selfserve.most_rebuilds,
     )
-    building = Building(store, clock, pinning, ends, stop=builds.stop_running)
+    building = Building(
+        store,
+        clock,
+        pinning,
+        ends,
+        links,
+        stop=builds.stop_running,
+        image_id=make_images(settings, data).id_of,
+    )
     evaluations = Evaluations(
         store,
         clock,
         pinning,
-        Exports(store, mirrors, scratch_root(settings, data)),
+        RecipeReading(
+            Exports(store, mirrors, scratch_root(settings, data)),
+            system=native_system(),
+            most_files=settings.builds.recipes,
+        ),
         building,
         declared,
         FaultMails(store, clock, links, ring=bells.deliveries.ring),
         rights,
         audit,
-        system=native_system(),
         ring=bells.evaluations.ring,
         ring_engine=bells.builds.ring,
         wake_schedules=bells.schedules.ring,
+    )
+    schedules = Schedules(
+        store, clock, rights, audit, ring=bells.evaluations.ring, wake=bells.schedules.ring
     )
     queries = Queries(store, rights)
     jobsets = Jobsets(store, clock, rights, audit, builds, evaluations, saving)
@@ -176,6 +204,16 @@ def make_parts(
         autostarted=timedelta(days=settings.builds.keep_autostarted_days),
         others=timedelta(days=settings.builds.keep_days),
     )
+    submissions = Submissions(
+        store,
+        clock,
+        rights,
+        audit,
+        mirrors,
+        system=native_system(),
+        ring=bells.builds.ring,
+    )
+    lists = Lists(store, rights, timeout_seconds=settings.builds.timeout_minutes * 60)
     services = Services(
         clock=clock,
         access=Access(store, clock, audit, local_token=token),
@@ -197,7 +235,7 @@ def make_parts(
             clock,
             rights,
             audit,
-            _make_triggers(settings, store, clock),
+            _make_triggers(settings, store, clock, links),
             ring=bells.deliveries.ring,
         ),
         logs=logs,
@@ -208,20 +246,14 @@ def make_parts(
         queries=queries,
         jobs=Jobs(store, rights),
         keeping=keeping,
-        lists=Lists(store, rights, timeout_seconds=settings.builds.timeout_minutes * 60),
-        schedules=Schedules(
-            store, clock, rights, audit, ring=bells.evaluations.ring, wake=bells.schedules.ring
-        ),
-        submissions=Submissions(
-            store,
-            clock,
-            rights,
-            audit,
-            mirrors,
-            system=native_system(),
-            ring=bells.builds.ring,
-        ),
-        script_products=ScriptProducts(store, rights, audit, jobsets),
+        known_refs=KnownRefs(store, rights, pinning),
+        lists=lists,
+        label_lists=LabelLists(store, rights, lists.submitted),
+        schedules=schedules,
+        submissions=submissions,
+        resubmissions=Resubmissions(store, rights, submissions),
+        secrets=Secrets(store, clock, rights, audit),
+        script_products=ScriptProducts(store, rights, audit, jobsets, schedules),
         source_builds=SourceBuilds(
             store,
             clock,
@@ -234,18 +266,22 @@ def make_parts(
         ),
         source_projects=SourceProjects(store, rights, audit, projects, jobsets),
         groups=Groups(store, rights, audit, builds),
+        job_groups=JobGroups(store, clock, rights, audit, builds),
         polls=Polls(store, clock, pinning, ring=bells.evaluations.ring),
         status=status,
         search=Search(store, rights, status),
         pauses=Pauses(store, clock, rights, audit, ring_engine=bells.builds.ring),
+        systems=Systems(store, rights, audit, ring_engine=bells.builds.ring),
+        uploads=Uploads(store),
         dumps=Dumps(store, clock, links),
         timings=Timings(store, rights),
+        webhook_keys=WebhookKeys(store.signing_keys, rights, audit),
         requests=Requests(
             store, clock, rights, audit, builds, evaluations, ring=bells.requests.ring
         ),
     )
     with store.transaction():
-        store.systems.add(native_system())
+        store.systems.add(*offered_systems(settings))
     app = create_app(
         services,
         shipped("templates"),
@@ -254,7 +290,9 @@ def make_parts(
         dialects=(*DIALECTS, partial(SelfServe, settings=settings.selfserve)),
     )
     caches = Caches(store, clock, quota=settings.builds.cache_quota_mb * 1024 * 1024)
-    reporter = LocalReporter(store, clock, services.builds, services.logs, caches, links)
+    reporter = LocalReporter(
+        store, clock, services.builds, services.logs, caches, links, given_secrets
+    )
     return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
 
 
@@ -278,36 +316,17 @@ def remove_orphaned_products(data: DataDirectory) -> int:
         store.database.close()
 
 
-def _make_mirrors(
-    settings: Settings, data: DataDirectory, addresses: Addresses, clock: Clock
-) -> Mirrors:
-    user = build_user(settings)
-    return Mirrors(
-        scratch_root(settings, data) / "mirrors",
-        addresses,
-        timeout_seconds=settings.git.timeout_seconds,
-        group_id=user.gid if user else None,
-        known_hosts=settings.git.known_hosts,
-        paths=_make_path_reader(settings, addresses, clock),
-    )
-
-
-def _make_path_reader(settings: Settings, addresses: Addresses, clock: Clock) -> PathReader:
-    outgoing = Outgoing(allow=settings.outgoing.allow, timeout_seconds=settings.git.timeout_seconds)
-    return PathReader(
-        clock,
-        partial(outgoing.get, schemes=addresses.content_schemes),
-        ContentLimits(settings.git.path_files, settings.git.path_limit_mb << 20),
-    )
-
-
-def _make_triggers(settings: Settings, store: Store, clock: Clock) -> dict[str, Trigger]:
+def _make_triggers(
+    settings: Settings, store: Store, clock: Clock, links: Links
+) -> dict[str, Trigger]:
     return make_triggers(
-        smtp=_smtp(settings),
+        smtp=make_smtp(settings),
         templates=shipped("templates"),
         http=Outgoing(allow=settings.outgoing.allow),
         secret_of=store.projects.signing_secret,
+        seal=store.signing_keys.sign,
         clock=clock,
+        beside=partial(webhook_keys, base=links.base),
     )
 
 
@@ -315,9 +334,13 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
     """The engine that runs builds here; one that only says why it cannot when the sandbox is
     broken.
     """
-    systems = (native_system(),)
+    systems = offered_systems(parts.settings)
     if isinstance(sandbox, SandboxBroken):
         return IdleEngine(WORKER, systems, f"{sandbox.reason}; {sandbox.remedy}")
+    work = work_root(parts.settings, parts.data)
+    roots = make_roots(parts.settings, parts.data, sandbox, work)
+    if roots:
+        roots.images.sweep()
     groups = ControlGroups(parts.settings.builds.control_groups)
     groups.prepare()
     runner = Runner(
@@ -325,13 +348,21 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
         sandbox,
         MirrorSources(parts.store, parts.mirrors, Checkouts(parts.mirrors)),
         parts.services.clock,
-        work_root=work_root(parts.settings, parts.data),
+        work_root=work,
         limits=make_limits(parts.settings),
         groups=groups,
         stores=_make_stores(parts.settings, parts.data),
+        roots=roots,
     )
     slots = parts.settings.builds.slots or os.cpu_count() or 1
-    return LocalEngine(parts.reporter, runner, Offer(WORKER, systems), slots=slots)
+    return LocalEngine(
+        parts.reporter,
+        runner,
+        Offer(WORKER, systems),
+        slots=slots,
+        images=roots.images.names if roots else tuple,
+        takes_any_image=parts.settings.images.unknown == "host",
+    )
 
 
 def _make_stores(settings: Settings, data: DataDirectory) -> NixStores | None:
@@ -355,16 +386,4 @@ def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
         guard_disk=DiskGuard(disks, engine).check,
         sweep_caches=parts.caches.sweep_removed,
         sweep_products=parts.services.keeping.sweep,
-    )
-
-
-def _smtp(settings: Settings) -> Smtp:
-    smtp = settings.smtp
-    return Smtp(
-        host=smtp.host,
-        port=smtp.port,
-        username=smtp.username,
-        password=smtp.password,
-        security=smtp.security,
-        from_address=smtp.from_address,
     )

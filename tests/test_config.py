@@ -1,10 +1,12 @@
 """The configuration: one file, every fault named, secrets hidden."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from ciserver.config import Settings, effective, load
+from ciserver.machine import native_system, offered_systems
 from ciserver.model.errors import BadConfiguration
 
 
@@ -149,3 +151,12 @@ def test_other_sites_and_front_ends_are_told_exactly(write):
     for number in range(3):
         assert any(one.startswith(f"selfserve.remote_user_from.{number}") for one in fields)
     assert "selfserve.most_rebuilds" in fields
+
+
+@pytest.mark.parametrize("name", ["linux", "", "a--b", "-linux", "x-y\n", "../x-y", "a b-c"])
+def test_more_systems_are_told_by_their_names(write, name):
+    """The worker runs them beside the machine's own, each once."""
+    good = f"systems = ['fedora-40-x86_64', '{native_system()}', 'fedora-40-x86_64']"
+    settings = load(write(f"[builds]\n{good}"), {})
+    assert offered_systems(settings) == (native_system(), "fedora-40-x86_64")
+    assert set(faults(write(f"[builds]\nsystems = [{json.dumps(name)}]"))) == {"builds.systems.0"}

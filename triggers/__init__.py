@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from ciserver.model.errors import BadConfiguration, Complaint
+from ciserver.model.event import Event
 from ciserver.model.ports import Clock, Trigger
 from triggers.email import Email, Smtp
 from triggers.outgoing import Outgoing
@@ -21,7 +23,9 @@ def make_triggers(
     templates: Path,
     http: Outgoing,
     secret_of: Callable[[str], str],
+    seal: Callable[[bytes], bytes],
     clock: Clock,
+    beside: Callable[[Event], dict[str, Any]] = lambda _: {},
     plugins: Iterable[EntryPoint] | None = None,
 ) -> dict[str, Trigger]:
     """All triggers by their action. `plugins` are the entry points of the group
@@ -32,7 +36,7 @@ def make_triggers(
     """
     found = entry_points(group=GROUP) if plugins is None else plugins
     table: dict[str, Trigger] = {"email": Email(smtp, templates)}
-    table["webhook"] = Webhook(http, secret_of, clock)
+    table["webhook"] = Webhook(http, secret_of, clock, seal=seal, beside=beside)
     complaints: list[Complaint] = []
     for plugin in found:
         trigger = _make(plugin)

@@ -1,7 +1,6 @@
 """What happened as a mail: headers, and three templates under `templates/email` for its text."""
 
 import re
-from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -11,31 +10,22 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from ciserver.model.delivery import Delivery
-from ciserver.model.event import BuildFinished, Event, FaultsChanged, StepSummary
-from ciserver.model.status import BuildStatus, StepStatus
+from ciserver.model.event import (
+    BuildFinished,
+    Event,
+    FaultsChanged,
+    GroupFinished,
+    StepSummary,
+)
 from triggers.mailbox import header_text
 from triggers.recipients import Recipients
+from triggers.submitted import group_values, submission_values
 from triggers.text import one_line, short_ref
+from triggers.wording import BROKEN, in_words, mark_of, readable, word_of, wording
 
 # Relays that know only 7 bits are still about.
 _POLICY = SMTP.clone(cte_type="7bit")
 STEPS_SHOWN = 100
-_BROKEN = {
-    BuildStatus.FAILED,
-    BuildStatus.DEPENDENCY_FAILED,
-    BuildStatus.TIMED_OUT,
-    BuildStatus.ERRORED,
-}
-_WORDS: dict[str, str] = {
-    BuildStatus.SUCCEEDED: "succeeded",
-    BuildStatus.PARTIAL: "succeeded in part",
-    BuildStatus.FAILED: "failed",
-    BuildStatus.DEPENDENCY_FAILED: "blocked by a failed job",
-    BuildStatus.TIMED_OUT: "timed out",
-    BuildStatus.CANCELED: "canceled",
-    BuildStatus.ERRORED: "hit a server fault",
-}
-_MARKS: dict[str, str] = {StepStatus.SUCCEEDED: "✓", StepStatus.FAILED: "✗", StepStatus.LOST: "✗"}
 
 
 class Letters:
@@ -55,6 +45,7 @@ class Letters:
         kind, values = _told(delivery.event)
         message = EmailMessage(policy=_POLICY)
         _address(message, sender, to)
+        _thread(message, delivery.event, to, sender.domain)
         message["Subject"] = header_text(self._render(f"{kind}.subject.txt", values), 200)
         _identify(message, delivery, sender.domain)
         _label(message, delivery.event, sender.domain)
@@ -72,9 +63,15 @@ def _address(message: EmailMessage, sender: Address, to: Recipients) -> None:
         message["To"] = to.to
     if to.cc:
         message["Cc"] = to.cc
+
+
+def _thread(message: EmailMessage, event: Event, to: Recipients, domain: str) -> None:
+    """The mail that is answered; without one, all mails about one build are a thread."""
     if to.in_reply_to:
         message["In-Reply-To"] = to.in_reply_to
         message["References"] = to.in_reply_to
+    elif isinstance(event, BuildFinished):
+        message["References"] = f"<build-{event.build_id}@{domain}>"
 
 
 def _identify(message: EmailMessage, delivery: Delivery, domain: str) -> None:
@@ -85,23 +82,33 @@ def _identify(message: EmailMessage, delivery: Delivery, domain: str) -> None:
 
 def _told(event: Event) -> tuple[str, dict[str, Any]]:
     """Which templates tell of it, and what they may say."""
-    if isinstance(event, BuildFinished):
-        return "build", _values(event)
-    return "faults", _fault_values(event)
+    match event:
+        case BuildFinished(is_submission=True):
+            return "submission", submission_values(event)
+        case BuildFinished():
+            return "build", _values(event)
+        case GroupFinished():
+            return "group", group_values(event)
+        case FaultsChanged():
+            return "faults", _fault_values(event)
 
 
 def _label(message: EmailMessage, event: Event, domain: str) -> None:
     """What people filter by, and what keeps holiday answers away."""
     message["Auto-Submitted"] = "auto-generated"
     message["List-Id"] = f"<{_dns_label(event.jobset)}.{_dns_label(event.project)}.{domain}>"
-    if isinstance(event, BuildFinished):
-        _add_headers(message, "X-Ciserver", event, ("project", "jobset", "job", "status"))
-        message["X-Ciserver-Build"] = str(event.build_id)
-        names: tuple[str, ...] = ("project", "jobset", "job", "system")
-    else:
-        _add_headers(message, "X-Ciserver", event, ("project", "jobset"))
-        message["X-Ciserver-Evaluation"] = str(event.evaluation_id)
-        names = ("project", "jobset")
+    names: tuple[str, ...] = ("project", "jobset")
+    match event:
+        case BuildFinished():
+            _add_headers(message, "X-Ciserver", event, (*names, "job", "status"))
+            message["X-Ciserver-Build"] = str(event.build_id)
+            names = (*names, "job", "system")
+        case GroupFinished():
+            _add_headers(message, "X-Ciserver", event, (*names, "status"))
+            message["X-Ciserver-Group"] = str(event.group_id)
+        case FaultsChanged():
+            _add_headers(message, "X-Ciserver", event, names)
+            message["X-Ciserver-Evaluation"] = str(event.evaluation_id)
     message["X-Hydra-Instance"] = header_text(event.url.rsplit("/", 2)[0], 200)
     _add_headers(message, "X-Hydra", event, names)
 
@@ -122,14 +129,14 @@ def _values(event: BuildFinished) -> dict[str, Any]:
     return {name: one_line(getattr(event, name), 250) for name in texts} | {
         "word": wording(event.status, event.previous_status),
         "is_good": event.is_good,
-        "is_broken": event.status in _BROKEN,
+        "is_broken": event.status in BROKEN,
         "ref": one_line(short_ref(event.ref), 250),
         "detail": one_line(event.detail, 1000),
         "revision": one_line(event.revision, 100)[:12],
         "canceled_by": one_line(event.canceled_by, 100),
         "number": event.number,
         "duration": in_words(event.duration_seconds),
-        "finished_at": _readable(event.finished_at),
+        "finished_at": readable(event.finished_at),
         "url": event.url,
         "evaluation_url": event.evaluation_url,
         "steps": [_step(one) for one in shown[:STEPS_SHOWN]],
@@ -139,7 +146,7 @@ def _values(event: BuildFinished) -> dict[str, Any]:
             {
                 "job": one_line(one.job, 250),
                 "system": one_line(one.system, 100),
-                "word": _WORDS.get(one.status, one.status),
+                "word": word_of(one.status),
                 "url": one.url,
             }
             for one in event.beside
@@ -160,7 +167,7 @@ def _fault_values(event: FaultsChanged) -> dict[str, Any]:
         "ref": one_line(short_ref(event.ref), 250),
         "revision": one_line(event.revision, 100)[:12],
         "number": event.number,
-        "finished_at": _readable(event.finished_at),
+        "finished_at": readable(event.finished_at),
         "url": event.url,
         "faults": [one_line(one, 1000) for one in event.faults],
         "faults_omitted": event.faults_total - len(event.faults),
@@ -171,29 +178,6 @@ def _step(step: StepSummary) -> dict[str, str]:
     return {
         "name": one_line(step.name, 100),
         "status": step.status,
-        "mark": _MARKS.get(step.status, "-"),
+        "mark": mark_of(step.status),
         "log_url": step.log_url,
     }
-
-
-def wording(status: str, previous_status: str) -> str:
-    """The status as a person would say it who knows the one before."""
-    if previous_status in _BROKEN and BuildStatus(status).is_good:
-        return "fixed"
-    if previous_status in _BROKEN and status in _BROKEN:
-        return "still failing"
-    return _WORDS.get(status, status)
-
-
-def in_words(seconds: float) -> str:
-    """A duration in at most two units: 12 s, 3 min 5 s, 2 h 3 min."""
-    whole = max(int(seconds), 0)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def _readable(moment: str) -> str:
-    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC" if moment else ""

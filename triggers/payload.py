@@ -13,16 +13,26 @@
        "steps": [{"name", "status", "log_url"}],
        "steps_omitted": 0}}
 
+    {"type": "group.finished",
+     "timestamp": "2026-01-31T12:00:00+00:00",
+     "data": {
+       "group": {"id", "owner", "note", "status"},
+       "builds": [{"id", "job", "status", "url"}],
+       "builds_omitted": 0}}
+
 Times are ISO 8601 in UTC, or null where the thing never happened; other unknown texts are empty.
-Foreign texts are one line each and clipped, so that the whole stays under 20 kB.
+Foreign texts are one line each and clipped, so that all this stays under 20 kB. Keys in the words
+of another system may stand beside these three.
 """
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ciserver.model.delivery import Delivery
 from ciserver.model.errors import RemoteFailure
-from ciserver.model.event import BuildFinished, StepSummary, stamp
+from ciserver.model.event import BuildFinished, Event, GroupFinished, StepSummary, stamp
 from ciserver.model.status import StepStatus
 from triggers.text import one_line
 
@@ -33,20 +43,58 @@ DETAIL_LIMIT = 1000
 _MOST_TELLING = {StepStatus.FAILED, StepStatus.LOST, StepStatus.CANCELED}
 
 
-def body_of(delivery: Delivery) -> bytes:
+def body_of(delivery: Delivery, beside: Mapping[str, Any] = MappingProxyType({})) -> bytes:
     """The body for a delivery; the same bytes at each try. Raises RemoteFailure for an event that
-    is not of a build.
+    is neither of a build nor of a group.
     """
     event = delivery.event
-    if not isinstance(event, BuildFinished):
-        raise RemoteFailure(f"webhooks are not told of {event.type}", temporary=False)
     document: dict[str, Any] = {
         "type": event.type,
         "timestamp": event.finished_at or stamp(delivery.created_at),
-        "data": _parts(event),
     }
-    _add_steps(document["data"], event.steps, BODY_LIMIT - len(_encode(document)))
-    return _encode(document)
+    document["data"] = _told(event, BODY_LIMIT - len(_encode(document)) - len(',"data":'))
+    return _encode({**beside, **document})
+
+
+def _told(event: Event, room: int) -> dict[str, Any]:
+    match event:
+        case BuildFinished():
+            parts = _parts(event)
+            _add_steps(parts, event.steps, room - len(_encode(parts)))
+        case GroupFinished():
+            parts = _group(event)
+            _add_builds(parts, event, room - len(_encode(parts)))
+        case _:
+            raise RemoteFailure(f"webhooks are not told of {event.type}", temporary=False)
+    return parts
+
+
+def _group(event: GroupFinished) -> dict[str, Any]:
+    return {
+        "group": {
+            "id": event.group_id,
+            "owner": _name(event.owner),
+            "note": one_line(event.note, TEXT_LIMIT),
+            "status": event.status,
+        },
+        "builds": [],
+        "builds_omitted": 0,
+    }
+
+
+def _add_builds(parts: dict[str, Any], event: GroupFinished, room: int) -> None:
+    """As many builds as there is room for, the first ones."""
+    rows = [
+        {"id": one.build_id, "job": _name(one.job), "status": one.status, "url": one.url}
+        for one in event.members
+    ]
+    room -= len(str(len(rows)))
+    for row in rows:
+        room -= len(_encode(row)) + 1
+        if room < 0:
+            break
+        parts["builds"].append(row)
+    parts["builds_omitted"] = len(rows) - len(parts["builds"])
 
 
 def _parts(event: BuildFinished) -> dict[str, Any]:

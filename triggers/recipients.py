@@ -7,11 +7,10 @@ from email.headerregistry import Address
 from typing import Any
 
 from ciserver.model.errors import RemoteFailure
-from ciserver.model.mail import entries_of
+from ciserver.model.mail import MOST_READERS, entries_of
 from triggers.mailbox import mailbox_of
 from triggers.text import one_line
 
-MOST_RECIPIENTS = 50
 _MESSAGE_ID = re.compile(r"<?([\x21-\x3b\x3d\x3f-\x7e]{1,250})>?")
 
 
@@ -44,9 +43,9 @@ class Recipients:
 def _faults(entries: list[str], reply: str) -> Iterator[str]:
     if not entries:
         yield "it has no recipients"
-    if len(entries) > MOST_RECIPIENTS:
-        yield f"it has {len(entries)} recipients, more than {MOST_RECIPIENTS}"
-    for entry in entries[:MOST_RECIPIENTS]:
+    if len(entries) > MOST_READERS:
+        yield f"it has {len(entries)} recipients, more than {MOST_READERS}"
+    for entry in entries[:MOST_READERS]:
         if mailbox_of(entry) is None:
             yield f"{one_line(entry, 100)!r} is not a mail address"
     if reply and not _MESSAGE_ID.fullmatch(reply):

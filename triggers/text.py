@@ -10,6 +10,12 @@ def one_line(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def lines(text: str, most: int, width: int) -> str:
+    """The first lines of `text`, each made safe, without what is empty around them."""
+    shown = [one_line(one, width) for one in text.strip().splitlines()[:most]]
+    return "\n".join(shown)
+
+
 def first_line(answer: bytes, limit: int) -> str:
     """The first line of an answer that says something, made safe to show."""
     lines = answer.decode("utf-8", "replace").splitlines()

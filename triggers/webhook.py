@@ -1,18 +1,22 @@
-"""The action `webhook`: one signed JSON POST, by the conventions of standard-webhooks."""
+"""The action `webhook`: one JSON POST, signed twice: by the conventions of standard-webhooks with
+the secret of the project, and as builds.sr.ht does with a key of the server that all can check.
+"""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import math
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ciserver import __version__
 from ciserver.model.delivery import Delivery
 from ciserver.model.errors import RemoteFailure
+from ciserver.model.event import Event
 from ciserver.model.ports import Clock
 from triggers.outgoing import Answer, Outgoing
 from triggers.payload import body_of
@@ -23,14 +27,28 @@ LONGEST_WAIT_SECONDS = 24 * 3600.0
 
 
 class Webhook:
-    """Posts to `options["url"]`. `secret_of` gives a project's signing secret `whsec_<base64>`."""
+    """Posts to `options["url"]`. `secret_of` gives a project's signing secret `whsec_<base64>`,
+    `seal` makes the signature that has a public key. `beside` are further keys of the body.
+    """
 
     action: ClassVar[str] = "webhook"
 
-    def __init__(self, http: Outgoing, secret_of: Callable[[str], str], clock: Clock) -> None:
+    def __init__(
+        self,
+        http: Outgoing,
+        secret_of: Callable[[str], str],
+        clock: Clock,
+        *,
+        seal: Callable[[bytes], bytes],
+        beside: Callable[[Event], dict[str, Any]] = lambda _: {},
+        nonce: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
         self._http = http
         self._secret_of = secret_of
         self._clock = clock
+        self._seal = seal
+        self._beside = beside
+        self._nonce = nonce
 
     def deliver(self, delivery: Delivery) -> str:
         """Post the event once and say what was answered.
@@ -39,7 +57,7 @@ class Webhook:
         that must not be called, a redirect, or a project without a secret; temporary otherwise,
         with the wait that the receiver asked for.
         """
-        body = body_of(delivery)
+        body = body_of(delivery, self._beside(delivery.event))
         answer = self._http.post(_url(delivery), body, self._headers(delivery, body))
         if 200 <= answer.status < 300:
             return f"answered {answer.status}"
@@ -48,12 +66,15 @@ class Webhook:
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._clock.now().timestamp()))
         key = _key(delivery.event.project, self._secret_of(delivery.event.project))
+        nonce = self._nonce()
         return {
             "Content-Type": "application/json",
             "User-Agent": f"ciserver/{__version__}",
             "Webhook-Id": delivery.id,
             "Webhook-Timestamp": timestamp,
             "Webhook-Signature": sign(key, delivery.id, timestamp, body),
+            "X-Payload-Nonce": nonce,
+            "X-Payload-Signature": base64.b64encode(self._seal(body + nonce.encode())).decode(),
         }
 
 

@@ -10,6 +10,7 @@ import click
 from ciserver.cli.client import Client, path_of
 from ciserver.cli.options import client_options, json_output, place_ignored
 from ciserver.cli.output import print_json, print_table, without_none
+from ciserver.cli.webhook_keys import key
 from ciserver.git import hook as git_hook
 from ciserver.model.account import ROLES
 from ciserver.model.errors import Complaint, Invalid
@@ -114,6 +115,9 @@ def remove(*, repository: Path) -> None:
 def flush(*, repository: Path) -> None:
     """Send the pushes that were kept while the server was away."""
     click.echo(git_hook.flush(repository.resolve()), nl=False)
+
+
+hook.add_command(key)
 
 
 @hook.group()

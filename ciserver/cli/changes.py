@@ -18,6 +18,7 @@ _build = click.argument("build_id", type=int, metavar="BUILD")
 @click.option("--tag", "tags", multiple=True, help="What sorts it; repeatable.")
 @click.option("--visibility", type=choice(Visibility), default="public")
 @click.option("--hold", is_flag=True, help="Wait until somebody starts it.")
+@click.option("--no-secrets", is_flag=True, help="Give it none of the secrets that it names.")
 @click.option("-f", "--follow", is_flag=True, help="Follow its log; exit status = result.")
 @client_options
 def submit(
@@ -28,6 +29,7 @@ def submit(
     tags: tuple[str, ...],
     visibility: str,
     hold: bool,
+    no_secrets: bool,
     follow: bool,
 ) -> None:
     """Build a recipe that is in no repository ("-": standard input); print the build's address."""
@@ -37,6 +39,7 @@ def submit(
         "tags": list(tags),
         "visibility": visibility,
         "hold": hold,
+        "secrets": not no_secrets,
     }
     made = client.post("/builds", body)
     click.echo(made["url"], err=follow)

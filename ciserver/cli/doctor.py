@@ -14,10 +14,13 @@ from ciserver.config import Settings, effective
 from ciserver.datadir import DataDirectory
 from ciserver.executor.bubblewrap import counts_alone
 from ciserver.executor.groups import ControlGroups
+from ciserver.executor.images import describe
+from ciserver.executor.roots import kind_words
 from ciserver.executor.sandbox import SandboxBroken
-from ciserver.machine import choose_sandbox
+from ciserver.machine import choose_sandbox, make_images, make_roots, work_root
 from ciserver.model.errors import CiError
 from ciserver.store.database import Database
+from ciserver.store.signing import KEY_FILE, SigningKeys
 from ciserver.wiring import compare_products, remove_orphaned_products
 
 _NAMED = 3
@@ -69,6 +72,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
         _server,
         _database,
         _products,
+        _webhook_keys,
         _sandbox,
         _control_groups,
         _base_url,
@@ -79,6 +83,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
             yield check(settings, data)
         except CiError as error:
             yield Finding("bad", error.message + (f" ({error.hint})" if error.hint else ""))
+    yield from _images(settings, data)
 
 
 def _python(_settings: Settings, _data: DataDirectory) -> Finding:
@@ -132,6 +137,16 @@ def _products(_settings: Settings, data: DataDirectory) -> Finding:
     return Finding("ok", "every product has its file, and every file its product")
 
 
+def _webhook_keys(_settings: Settings, data: DataDirectory) -> Finding:
+    path = data.root / KEY_FILE
+    if not path.exists():
+        return Finding("note", f"{path} will be made at the first start")
+    if path.stat().st_mode & 0o077:
+        return Finding("bad", f"others may read {path}: chmod 600, and change the key")
+    signing = SigningKeys(path).list_all()[0]
+    return Finding("ok", f"webhooks are signed with the key {signing.id}: {signing.public_key}")
+
+
 def _sandbox(settings: Settings, data: DataDirectory) -> Finding:
     sandbox = choose_sandbox(settings, data)
     if isinstance(sandbox, SandboxBroken):
@@ -139,6 +154,34 @@ def _sandbox(settings: Settings, data: DataDirectory) -> Finding:
     if sandbox.name == "plain":
         return Finding("note", "builds run without a sandbox, as plain processes")
     return Finding("ok", f"builds run in {sandbox.about}")
+
+
+def _images(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
+    images = make_images(settings, data)
+    names = images.all_names()
+    if not names:
+        then = "wait" if settings.images.unknown == "refuse" else "run on this machine's own files"
+        yield Finding("note", f"there are no images: builds that name one {then}")
+        return
+    try:
+        sandbox = choose_sandbox(settings, data)
+        roots = None
+        if not isinstance(sandbox, SandboxBroken):
+            roots = make_roots(settings, data, sandbox, work_root(settings, data))
+    except CiError:
+        return  # said of the sandbox already
+    if roots is None:
+        yield Finding("bad", f"images need bubblewrap, and are not used: {', '.join(names)}")
+        return
+    kind = "note" if roots.overlay_fault else "ok"
+    yield Finding(kind, f"builds change their images {kind_words(roots.overlay_fault)}")
+    for name in names:
+        fault = roots.fault(name)
+        if fault:
+            remedy = f"make it anew: ciserver image add {name} --replace"
+            yield Finding("bad", f"image {name}: {fault}; {remedy}")
+        else:
+            yield Finding("ok", f"image {name}: {describe(images.get(name))}")
 
 
 def _control_groups(settings: Settings, _data: DataDirectory) -> Finding:

@@ -23,7 +23,7 @@ from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
-from ciserver.machine import choose_sandbox, make_addresses, make_limits
+from ciserver.machine import choose_sandbox, make_addresses, make_limits, make_roots
 from ciserver.model.build import (
     PLAIN,
     SETUP,
@@ -44,6 +44,7 @@ from ciserver.model.evaluation import Evaluation, Kind, PinnedInput
 from ciserver.model.links import Links
 from ciserver.model.project import InputType
 from ciserver.model.report import CaseStatus, Counts, ReportKind
+from ciserver.model.secret import NO_SECRETS, BuildSecrets
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason
 from ciserver.recipe.graph import Placed
 from ciserver.recipe.sources import with_pushed_source
@@ -89,6 +90,7 @@ def run(
         Path(place).chmod(0o711)
         root = Path(place) / "work"
         root.mkdir(mode=0o711)
+        roots = make_roots(settings, data, sandbox, root)
         mirrors = Mirrors(
             Path(place) / "mirrors",
             make_addresses(settings, data),
@@ -105,6 +107,7 @@ def run(
                 SystemClock(),
                 work_root=root,
                 limits=make_limits(settings),
+                roots=roots,
             )
             runner.run(reporter.work, Stop())
             runner.close()
@@ -156,6 +159,9 @@ def _chosen(placed: tuple[Placed, ...], name: str | None) -> list[Placed]:
     return chosen
 
 
+_NO_SECRETS = "secrets: none are given, as they are kept by a server, and this is none"
+
+
 def say(line: str) -> None:
     """To whoever watches, between what the tasks write."""
     sys.stdout.flush()
@@ -202,7 +208,8 @@ class ConsoleReporter:
         variables = environment(
             evaluation, Links(""), build_id=0, number=0, job=job.name, requested_by=""
         )
-        self.work = Work(Lease(0, 1, f"run-{now.timestamp()}"), job, variables)
+        given = BuildSecrets(note=_NO_SECRETS) if job.secrets else NO_SECRETS
+        self.work = Work(Lease(0, 1, f"run-{now.timestamp()}"), job, variables, given=given)
         self._products = products
         self._began = now
         self._result = BuildResult(BuildStatus.ERRORED, Reason.WORKER_LOST, "it did not end")

@@ -12,9 +12,11 @@ from ciserver.cli.working_tree import WorkingTree, git
 from ciserver.machine import native_system
 from ciserver.model.build import Job
 from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.model.evaluation import SkippedJob
 from ciserver.model.project import DEFAULT_RECIPE, Input, JobsetSettings
 from ciserver.recipe.complaints import Faults, at_most
 from ciserver.recipe.evaluators import PROGRAMS, RECIPE_LIMIT, read_recipes
+from ciserver.recipe.files import choose_files
 from ciserver.recipe.graph import Placed, order
 from ciserver.recipe.manifest import job_name
 from ciserver.service.jobset_faults import settings_faults
@@ -35,12 +37,14 @@ class Wanted:
 @dataclass(frozen=True)
 class Recipes:
     """What the recipes of a tree come to: jobs, each after what it needs, or the complaints that
-    keep all from being built. `broken` keeps only the jobs that it names.
+    keep all from being built. `broken` keeps only the jobs that it names; `left_out` are files
+    that a server would not read either.
     """
 
     placed: tuple[Placed, ...] = ()
     complaints: tuple[Complaint, ...] = ()
     broken: tuple[Complaint, ...] = ()
+    left_out: tuple[SkippedJob, ...] = ()
 
     @property
     def faults(self) -> tuple[Complaint, ...]:
@@ -99,6 +103,8 @@ def read_tree(tree: WorkingTree, wanted: Wanted) -> Recipes:
     if not files:
         hint = f"looked for {', '.join(wanted.globs)}"
         raise NotFound(f"there is no recipe in {tree.root}", hint=hint)
+    chosen = choose_files(files)
+    files = chosen.files
     with tree.lend() as copied:
         jobs, complaints, broken = _read(tree.root, files, wanted.inputs, copied)
     faulty = {one.file for one in complaints}
@@ -108,7 +114,7 @@ def read_tree(tree: WorkingTree, wanted: Wanted) -> Recipes:
     # What could not be read is there all the same: whoever needs it has no fault.
     placed, faults = order([*jobs, *(_unread(file) for file in files if file in faulty)])
     complaints = at_most((*complaints, *faults))
-    return Recipes(() if complaints else placed, complaints, broken)
+    return Recipes(() if complaints else placed, complaints, broken, chosen.left_out)
 
 
 def read_good_tree(tree: WorkingTree, wanted: Wanted) -> Recipes:

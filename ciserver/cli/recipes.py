@@ -73,7 +73,8 @@ def plan(*, path: Path, kind: str, ref: str, base: str | None, wanted: Wanted, o
     ref = ref or (git(tree, "symbolic-ref", "-q", "HEAD") or "HEAD").strip()
     changes = Changes(_changed(tree, base)) if base else None
     filters = Filters(Kind(kind), ref, PgoStrategy.PERIODIC, changes)
-    chosen, skipped = filters.select(recipes.placed)
+    chosen, filtered = filters.select(recipes.placed)
+    skipped = (*recipes.left_out, *filtered)
     if output == "json":
         print_json(_plan_to_json(chosen, skipped, recipes.broken))
         return

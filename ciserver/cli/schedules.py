@@ -32,6 +32,7 @@ def schedule() -> None:
     help="Default: only if changed for nightly and pgo, always for periodic.",
 )
 @click.option("--last-good", is_flag=True, help="Prefer the newest revision with good builds.")
+@click.option("--script", is_flag=True, help="Run the jobset's own script, not its recipe.")
 @client_options
 def add(
     *,
@@ -46,6 +47,7 @@ def add(
     ref: str,
     only_if_changed: bool | None,
     last_good: bool,
+    script: bool,
 ) -> None:
     """Add a schedule and print its id, alone."""
     body: dict[str, Any] = {
@@ -58,6 +60,7 @@ def add(
         "zone": zone,
         "ref": ref,
         "last_good": last_good,
+        "script": script,
     }
     if only_if_changed is not None:
         body["only_if_changed"] = only_if_changed

@@ -128,6 +128,7 @@ def _recover(parts: Parts) -> None:
     """Bring what a killed server left behind back to a state in which it goes on."""
     sweep(work_root(parts.settings, parts.data))
     parts.store.files.remove_spool()
+    parts.services.webhook_keys.prepare()
     parts.caches.sweep()
     parts.mirrors.forget_access()
     builds = parts.services.builds.recover(WORKER)

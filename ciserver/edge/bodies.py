@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import NoneType
-from typing import Any
+from typing import Any, NoReturn
 
 import falcon
 
@@ -16,6 +16,7 @@ LIMIT = 1024 * 1024
 _WORDS = {
     str: "text",
     list: "a list of texts",
+    dict: "an object of texts",
     bool: "true or false",
     int: "a whole number",
     tuple: "a list of whole numbers",
@@ -103,14 +104,24 @@ def _read_each(
 
 def json_object(req: falcon.Request) -> dict[str, Any]:
     """The body as an object with whatever it has; no body is an empty one. Raises Invalid."""
-    body = raw_body(req) or b"{}"
+    return read_object(raw_body(req) or b"{}")
+
+
+def read_object(text: bytes, what: str = "the body") -> dict[str, Any]:
+    """An object in JSON, in which no key is twice and every number is one. Raises Invalid."""
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
+        value = json.loads(
+            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number
+        )
     except (ValueError, RecursionError) as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
+        raise Invalid(f"{what} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Invalid("the body must be a JSON object")
+        raise Invalid(f"{what} must be a JSON object")
     return value
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -126,13 +137,20 @@ def _is_a(wanted: type, value: Any) -> bool:
         return isinstance(value, str) and not _SURROGATE.search(value)
     if wanted is list:
         return isinstance(value, list) and all(_is_a(str, one) for one in value)
-    if wanted is tuple:
-        return isinstance(value, list | tuple) and all(_is_a(int, one) for one in value)
+    if wanted in (dict, tuple):
+        return _are_all(wanted, value)
     if wanted is NoneType:
         return value is None or isinstance(value, bool)
     if issubclass(wanted, StrEnum):
         return isinstance(value, str) and value in set(wanted)
     return type(value) is wanted  # to Python true is a number
+
+
+def _are_all(wanted: type, value: Any) -> bool:
+    """An object of texts, or a list of numbers."""
+    if wanted is dict:
+        return isinstance(value, dict) and _is_a(list, [*value, *value.values()])
+    return isinstance(value, list | tuple) and all(_is_a(int, one) for one in value)
 
 
 def form_body(req: falcon.Request) -> dict[str, str]:

@@ -2,59 +2,38 @@
 
 import errno
 import math
-import signal
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ciserver.executor.caches import CacheArchives
 from ciserver.executor.collecting import Collection
+from ciserver.executor.endings import exit_code, exit_text, limit_text
 from ciserver.executor.facts import setup_lines, source_line
-from ciserver.executor.groups import NO_GROUPS, ControlGroups, TaskGroups
+from ciserver.executor.groups import NO_GROUPS, TaskGroups
 from ciserver.executor.lease import Stop, StopReason
 from ciserver.executor.limits import Limits
 from ciserver.executor.mask import Mask
 from ciserver.executor.meter import Meter
-from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.outputs import OUT
+from ciserver.executor.own_secrets import BadSecret, OwnSecrets
+from ciserver.executor.packages import install
 from ciserver.executor.products import Tree
+from ciserver.executor.roots import LAYER
 from ciserver.executor.sandbox import PATH, Bind, Bounds, Process, Sandbox, SandboxFailed
 from ciserver.executor.script import is_complete, make_directory, write_scripts
-from ciserver.executor.sources import SourceProvider, put_source
+from ciserver.executor.sources import put_source
 from ciserver.executor.steplog import StepLog
 from ciserver.executor.supervise import Watch
 from ciserver.executor.telling import METRICS, ReportFiles
+from ciserver.executor.tools import GiveBack, Tools
 from ciserver.executor.usage import DiskUsage
 from ciserver.executor.workdir import WorkDirectory, work_directory
 from ciserver.model.build import BuildResult, Loss, Source, StepResult, Task, Work
 from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
-from ciserver.model.ports import Clock, Reporter
 from ciserver.model.status import BuildStatus, Reason, StepStatus
-
-_SIGNAL = 128  # a shell adds the number of the signal that ended a program
-
-
-class GiveBack(Exception):
-    """The job could not be judged here: somebody else, or a later try, may do better."""
-
-    def __init__(self, loss: Loss) -> None:
-        super().__init__(loss.detail)
-        self.loss = loss
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What all attempts of a runner share."""
-
-    reporter: Reporter
-    sandbox: Sandbox
-    sources: SourceProvider
-    clock: Clock
-    work_root: Path
-    limits: Limits
-    groups: ControlGroups
-    stores: NixStores | None = None  # None: each build has one of its own, in its home
 
 
 class AttemptRun:
@@ -89,6 +68,7 @@ class AttemptRun:
             with (
                 work_directory(self._tools.work_root, name, sandbox.user) as directory,
                 self._shared_store() as store,
+                self._tools.for_image(self._work.job, directory) as self._tools,
             ):
                 if store:
                     self._share(store)
@@ -140,6 +120,8 @@ class AttemptRun:
             user=sandbox.user,
         )
         make_directory(home / OUT, sandbox.user)
+        if result := self._stopped() or self._put_secrets(directory) or self._install(directory):
+            return result
         for source in work.job.sources:
             if result := self._stopped() or self._put(source, home):
                 return result
@@ -152,6 +134,34 @@ class AttemptRun:
         self._end_step(StepStatus.SUCCEEDED)
         return None
 
+    def _install(self, directory: WorkDirectory) -> BuildResult | None:
+        def run(command: tuple[str, ...], sandbox: Sandbox) -> tuple[int, Reason]:
+            limits = replace(self._limits, disk_mb=0)
+            bounds = Bounds(processes=limits.pids)
+            return self._run_program(command, directory, NO_GROUPS, limits, bounds, sandbox)
+
+        fault = install(self._work.job, self._tools.sandbox, directory.root, run, self._log.say)
+        if fault is None:
+            layer = directory.root / LAYER
+            if self._limits.disk_mb and layer.exists():
+                self._disk_before += DiskUsage((layer,)).last()
+            return None
+        setup = Task("setup", "")
+        detail = fault.detail or limit_text(setup, fault.reason, self._limits)
+        return self._stopped() or self._fail(fault.reason, detail)
+
+    def _put_secrets(self, directory: WorkDirectory) -> BuildResult | None:
+        try:
+            for line in self._secrets(directory).put():
+                self._log.say(line)
+        except BadSecret as error:
+            return self._stopped() or self._fail(Reason.SECRET_UNAVAILABLE, str(error))
+        return None
+
+    def _secrets(self, directory: WorkDirectory) -> OwnSecrets:
+        sandbox, run = self._tools.sandbox, partial(self._run_aside, directory)
+        return OwnSecrets(self._work.given, directory.home, sandbox.user, sandbox.shell, run)
+
     def _put(self, source: Source, home: Path) -> BuildResult | None:
         self._log.say(source_line(source))
         try:
@@ -159,6 +169,7 @@ class AttemptRun:
         except CiError as error:
             if isinstance(error, RemoteFailure) and error.temporary:
                 detail = self._mask.text(error.message)
+                self._log.say(detail)
                 raise GiveBack(Loss(detail, Reason.SOURCE_UNAVAILABLE)) from error
             self._log.say(*filter(None, (error.message, error.hint)))
             return self._fail(Reason.SOURCE_UNAVAILABLE, error.message)
@@ -168,6 +179,8 @@ class AttemptRun:
 
     def _run_tasks_and_tell(self, directory: WorkDirectory) -> BuildResult | None:
         result = self._run_tasks(directory)
+        for line in self._secrets(directory).take_away():
+            self._log.say(line)
         files = ReportFiles(self._tools.reporter, self._work.lease, self._mask, directory.home)
         if not self._stop.is_set():
             for line in files.hand_in(self._work.job.reports, lambda: not self._stop.is_set()):
@@ -216,13 +229,15 @@ class AttemptRun:
         groups: TaskGroups,
         limits: Limits,
         bounds: Bounds,
+        sandbox: Sandbox | None = None,
     ) -> tuple[int, Reason]:
         """The exit status, and the reason to have ended it, if there was one."""
-        sandbox = self._tools.sandbox
-        process = self._start(command, directory, bounds)
+        sandbox = sandbox or self._tools.sandbox
+        process = self._start(command, directory, bounds, sandbox)
         try:
             shared = (self._store,) if self._store else ()
-            places = (directory.home, directory.tmp, *(one.source for one in shared))
+            layer = (directory.root / LAYER,) if (directory.root / LAYER).exists() else ()
+            places = (directory.home, directory.tmp, *layer, *(one.source for one in shared))
             watch = Watch(
                 sandbox,
                 process,
@@ -241,9 +256,14 @@ class AttemptRun:
             raise SandboxFailed(fault)
         return process.child.returncode, reason
 
-    def _start(self, command: tuple[str, ...], directory: WorkDirectory, bounds: Bounds) -> Process:
+    def _start(
+        self,
+        command: tuple[str, ...],
+        directory: WorkDirectory,
+        bounds: Bounds,
+        sandbox: Sandbox,
+    ) -> Process:
         """Only variables of our own: those of the job are in its `.buildenv`."""
-        sandbox = self._tools.sandbox
         home = sandbox.home_inside(directory.home)
         return sandbox.start(
             command,
@@ -268,29 +288,15 @@ class AttemptRun:
         if reason is Reason.CANCELED_BY:
             return self._stopped()
         if reason:
-            return self._fail(reason, self._limit_text(task, reason))
+            return self._fail(reason, limit_text(task, reason, self._limits))
         if status and status == self._work.job.partial_exit_code:
             self._is_partial = True
             self._log.say(f"task {task.name} exited with status {status}: not everything was made")
         elif status:
-            code = _SIGNAL - status if status < 0 else status
-            return self._fail(Reason.EXIT_CODE, _exit_text(task, code), exit_code=code)
+            code = exit_code(status)
+            return self._fail(Reason.EXIT_CODE, exit_text(task, code), exit_code=code)
         self._end_step(StepStatus.SUCCEEDED, exit_code=status)
         return None
-
-    def _limit_text(self, task: Task, reason: Reason) -> str:
-        limits = self._limits
-        return {
-            Reason.TIME_LIMIT: f"the build ran longer than its limit of {limits.timeout_seconds} s",
-            Reason.SILENCE_LIMIT: f"task {task.name} wrote nothing for {limits.silence_seconds} s",
-            Reason.LOG_LIMIT: f"the log grew over its limit of {limits.log_bytes} bytes",
-            Reason.MEMORY_LIMIT: f"task {task.name} needed more memory than its limit of "
-            f"{limits.memory_mb} MiB",
-            Reason.PIDS_LIMIT: f"task {task.name} had more processes and threads than its limit of "
-            f"{limits.pids}",
-            Reason.DISK_LIMIT: "the files of the build took more disk space than its limit of "
-            f"{limits.disk_mb} MiB",
-        }[reason]
 
     def _skip(self, numbers: range) -> None:
         self._ends += tuple(StepResult(number, StepStatus.SKIPPED) for number in numbers)
@@ -316,15 +322,17 @@ class AttemptRun:
             goes_on=lambda: not self._stop.is_set(),
         )
 
-    def _caches(self, directory: WorkDirectory) -> CacheArchives:
+    def _run_aside(
+        self, directory: WorkDirectory, command: tuple[str, ...], file_bytes: int = 0
+    ) -> int | None:
+        """Run a program of ours in the sandbox; None when the build has to end."""
         limits = replace(self._limits, silence_seconds=0, memory_mb=0, pids=0, disk_mb=0)
+        bounds = Bounds(file_bytes=file_bytes)
+        status, reason = self._run_program(command, directory, NO_GROUPS, limits, bounds)
+        return None if reason else status
 
-        def run(command: tuple[str, ...], file_bytes: int) -> int | None:
-            bounds = Bounds(file_bytes=file_bytes)
-            status, reason = self._run_program(command, directory, NO_GROUPS, limits, bounds)
-            return None if reason else status
-
-        tools = self._tools
+    def _caches(self, directory: WorkDirectory) -> CacheArchives:
+        tools, run = self._tools, partial(self._run_aside, directory)
         return CacheArchives(tools.reporter, tools.sandbox, self._work, directory, run)
 
     def _save_caches(self, directory: WorkDirectory) -> BuildResult | None:
@@ -384,11 +392,3 @@ class AttemptRun:
 
     def _finish(self, result: BuildResult) -> None:
         self._tools.reporter.finish(self._work.lease, result, self._ends)
-
-
-def _exit_text(task: Task, code: int) -> str:
-    number = code - _SIGNAL
-    if number in set(signal.Signals):
-        name = signal.Signals(number).name
-        return f"task {task.name} was killed by signal {number} ({name})"
-    return f"task {task.name} exited with status {code}"

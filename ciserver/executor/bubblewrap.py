@@ -8,6 +8,7 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ciserver.executor.processes import descendants, signal_all
@@ -27,11 +28,10 @@ from ciserver.executor.sandbox import (
 from ciserver.executor.usage import in_memory_files
 
 HOME = PurePosixPath("/home/build")
-_TMP, _VAR_TMP = "/tmp", "/var/tmp"  # noqa: S108 (the task's own, not those of this machine)
+_TMP, VAR_TMP = "/tmp", "/var/tmp"  # noqa: S108 (the task's own, not those of this machine)
 _IN_MEMORY = ("/dev", "/run")
 _COUNTS_ALONE = (5, 14)
 _OWN_PROCESSES = 2  # the first one inside, and one that makes the difference seen
-_ID = "1000"
 _PASSWD = (
     b"root:x:0:0:root:/root:/bin/sh\n"
     b"build:x:1000:1000:build:/home/build:%s\n"
@@ -42,8 +42,26 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc
 _NAMESPACES = (
     *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
-    *("--unshare-cgroup-try", "--hostname", "build", "--uid", _ID, "--gid", _ID),
+    *("--unshare-cgroup-try", "--hostname", "build"),
 )
+KERNEL_PLACES = ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run")
+
+
+@dataclass(frozen=True)
+class View:
+    """What bubblewrap is told of the inside, but for what each task has of its own.
+
+    `outer` are programs that prepare what it needs and then run it, `root` comes before anything
+    is mounted and `closing` after that; `handed` are contents that it reads from pipes, each with
+    the words around the pipe's number.
+    """
+
+    mounts: tuple[str, ...]
+    uid: int = 1000
+    outer: tuple[str, ...] = ()
+    root: tuple[str, ...] = ()
+    handed: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
+    closing: tuple[str, ...] = ()
 
 
 class Bubblewrap:
@@ -70,14 +88,23 @@ class Bubblewrap:
     ) -> None:
         self.user = user
         self.shell = find_shell()
+        self.readable = readable
+        self.hidden = hidden
         visible = (*map(Path, _SYSTEM), *readable)
-        self._view = (
-            *_NAMESPACES,
-            *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run"),
-            *("--symlink", _TMP, _VAR_TMP),
-            *_system(visible),
-            *_covers(visible, hidden, user),
-            *_name_servers(visible),
+        passwd = _PASSWD % self.shell.encode()
+        self._view = View(
+            mounts=(
+                *KERNEL_PLACES,
+                *("--symlink", _TMP, VAR_TMP),
+                *shown(visible),
+                *covers(visible, hidden, user),
+                *_name_servers(visible),
+            ),
+            handed=(
+                ("--ro-bind-data", passwd, ("/etc/passwd",)),
+                ("--ro-bind-data", _GROUP, ("/etc/group",)),
+            ),
+            closing=("--remount-ro", "/"),
         )
 
     def home_inside(self, home: Path) -> PurePosixPath:
@@ -105,23 +132,24 @@ class Bubblewrap:
         a failure to set up the inside is told by `fault`.
         """
         status, status_end = os.pipe2(os.O_CLOEXEC)
-        passwd, group = _pipe_with(_PASSWD % self.shell.encode()), _pipe_with(_GROUP)
+        view = self._view
+        pipes = [(word, _pipe_with(content), rest) for word, content, rest in view.handed]
         argv = [
-            *("bwrap", "--bind", str(tmp), _TMP),
-            *(*self._view, *(() if network else ("--unshare-net",))),
+            *(*view.outer, "bwrap", *view.root, "--bind", str(tmp), _TMP),
+            *(*_NAMESPACES, "--uid", str(view.uid), "--gid", str(view.uid)),
+            *(*view.mounts, *(() if network else ("--unshare-net",))),
             *("--json-status-fd", str(status_end)),
-            *("--ro-bind-data", str(passwd), "/etc/passwd"),
-            *("--ro-bind-data", str(group), "/etc/group"),
+            *(word for first, pipe, rest in pipes for word in (first, str(pipe), *rest)),
             *(word for name, value in environment.items() for word in ("--setenv", name, value)),
             *(word for one in readable for word in ("--ro-bind", str(one.source), one.target)),
             *(word for one in writable for word in ("--bind", str(one.source), one.target)),
             *("--bind", str(home), str(HOME)),
-            *("--remount-ro", "/", "--chdir", str(HOME), "--"),
-            *(*_limiter(bounds), *command),
+            *(*view.closing, "--chdir", str(HOME), "--"),
+            *(*self._limiter(bounds), *command),
         ]
         # The job's variables are never those of bwrap itself: a loader variable would let it out.
         outside = {"PATH": PATH}
-        ends = (status_end, passwd, group)
+        ends = (status_end, *(pipe for _, pipe, _ in pipes))
         try:
             child, output = spawn(
                 argv,
@@ -181,6 +209,11 @@ class Bubblewrap:
                 return SandboxBroken(reason, _remedy(said))
         return None
 
+    def _limiter(self, bounds: Bounds) -> list[str]:
+        if not bounds.processes or not counts_alone():
+            return []
+        return limited(f"--nproc={bounds.processes + _OWN_PROCESSES}")
+
     def _try(self, *, network: bool) -> str | None:
         """None when a command runs inside, else what bubblewrap says."""
         with tempfile.TemporaryDirectory(prefix="ciserver-probe-") as folder:
@@ -212,13 +245,7 @@ def counts_alone() -> bool:
     return (major, minor) >= _COUNTS_ALONE
 
 
-def _limiter(bounds: Bounds) -> list[str]:
-    if not bounds.processes or not counts_alone():
-        return []
-    return limited(f"--nproc={bounds.processes + _OWN_PROCESSES}")
-
-
-def _system(visible: tuple[Path, ...]) -> Iterator[str]:
+def shown(visible: tuple[Path, ...]) -> Iterator[str]:
     for path in visible:
         if path.is_symlink() and _is_seen(path.resolve(), (Path("/usr"),)):
             yield from ("--symlink", str(path.readlink()), str(path))
@@ -226,7 +253,7 @@ def _system(visible: tuple[Path, ...]) -> Iterator[str]:
             yield from ("--ro-bind", str(path), str(path))
 
 
-def _covers(
+def covers(
     visible: tuple[Path, ...], hidden: tuple[Path, ...], user: BuildUser | None
 ) -> Iterator[str]:
     for path in map(Path.resolve, hidden):

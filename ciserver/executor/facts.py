@@ -5,9 +5,10 @@ from datetime import datetime
 
 from ciserver.executor.limits import Limits
 from ciserver.executor.mask import SHORTEST
+from ciserver.executor.rooted import Rooted
 from ciserver.executor.sandbox import Sandbox
 from ciserver.executor.script import bad_names
-from ciserver.model.build import Source, Work
+from ciserver.model.build import OWN_IMAGES, Source, Work
 
 
 def setup_lines(
@@ -19,16 +20,17 @@ def setup_lines(
     yield f"build {work.lease.build_id}, attempt {work.lease.attempt}, {moment}"
     yield f"sandbox: {sandbox.about}"
     yield f"system: {job.system}, image: {job.image or '(none named)'}"
+    if job.image not in OWN_IMAGES and not isinstance(sandbox, Rooted):
+        yield f"note: there is no image {job.image} here: the build runs on the machine's own files"
     yield from _network(sandbox, wanted=job.network)
     yield from _limits(limits)
     yield from (f"note: {note}" for note in job.notes)
-    if job.packages:
-        names = ", ".join(job.packages)
-        yield f"packages: {names} are not installed by this server; the host's own are used"
     names = ", ".join(sorted({*job.environment, *work.environment}))
     yield f"environment: {names or '(empty)'}"
     if bad := bad_names(job.environment):
         yield f"environment: left out, no shell takes them as names: {', '.join(bad)}"
+    if work.given.note:
+        yield work.given.note
     if unmasked:
         yield (
             f"warning: {unmasked} secrets are shorter than {SHORTEST} characters "

@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
 
 from ciserver.executor.lease import Stop, StopReason
-from ciserver.model.build import Lease, Offer, Work
+from ciserver.model.build import OWN_IMAGES, Lease, Offer, Work
 from ciserver.model.ports import EngineState, Reporter, WorkerState
 
 log = structlog.get_logger(__name__)
@@ -33,11 +35,16 @@ class LocalEngine:
         *,
         slots: int,
         retry_seconds: float = 5.0,
+        images: Callable[[], tuple[str, ...]] = tuple,
+        takes_any_image: bool = True,
     ) -> None:
+        """`images` answers those that are here now."""
         self._reporter = reporter
         self._runner = runner
         self._offer = offer
         self._slots = slots
+        self._images = images
+        self._takes_any_image = takes_any_image
         self._retry_seconds = retry_seconds
         lock = threading.Lock()
         self._changed = threading.Condition(lock)  # something to do for a slot
@@ -106,10 +113,19 @@ class LocalEngine:
         self.ring()
 
     def state(self) -> EngineState:
+        images = self._images()
         with self._changed:
             busy = len(self._running) + self._claiming
             offer = self._offer
-            here = WorkerState(offer.worker, offer.systems, self._slots, busy, self._paused)
+            here = WorkerState(
+                offer.worker,
+                offer.systems,
+                self._slots,
+                busy,
+                self._paused,
+                images,
+                self._takes_any_image,
+            )
         return EngineState((here,))
 
     def _has_no_build(self) -> bool:
@@ -146,13 +162,18 @@ class LocalEngine:
             self._claiming += 1
         work = None
         try:
-            work = self._reporter.claim(self._offer)
+            work = self._reporter.claim(self._offer_now())
         except Exception:
             log.exception("claim-failed", worker=self._offer.worker)
             self._retry_at = time.monotonic() + self._retry_seconds
         finally:
             self._settle_claim(work)
         return work
+
+    def _offer_now(self) -> Offer:
+        if self._takes_any_image:
+            return self._offer
+        return replace(self._offer, images=(*OWN_IMAGES, *self._images()))
 
     def _settle_claim(self, work: Work | None) -> None:
         with self._changed:

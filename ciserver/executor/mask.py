@@ -10,6 +10,10 @@ from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
 STARS = b"***"
+_LINE_WIDTHS = (64, 76)
+_LONG, _LONG_HEAD = 256, 16
+# The bytes that logs are full of, the fullest last; all others are rare.
+_COMMON = b"'\"\nzqj=x):(,9876543210_/.-kvbwygpfmucdlrhsniotae "
 
 
 class Mask:
@@ -25,7 +29,9 @@ class Mask:
         self._too_short = tuple(one for one in known if len(one) < SHORTEST)
         self._needles = sorted({needle for one in known for needle in _needles(one)})
         self._longest = max(map(len, self._needles), default=0)
+        self._long_heads = {one[:_LONG_HEAD] for one in self._needles if len(one) > _LONG}
         self._found = re.compile(_any_of(self._needles)) if self._needles else None
+        self._hint = re.compile(_any_of(_rare_parts(self._needles))) if self._needles else None
         heads = sorted({needle[:SHORTEST] for needle in self._needles})
         self._head = re.compile(b"(?=" + _any_of(heads) + b")")
         self._held = b""
@@ -42,7 +48,8 @@ class Mask:
         stream = self._held + chunk if self._held else chunk
         shown: list[bytes] = []
         at, hold = 0, self._first_open(stream, 0)
-        while (match := self._found.search(stream, at)) and match.start() < hold:
+        may_hold_one = self._hint is not None and self._hint.search(stream)
+        while may_hold_one and (match := self._found.search(stream, at)) and match.start() < hold:
             shown += (stream[at : match.start()], STARS)
             at = match.end()
             if hold < at:
@@ -63,7 +70,22 @@ class Mask:
 
     def _first_open(self, stream: bytes, start: int) -> int:
         """Where the first beginning of a secret stands that the end of the stream cuts off."""
-        start = max(start, len(stream) - self._longest + 1)
+        return min(
+            self._first_long(stream, max(start, len(stream) - self._longest + 1)),
+            self._first_short(stream, max(start, len(stream) - _LONG + 1)),
+        )
+
+    def _first_long(self, stream: bytes, start: int) -> int:
+        """Of long ones, of which there are few: what is looked through may be large."""
+        first = len(stream)
+        for head in self._long_heads:
+            at = stream.find(head, start)
+            while 0 <= at < first and not self._begins(stream[at:]):
+                at = stream.find(head, at + 1)
+            first = min(first, at) if at >= 0 else first
+        return first
+
+    def _first_short(self, stream: bytes, start: int) -> int:
         end = len(stream)
         for match in self._head.finditer(stream, start):
             if self._begins(stream[match.start() :]):
@@ -85,18 +107,35 @@ class Mask:
 def _needles(secret: str) -> Iterator[bytes]:
     if len(secret) < SHORTEST:
         return
+    for text in (secret, *secret.splitlines()):
+        if len(text) >= SHORTEST:
+            yield from _written(text)
     plain = secret.encode(errors="surrogateescape")
-    for line in secret.splitlines():
-        if len(line) >= SHORTEST:
-            yield line.encode(errors="surrogateescape")
+    for alignment in range(3):
+        yield from _base64(plain, alignment)
+    yield from _base64_lines(plain)
+
+
+def _written(text: str) -> Iterator[bytes]:
+    """The text as it is, and as shells, addresses and JSON have it."""
+    plain = text.encode(errors="surrogateescape")
     yield plain
     yield plain.replace(b"'", b"'\\''")
     for quoted in (quote(plain), quote(plain, safe=""), quote_plus(plain)):
         yield quoted.encode()
     for ascii_only in (True, False):
-        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode(errors="surrogateescape")
-    for alignment in range(3):
-        yield from _base64(plain, alignment)
+        yield json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode(errors="surrogateescape")
+
+
+def _base64_lines(plain: bytes) -> Iterator[bytes]:
+    """As programs break it into lines: `base64` after 76 characters, others after 64."""
+    for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
+        encoded = encode(plain)
+        for width in _LINE_WIDTHS:
+            for at in range(0, len(encoded), width):
+                line = encoded[at : at + width]
+                if width < len(encoded) and len(line) >= SHORTEST:
+                    yield line
 
 
 def _base64(plain: bytes, alignment: int) -> Iterator[bytes]:
@@ -109,6 +148,19 @@ def _base64(plain: bytes, alignment: int) -> Iterator[bytes]:
         encoded = encode(bytes(alignment) + plain)
         yield encoded[first:behind_last]
         yield encoded[first:]
+
+
+def _rare_parts(needles: list[bytes]) -> list[bytes]:
+    """A few bytes of each of these, beginning with one that is rare in logs: where no such part
+    stands, none of the needles does, and that is found out much faster.
+    """
+    chosen: set[bytes] = set()
+    for needle in sorted(needles, key=len):
+        starts = range(len(needle) - SHORTEST + 1)
+        if not any(needle[at : at + SHORTEST] in chosen for at in starts):
+            best = min(starts, key=lambda at: _COMMON.find(needle[at : at + 1]))
+            chosen.add(needle[best : best + SHORTEST])
+    return sorted(chosen)
 
 
 def _any_of(needles: list[bytes]) -> bytes:

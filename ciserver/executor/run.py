@@ -4,13 +4,15 @@ from pathlib import Path
 
 import structlog
 
-from ciserver.executor.attempt import AttemptRun, GiveBack, Tools
+from ciserver.executor.attempt import AttemptRun
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.lease import LeaseKeeper, Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.nix_stores import NixStores
+from ciserver.executor.roots import Roots
 from ciserver.executor.sandbox import Sandbox, SandboxFailed
 from ciserver.executor.sources import SourceProvider
+from ciserver.executor.tools import GiveBack, Tools
 from ciserver.model.build import Lease, Loss, Work
 from ciserver.model.errors import LeaseLost
 from ciserver.model.ports import Clock, Reporter
@@ -33,10 +35,13 @@ class Runner:
         limits: Limits,
         groups: ControlGroups | None = None,
         stores: NixStores | None = None,
+        roots: Roots | None = None,
     ) -> None:
         self._reporter = reporter
         groups = groups or ControlGroups(())
-        self._tools = Tools(reporter, sandbox, sources, clock, work_root, limits, groups, stores)
+        self._tools = Tools(
+            reporter, sandbox, sources, clock, work_root, limits, groups, stores, roots
+        )
         self._keeper = LeaseKeeper(reporter, seconds=limits.renew_seconds)
 
     def run(self, work: Work, stop: Stop) -> None:

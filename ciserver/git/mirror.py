@@ -16,17 +16,19 @@ from ciserver.git.address import (
     check_ref,
     check_revision,
     is_revision,
+    is_ssh,
 )
 from ciserver.git.content import PathReader, PathRemote
 from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs
 from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs, writing
 from ciserver.git.program import Failed, Program
-from ciserver.git.refs import choose, commit_at, default_branch
+from ciserver.git.refs import choose, commit_at, default_branch, target
 from ciserver.git.remote import Remote, remote_for
 from ciserver.model.build import Source
-from ciserver.model.errors import CiError, Invalid, RemoteFailure
+from ciserver.model.errors import CiError, Invalid, NoCommit, RemoteFailure
 from ciserver.model.project import Credential, Input, InputType
+from ciserver.model.view import Tip
 
 _SHA1_DIGITS = 40
 
@@ -101,6 +103,15 @@ class Mirrors:
             return self.open_path(source.uri, local=local)
         return self.open(source.uri, credential, local=local)
 
+    def key_for(self, source: Source, ssh_key: str, *, local: bool = False) -> Credential | None:
+        """How a source is read with a key that its build has: not at all, unless by ssh.
+        Raises BadAddress.
+        """
+        if not ssh_key or source.type is not InputType.GIT:
+            return None
+        address = self.addresses.check(source.uri, local=local)
+        return Credential(ssh_key=ssh_key) if is_ssh(address) else None
+
     def open_input(
         self, one: Input, credential: Credential | None = None, *, local: bool = False
     ) -> "Mirror":
@@ -174,6 +185,8 @@ class Mirror:
                 share_packs(self._folder)
                 found = self._present(revision)
         if not found:
+            if self.repository().get(revision) is not None:
+                raise NoCommit(revision, name)
             raise missing_revision(self.address, revision, name)
         return found
 
@@ -198,6 +211,15 @@ class Mirror:
         """The full ref that a branch, a tag or HEAD was at the last fetch; else the name itself."""
         repository = self.repository()
         return choose(name, repository.listall_references(), default_branch(repository)) or name
+
+    def tips(self) -> tuple[Tip, ...]:
+        """The branches and tags that were fetched, each as it was then. Raises RemoteFailure."""
+        repository = self.repository()
+        names = repository.listall_references()
+        mine = sorted(one for one in names if one.startswith(("refs/heads/", "refs/tags/")))
+        targets = ((name, target(repository, name)) for name in mine)
+        found = ((name, commit_at(repository, oid)) for name, oid in targets if oid)
+        return tuple(Tip(name, str(commit.id)) for name, commit in found if commit)
 
     def history(self, revision: str) -> Iterator[Commit]:
         """The commit and those it grew from, by first parent, newest first. Raises NotFound."""

@@ -152,7 +152,10 @@ class Program:
         self, address: str, credential: Credential | None
     ) -> Iterator[tuple[dict[str, str], list[str]]]:
         """What git needs to be let in, in files only we can read, gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="git-access-", dir=self.private) as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="git-access-", dir=self.private) as folder,
+            _lent(credential.ssh_key if credential else "") as key,
+        ):
             home = Path(folder)
             environment = {"HOME": folder, "GIT_ALLOW_PROTOCOL": ":".join(sorted(self.schemes))}
             settings: list[str] = []
@@ -161,20 +164,22 @@ class Program:
                 environment |= {"GIT_ALLOW_PROTOCOL": "file", "GIT_CONFIG_GLOBAL": f"{home}/config"}
                 _write(home / "config", "[safe]\n\tdirectory = *\n")
             elif is_ssh(address):
-                environment |= self._ssh(home, address, credential or Credential())
+                environment |= self._ssh(home, key, address, credential or Credential())
             elif credential and credential.password:
                 _write(home / "passwords", _stored(address, credential))
                 settings.append(f"credential.helper=store --file={home / 'passwords'}")
             yield environment, settings
 
-    def _ssh(self, home: Path, address: str, credential: Credential) -> dict[str, str]:
-        config, key = home / "ssh_config", home / "key"
+    def _ssh(
+        self, home: Path, key: Path | None, address: str, credential: Credential
+    ) -> dict[str, str]:
+        config = home / "ssh_config"
         user = credential.username or "git"
         if not is_user(user):  # it would be a line of the configuration
             raise bad_user(address, user)
         settings = _SSH.format(
             user=user,
-            key=_ssh_path(key) if credential.ssh_key else "none",
+            key=_ssh_path(key) if key else "none",
             batch="no" if credential.passphrase else "yes",
         )
         if self.known_hosts is not None:
@@ -185,14 +190,29 @@ class Program:
             "GIT_SSH_VARIANT": "ssh",
             "GIT_SSH_COMMAND": f"ssh -F {shlex.quote(str(config))}",
         }
-        if credential.ssh_key:
-            # ssh wants lines to end as they do here, the last one too.
-            _write(key, "\n".join((*credential.ssh_key.strip().splitlines(), "")))
         if credential.passphrase:
             _write(home / "passphrase", credential.passphrase + "\n")
             _write(home / "ask", f"#!/bin/sh\ncat {shlex.quote(f'{home}/passphrase')}\n", 0o700)
             environment |= {"SSH_ASKPASS": f"{home}/ask", "SSH_ASKPASS_REQUIRE": "force"}
         return environment
+
+
+@contextmanager
+def _lent(ssh_key: str) -> Iterator[Path | None]:
+    """Where ssh can read a key as long as this lasts: in memory only, so that nothing of it is left
+    on a disk whenever this process is killed. None without a key.
+    """
+    if not ssh_key:
+        yield None
+        return
+    descriptor = os.memfd_create("ssh-key", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "w", errors="surrogateescape") as file:
+        os.fchmod(descriptor, 0o600)  # ssh takes no key that others could read
+        # It also wants lines to end as they do here, the last one too.
+        file.write("\n".join((*ssh_key.strip().splitlines(), "")))
+        file.flush()
+        # By the number of this process: ssh closes what it inherits.
+        yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
 
 
 def _ssh_path(path: Path) -> str:

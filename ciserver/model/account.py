@@ -1,5 +1,6 @@
 """Who asks, and what they may do: people, their tokens, and the actor of one request."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -13,10 +14,14 @@ SCOPES = (
     "jobs:read",
     "jobs:write",
     "deliveries:write",
+    "secrets:read",
+    "secrets:write",
     "users:write",
 )
 # builds.sr.ht calls its builds jobs; a scope of either name is both.
 _SAME_SUBJECT = {"jobs": "builds"}
+# Its scopes may begin with the client that they were made for. Here that makes no difference.
+_CLIENT = re.compile(r"[A-Za-z0-9._-]{1,64}/")
 
 
 class Visibility(StrEnum):
@@ -111,8 +116,18 @@ class Sight:
     unlisted: tuple[int, ...] = ()  # projects whose address was given
 
 
+def is_scope(text: str) -> bool:
+    """Whether a token may have it."""
+    return text == "*" or _without_client(text) in SCOPES
+
+
+def _without_client(scope: str) -> str:
+    client = _CLIENT.match(scope)
+    return scope[client.end() :] if client else scope
+
+
 def _plain(scope: str) -> str:
-    subject, colon, verb = scope.partition(":")
+    subject, colon, verb = _without_client(scope).partition(":")
     return _SAME_SUBJECT.get(subject, subject) + colon + verb
 
 

@@ -9,6 +9,7 @@ from ciserver.model.account import Visibility
 from ciserver.model.evaluation import Kind
 from ciserver.model.project import InputType
 from ciserver.model.push import Trust
+from ciserver.model.secret import NO_SECRETS, BuildSecrets
 from ciserver.model.status import BuildStatus, Reason, StepStatus
 
 SETUP = "setup"
@@ -109,6 +110,7 @@ class Job:
     sources: tuple[Source, ...] = ()
     environment: dict[str, EnvironmentValue] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
+    repositories: dict[str, str] = field(default_factory=dict)  # of packages, by name
     artifacts: tuple[str, ...] = ()
     triggers: tuple[TriggerSpec, ...] = ()
     timeout_seconds: int = 0
@@ -117,6 +119,8 @@ class Job:
     network: bool = True
     kinds: tuple[Kind, ...] = (Kind.PUSH, Kind.TAG, Kind.MANUAL, Kind.API)
     refs: tuple[str, ...] = ()  # globs of full or short ref names; empty = all
+    by_push: bool = True  # whether a push builds it, and of which refs; empty = all
+    push_refs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # what was understood but is not acted on; shown in the setup log
     partial_exit_code: int = 0  # of a task that ends well, but not with everything; 0: none does
     script: str = ""  # of its repository, that it runs, and the words for its environment
@@ -135,6 +139,9 @@ class Job:
     maintainers: tuple[str, ...] = ()  # mail addresses, told of a change of state
     always: bool = False  # an earlier result never stands in for it
     nix: bool = False  # a derivation, built in the store that its project's builds share
+    secrets: tuple[str, ...] = ()  # by UUID or name
+    secrets_of: str = ""  # the user whose secrets they are; empty = the project's
+    secrets_off: bool = False  # it was asked to run without them
 
     @property
     def identity(self) -> Identity:
@@ -184,12 +191,14 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Submission:
-    """What a submitted build was sent in with: its text as it came, a note, tags that sort it."""
+class Label:
+    """What people call a build and sort it by: a note in markdown, and tags, the widest first."""
 
-    text: str
     note: str = ""
     tags: tuple[str, ...] = ()
+
+
+NO_LABEL = Label()
 
 
 @dataclass(frozen=True)
@@ -283,6 +292,10 @@ class Lease:
     token: str
 
 
+# What stands for the root file system of the machine itself.
+OWN_IMAGES = ("", "host", "nix")
+
+
 @dataclass(frozen=True)
 class Offer:
     """What a worker can run: its systems, and its images (empty = any)."""
@@ -300,6 +313,7 @@ class Work:
     job: Job
     environment: dict[str, str]  # of the server: CI, BUILD_ID, BUILD_URL ...
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to be hidden in logs
+    given: BuildSecrets = NO_SECRETS  # to be put into its home
     cache_bytes: int = 0  # that it may save under a key; 0: it only reads what others saved
     store: str = ""  # the name of the Nix store that it shares; empty: none
 

@@ -33,3 +33,12 @@ class DeliveryTry:
     ok: bool
     detail: str
     duration_seconds: float
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """What everybody may know of a key that webhooks are signed with."""
+
+    id: str
+    public_key: str  # base64 of the 32 bytes of an Ed25519 public key
+    signs: bool  # webhooks that are sent now

@@ -86,6 +86,14 @@ class NotFound(CiError):
     kind, code = "not_found", "not-found"
 
 
+class NoCommit(NotFound):
+    """A revision that is something else than a commit, such as a tag of a single file."""
+
+    def __init__(self, revision: str, ref: str) -> None:
+        super().__init__(f"{ref or revision} is no commit", hint="only commits can be built")
+        self.revision = revision
+
+
 class Gone(CiError):
     """It was made, and is not kept, or not any more."""
 

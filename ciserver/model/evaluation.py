@@ -39,14 +39,15 @@ class PinnedInput:
 @dataclass(frozen=True)
 class Wish:
     """What a request asks of an evaluation beyond its recipe: only these jobs (whatever their
-    filters say), more variables for them, another priority; and inputs, by name, at exactly these
-    revisions.
+    filters say), more variables for them, another priority; inputs, by name, at exactly these
+    revisions; or the script of the jobset in place of its recipe.
     """
 
     jobs: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     priority: int | None = None
     revisions: dict[str, str] = field(default_factory=dict)
+    script: bool = False
 
 
 @dataclass(frozen=True)

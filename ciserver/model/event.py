@@ -64,6 +64,11 @@ class BuildFinished:
     cached: bool = False  # it ended earlier, and stands for the job again
     beside: tuple[Beside, ...] = ()  # told with it to the same readers; the first of them
     beside_total: int = 0
+    worker: str = ""  # that ran the attempt
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    unstarted: tuple[str, ...] = ()  # the tasks of a build that no worker began
+    is_submission: bool = False  # it was sent in as a whole, and belongs to no repository
 
     type = "build.finished"
 
@@ -99,6 +104,8 @@ class BuildFinished:
         values: dict[str, Any] = json.loads(text)
         values["steps"] = tuple(StepSummary(**one) for one in values["steps"])
         values["beside"] = tuple(Beside(**one) for one in values.get("beside", ()))
+        for name in ("tags", "unstarted"):
+            values[name] = tuple(values.get(name, ()))
         return cls(**values)
 
 
@@ -136,13 +143,80 @@ class FaultsChanged:
         return cls(**values)
 
 
-Event = BuildFinished | FaultsChanged
+@dataclass(frozen=True)
+class GroupMember:
+    """A build of a group, as it was when the group ended."""
+
+    build_id: int
+    job: str
+    status: str
+    url: str
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupFinished:
+    """The last build of a group that somebody joined reached its end: `build_id`."""
+
+    group_id: int
+    build_id: int
+    owner: str
+    note: str
+    project: str
+    jobset: str
+    finished_at: str  # ISO 8601, UTC
+    url: str  # of the build that ended last
+    members: tuple[GroupMember, ...]
+
+    type = "group.finished"
+
+    @property
+    def about(self) -> dict[str, int]:
+        return {"build": self.build_id}
+
+    @property
+    def is_good(self) -> bool:
+        """All of them are."""
+        return all(BuildStatus(one.status).is_good for one in self.members)
+
+    @property
+    def status(self) -> str:
+        return BuildStatus.SUCCEEDED if self.is_good else BuildStatus.FAILED
+
+    def meets(self, condition: str) -> bool:
+        """Whether a trigger with this condition wants to hear of it. A group ends once, so a bad
+        end is a change.
+        """
+        return {
+            "always": True,
+            "success": self.is_good,
+            "failure": not self.is_good,
+            "change": not self.is_good,
+        }[condition]
+
+    def to_json(self) -> str:
+        return json.dumps({"type": self.type, **asdict(self)}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "GroupFinished":
+        values: dict[str, Any] = json.loads(text)
+        del values["type"]
+        values["members"] = tuple(
+            GroupMember(**{**one, "tags": tuple(one["tags"])}) for one in values["members"]
+        )
+        return cls(**values)
+
+
+Event = BuildFinished | FaultsChanged | GroupFinished
+_NAMED: dict[str, type[FaultsChanged | GroupFinished]] = {
+    one.type: one for one in (FaultsChanged, GroupFinished)
+}
 
 
 def event_from_json(text: str) -> Event:
     """The event that was written so; those of builds do not name their type."""
-    is_of_evaluation = json.loads(text).get("type") == FaultsChanged.type
-    return FaultsChanged.from_json(text) if is_of_evaluation else BuildFinished.from_json(text)
+    named = _NAMED.get(json.loads(text).get("type", ""))
+    return named.from_json(text) if named else BuildFinished.from_json(text)
 
 
 def stamp(moment: datetime | None) -> str:

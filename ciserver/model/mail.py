@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+MOST_READERS = 50  # of one mail
 _BETWEEN = re.compile(r'(?:"[^"]*"|[^,])+')
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>")
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import IO, ClassVar, Protocol
 
 from ciserver.model.build import (
+    OWN_IMAGES,
     PLAIN,
     BuildResult,
     Lease,
@@ -27,7 +28,8 @@ class Clock(Protocol):
 @dataclass(frozen=True)
 class WorkerState:
     """What a worker can do right now; `paused` says why it takes no builds by itself, as while its
-    disk is full. Pauses that people ask for are in the store.
+    disk is full. Pauses that people ask for are in the store. `images` are those that it has; one
+    that takes no others has `takes_any_image` off.
     """
 
     name: str
@@ -35,6 +37,11 @@ class WorkerState:
     slots: int
     busy: int
     paused: str = ""
+    images: tuple[str, ...] = ()
+    takes_any_image: bool = True
+
+    def takes(self, image: str) -> bool:
+        return self.takes_any_image or image in self.images or image in OWN_IMAGES
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What is watched: a project has jobsets, a jobset has inputs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -71,9 +71,9 @@ class Credential:
     """How a private repository is read: a password or token, or an ssh key in memory."""
 
     username: str = ""
-    password: str = ""
-    ssh_key: str = ""
-    passphrase: str = ""
+    password: str = field(default="", repr=False)
+    ssh_key: str = field(default="", repr=False)
+    passphrase: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,11 @@ class RequestedEvaluation:
 @dataclass(frozen=True)
 class PushOutcome:
     """What became of a push: evaluations were requested, or `ignored` says why not.
-    The same delivery always gets the same outcome.
+    The same delivery always gets the same outcome; `is_known` says that it came before.
     """
 
     id: int
     evaluations: tuple[RequestedEvaluation, ...] = ()
     ignored: str = ""
     notes: tuple[str, ...] = field(default=())
+    is_known: bool = field(default=False, compare=False)

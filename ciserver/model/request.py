@@ -18,6 +18,7 @@ class Action(StrEnum):
     DELETE_BUILD = "delete-build"
     SUBMIT_BUILD = "submit-build"
     START_BUILD = "start-build"
+    JOIN_BUILDS = "join-builds"
     CANCEL_REVISION = "cancel-revision"
     EVALUATE = "evaluate"
     CANCEL_EVALUATION = "cancel-evaluation"
@@ -31,15 +32,23 @@ class Action(StrEnum):
     REMOVE_JOBSET = "remove-jobset"
     SET_MEMBER = "set-member"
     ADD_HOOK_SECRET = "add-hook-secret"  # noqa: S105  the name of an action
+    ADD_SECRET = "add-secret"  # noqa: S105  the name of an action
+    REMOVE_SECRET = "remove-secret"  # noqa: S105  the name of an action
     ADD_SCHEDULE = "add-schedule"
     CHANGE_SCHEDULE = "change-schedule"
     REMOVE_SCHEDULE = "remove-schedule"
     FIRE_SCHEDULE = "fire-schedule"
     RESEND_DELIVERY = "resend-delivery"
+    ADD_WEBHOOK_KEY = "add-webhook-key"
+    USE_WEBHOOK_KEY = "use-webhook-key"
+    REMOVE_WEBHOOK_KEY = "remove-webhook-key"
     ADD_USER = "add-user"
     CHANGE_USER = "change-user"
     ADD_TOKEN = "add-token"  # noqa: S105  the name of an action
     ADD_LINK = "add-link"
+    ADD_SYSTEM = "add-system"
+    CHANGE_SYSTEM = "change-system"
+    REMOVE_SYSTEM = "remove-system"
 
 
 class RequestStatus(StrEnum):

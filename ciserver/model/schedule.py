@@ -100,13 +100,14 @@ class Schedule:
     jobset: str
     kind: ScheduleKind
     timing: Timing
-    ref: str  # what is evaluated; HEAD is the default branch
+    ref: str  # what is evaluated; HEAD is the default branch, or of a script that of its jobset
     only_if_changed: bool
     last_good: bool  # prefer the newest revision whose push builds are all good
     paused: bool
-    declared_by: str  # command, page or the name of a recipe file
+    declared_by: str  # command, page, api or the name of a recipe file
     created_at: datetime
     next_due_at: datetime | None
+    runs_script: bool = False  # of the jobset, in place of its recipe
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,8 @@ class Reason(StrEnum):
     DISK_FULL = "disk-full"
     MISSING_ARTIFACT = "missing-artifact"
     SOURCE_UNAVAILABLE = "source-unavailable"
+    PACKAGES_UNAVAILABLE = "packages-unavailable"
+    SECRET_UNAVAILABLE = "secret-unavailable"  # noqa: S105  the name of a reason
     SANDBOX_BROKEN = "sandbox-broken"
     WORKER_LOST = "worker-lost"
     UNSUPPORTED_SYSTEM = "unsupported-system"
@@ -129,3 +131,4 @@ class DeliveryStatus(StrEnum):
     PENDING = "pending"
     SENT = "sent"
     BURIED = "buried"  # given up; may be sent again by a person
+    SKIPPED = "skipped"  # never to be sent; the detail says why

@@ -1,5 +1,6 @@
 """Values that pages and APIs show: several things read together, in a bounded number of queries."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +20,16 @@ class BuildPage:
 
     builds: tuple[Build, ...]
     next: int | None
+
+
+@dataclass(frozen=True)
+class PushedEvaluation:
+    """What became of an evaluation of a push so far, with the first builds that it made, as
+    (id, job).
+    """
+
+    evaluation: Evaluation
+    builds: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,22 @@ class SubmittedPage:
     submitted: tuple[Submitted, ...]
     next: int | None
     total: int
+
+
+@dataclass(frozen=True)
+class LabeledPage:
+    """A slice of at most `limit` of what somebody asked for; `next` is the build before which the
+    following one begins, None at the end.
+    """
+
+    submitted: tuple[Submitted, ...]
+    next: int | None
+    limit: int
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether so much was looked through that the rest was left to the next one."""
+        return self.next is not None and len(self.submitted) < self.limit
 
 
 @dataclass(frozen=True)
@@ -242,11 +269,24 @@ class QueueView:
 
 
 @dataclass(frozen=True)
+class Tip:
+    """A branch or tag by its full name, with the commit that it points at."""
+
+    ref: str
+    revision: str
+
+
+@dataclass(frozen=True)
 class System:
-    """A system that builds are made for, such as x86_64-linux."""
+    """A system that builds are made for, such as x86_64-linux; nothing new is made for one that is
+    not active. `images` are those that workers have for it, as far as it was said.
+    """
 
     id: int
     name: str
+    active: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ PathGlob = Annotated[
 KindWord = Annotated[Kind, _member_of(Kind)]
 Kinds = Annotated[tuple[KindWord, ...], NOT_EMPTY, must_be("a list of strings", list)]
 Sources = Annotated[tuple[SourceEntry, ...], must_be("a list of strings", list)]
-Artifacts = Annotated[tuple[Artifact, ...], must_be("a list of strings", list)]
+Artifacts = Annotated[tuple[Artifact, ...], up_to(100, "files"), must_be("a list of strings", list)]
 # Each glob costs time at every push, so their number is bounded.
 Globs = Annotated[tuple[Glob, ...], up_to(100, "globs"), must_be("a list of strings", list)]
 PathGlobs = Annotated[tuple[PathGlob, ...], up_to(100, "globs"), must_be("a list of strings", list)]
@@ -233,6 +233,13 @@ Mebibytes = Annotated[
         }
     ),
 ]
+SecretName = Annotated[
+    Line,
+    matches(r".{3,512}", "must be the UUID of a secret, or its name of 3 to 512 characters"),
+]
+SecretNames = Annotated[
+    tuple[SecretName, ...], up_to(100, "secrets"), must_be("a list of strings", list)
+]
 AddressLine = Annotated[Line, matches(ADDRESS, "must be an email address")]
 Maintainers = Annotated[
     tuple[AddressLine, ...], up_to(100, "addresses"), must_be("a list of addresses", list)
@@ -245,10 +252,17 @@ AddressLines = Annotated[
     by_list(),
     must_be("an address or a list of addresses", str, list),
 ]
-Word = Annotated[
-    Line, matches(r"(?!-)\S*", "must be one word without spaces, and not begin with '-'")
+# On builds.sr.ht, too, several names in one entry are several packages.
+Packages = Annotated[
+    tuple[
+        Annotated[
+            Line,
+            matches(r"(?!-)\S+( +(?!-)\S+)*", "must be names, none of which begins with '-'"),
+        ],
+        ...,
+    ],
+    must_be("a list of strings", list),
 ]
-Words = Annotated[tuple[Word, ...], must_be("a list of strings", list)]
 ScheduleWord = Annotated[Literal["nightly", "pgo", "periodic"], must_be_one_of(tuple(ScheduleKind))]
 DayParts = Annotated[
     tuple[Whole, ...],

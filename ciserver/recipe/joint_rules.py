@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.mail import MOST_READERS, entries_of
 from ciserver.model.schedule import SHORTEST_SECONDS, faults
 from ciserver.recipe.complaints import Location, field_name, repeated
 from ciserver.recipe.schema import ScheduleEntry
@@ -25,8 +26,21 @@ def joint_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
     yield from repeated("the directory", _directories(_entries(keys, "sources", str)))
     yield from repeated("the key", _cache_keys(_entries(keys, "cache", dict)))
     yield from _arch_twice(keys)
-    yield from _mails_to_nobody(_entries(keys, "triggers", dict))
+    yield from trigger_faults(keys)
     yield from _impossible_times(_entries(keys, "schedules", dict))
+
+
+def trigger_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
+    for place, trigger in _entries(keys, "triggers", dict):
+        if trigger.get("action") == "email":
+            readers = [*entries_of(trigger.get("to")), *entries_of(trigger.get("cc"))]
+            field = field_name((*place, "to"))
+            if all(trigger.get(key, []) == [] for key in ("to", "cc")):
+                yield Complaint(field, "is required when there is no cc")
+            elif len(readers) > MOST_READERS:
+                yield Complaint(
+                    field, f"must with cc have at most {MOST_READERS} addresses, not {len(readers)}"
+                )
 
 
 def _impossible_times(schedules: list[tuple[Location, Any]]) -> Iterator[Complaint]:
@@ -94,10 +108,3 @@ def _directories(sources: list[tuple[Location, Any]]) -> Iterator[tuple[Location
             yield place, parse_source(text).directory
         except Invalid:
             continue
-
-
-def _mails_to_nobody(triggers: list[tuple[Location, Any]]) -> Iterator[Complaint]:
-    for place, trigger in triggers:
-        has_nobody = all(trigger.get(key, []) == [] for key in ("to", "cc"))
-        if trigger.get("action") == "email" and has_nobody:
-            yield Complaint(field_name((*place, "to")), "is required when there is no cc")

@@ -19,6 +19,7 @@ IN_KEY = (
     "sources",  # where they lie; what is in them is told by the trees
     "environment",
     "packages",
+    "repositories",
     "artifacts",
     "reports",
     "network",
@@ -28,6 +29,7 @@ IN_KEY = (
     "paths",
     "resources",  # programs ask how much they may use and do other things with less
     "cache",  # a new key of a cache asks for a fresh beginning
+    "secrets",  # tasks find them in their home
 )
 
 NOT_IN_KEY = {
@@ -37,6 +39,8 @@ NOT_IN_KEY = {
     "needs": "the keys of what it needs say more than their names",
     "kinds": "it filters when to build",
     "refs": "it filters when to build",
+    "by_push": "it filters when to build",
+    "push_refs": "it filters when to build",
     "changed_paths": "it filters when to build",
     "always": "it says whether to look for an earlier result at all",
     "timeout_seconds": "tasks cannot see it, and a result that was in time stays good",
@@ -49,6 +53,8 @@ NOT_IN_KEY = {
     "maintainers": "they are told of a result",
     "script_jobset": "it says with whose leave a repository is read",
     "notes": "they are for readers of the log",
+    "secrets_of": "only what was submitted has it, and nothing stands for that",
+    "secrets_off": "only what was submitted has it, and nothing stands for that",
     "nix": "the tasks say how it is built, and a shared store only saves time",
 }
 

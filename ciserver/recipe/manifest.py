@@ -20,17 +20,18 @@ from ciserver.model.build import (
     TriggerSpec,
 )
 from ciserver.model.errors import Complaint, Invalid
-from ciserver.model.evaluation import Kind
 from ciserver.model.schedule import ScheduleKind, ScheduleSpec
 from ciserver.recipe.checks import kind_of, shown
 from ciserver.recipe.complaints import at_most, complaints_of
 from ciserver.recipe.expand import MOST_JOBS, combinations, expand
 from ciserver.recipe.fields import JOB_NAME, JOB_NAME_RULE
-from ciserver.recipe.joint_rules import joint_faults
+from ciserver.recipe.joint_rules import joint_faults, trigger_faults
 from ciserver.recipe.matrix_rules import matrix_faults
 from ciserver.recipe.schema import (
+    MOST_TRIGGERS,
     ConcurrencyKeys,
     EmailTrigger,
+    FurtherTrigger,
     Manifest,
     MatrixKeys,
     ResourceKeys,
@@ -44,8 +45,6 @@ from ciserver.recipe.yaml_text import load
 _ENDINGS = (".yml", ".yaml", ".json")
 _NAME = re.compile(JOB_NAME)
 _NOT_ACTED_ON = {
-    "repositories": "not available in this version; the image's own repositories are used",
-    "secrets": "not available in this version; the build runs without them",
     "oauth": "not available in this version; the build runs without a token",
     "shell": "not available in this version; nothing is kept after the build",
 }
@@ -111,10 +110,15 @@ def read_value(
 
 def read_triggers(raw: object) -> tuple[tuple[TriggerSpec, ...], tuple[Complaint, ...]]:
     """Read triggers that were given beside a recipe. Never raises; fields are `triggers[0]...`."""
+    if isinstance(raw, list):
+        raw = raw[: MOST_TRIGGERS + 1]  # a megabyte of them would be looked at for seconds
+    faults = list(trigger_faults({"triggers": raw}))
     try:
         read = TriggerList.model_validate({"triggers": raw})
     except ValidationError as error:
-        return (), tuple(at_most(complaints_of(error)))
+        return (), at_most([*complaints_of(error), *faults])
+    if faults:
+        return (), at_most(faults)
     return tuple(_trigger(one) for one in read.triggers), ()
 
 
@@ -186,15 +190,18 @@ def _job(file: str, name: str, manifest: Manifest, system: str) -> Job:
         tasks=tuple(Task(*entry) for task in manifest.tasks for entry in task.items()),
         sources=tuple(parse_source(text) for text in manifest.sources),
         environment={name: _variable(value) for name, value in manifest.environment.items()},
-        packages=manifest.packages,
+        packages=tuple(name for entry in manifest.packages for name in entry.split()),
+        repositories=manifest.repositories,
         artifacts=manifest.artifacts,
         triggers=tuple(_trigger(one) for one in manifest.triggers),
         timeout_seconds=_seconds(manifest.timeout),
         silence_seconds=_seconds(manifest.silence),
         priority=manifest.priority,
         network=manifest.network,
-        kinds=_kinds(manifest),
-        refs=manifest.when.refs or manifest.submitter.git.allow_refs,
+        kinds=tuple(dict.fromkeys(manifest.when.kinds)),
+        refs=manifest.when.refs,
+        by_push=manifest.submitter.git.enabled,
+        push_refs=manifest.submitter.git.allow_refs,
         notes=tuple(_notes(manifest)),
         base=name,
         needs=tuple(dict.fromkeys(manifest.needs)),
@@ -208,6 +215,7 @@ def _job(file: str, name: str, manifest: Manifest, system: str) -> Job:
         reports=Reports(**dict(manifest.reports)),
         maintainers=manifest.maintainers,
         always=manifest.always,
+        secrets=tuple(dict.fromkeys(manifest.secrets)),
     )
 
 
@@ -231,10 +239,12 @@ def _variable(value: float | str | tuple[str, ...] | None) -> EnvironmentValue:
             return value
 
 
-def _trigger(one: EmailTrigger | WebhookTrigger) -> TriggerSpec:
+def _trigger(one: EmailTrigger | WebhookTrigger | FurtherTrigger) -> TriggerSpec:
     """Options are JSON values and hold only what was given; addresses are always lists."""
     if isinstance(one, WebhookTrigger):
         return TriggerSpec(one.action, one.condition, {"url": one.url})
+    if isinstance(one, FurtherTrigger):
+        return TriggerSpec(one.action, one.condition, one.model_extra or {})
     options: dict[str, Any] = {
         key: [lines] if isinstance(lines, str) else list(lines)
         for key, lines in (("to", one.to), ("cc", one.cc))
@@ -256,14 +266,7 @@ def _seconds(minutes: float | None) -> int:
     return math.ceil(minutes * 60) if minutes else 0
 
 
-def _kinds(manifest: Manifest) -> tuple[Kind, ...]:
-    off = () if manifest.submitter.git.enabled else (Kind.PUSH, Kind.TAG)
-    return tuple(kind for kind in dict.fromkeys(manifest.when.kinds) if kind not in off)
-
-
 def _notes(manifest: Manifest) -> Iterator[str]:
     for key, note in _NOT_ACTED_ON.items():
         if getattr(manifest, key):
             yield f"{key}: {note}"
-    if manifest.when.refs and manifest.submitter.git.allow_refs:
-        yield "submitter.git.sr.ht.allow-refs: when.refs is used in its place"

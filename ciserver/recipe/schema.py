@@ -9,7 +9,6 @@ from ciserver.model.schedule import Timing
 from ciserver.recipe.checks import (
     NOT_EMPTY,
     Line,
-    Strings,
     Switch,
     Text,
     fault_at,
@@ -35,6 +34,7 @@ from ciserver.recipe.fields import (
     Mebibytes,
     Minutes,
     NeededNames,
+    Packages,
     PartialCombinations,
     PathGlobs,
     PolicyWord,
@@ -42,14 +42,17 @@ from ciserver.recipe.fields import (
     Processes,
     Retries,
     ScheduleWord,
+    SecretNames,
     Sources,
     Systems,
     Tasks,
     WebAddress,
-    Words,
 )
 
 ACTIONS = ("email", "webhook")
+# Also taken, for manifests of builds.sr.ht; a package may bring them, and a delivery says so.
+FURTHER_ACTIONS = ("irc", "job")
+MOST_TRIGGERS = 20
 
 
 class _Keys(BaseModel):
@@ -57,14 +60,14 @@ class _Keys(BaseModel):
 
 
 def _with_known_action(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("action") not in ACTIONS:
+    if isinstance(value, dict) and value.get("action") not in (*ACTIONS, *FURTHER_ACTIONS):
         action = value.get("action")
         raise fault_at("action", "is required" if action is None else not_one_of(action, ACTIONS))
     return value
 
 
 def _action_tag(value: Any) -> str:
-    return f"<{value['action']}>"
+    return f"<{value['action']}>" if value["action"] in ACTIONS else "<further>"
 
 
 class EmailTrigger(_Keys):
@@ -81,18 +84,34 @@ class WebhookTrigger(_Keys):
     url: WebAddress
 
 
+class FurtherTrigger(BaseModel):
+    """What its other keys mean is the business of whoever brings it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    action: Literal["irc", "job"]
+    condition: Condition = "always"
+
+
 Trigger = Annotated[
-    Annotated[EmailTrigger, Tag("<email>")] | Annotated[WebhookTrigger, Tag("<webhook>")],
+    Annotated[EmailTrigger, Tag("<email>")]
+    | Annotated[WebhookTrigger, Tag("<webhook>")]
+    | Annotated[FurtherTrigger, Tag("<further>")],
     Discriminator(_action_tag),
     BeforeValidator(_with_known_action),
     must_be("a map with an action", dict),
 ]
 
 
+Triggers = Annotated[
+    tuple[Trigger, ...], up_to(MOST_TRIGGERS, "triggers"), must_be("a list of maps", list)
+]
+
+
 class TriggerList(_Keys):
     """Triggers that stand beside a manifest."""
 
-    triggers: Annotated[tuple[Trigger, ...], must_be("a list of maps", list)] = ()
+    triggers: Triggers = ()
 
 
 class When(_Keys):
@@ -182,18 +201,18 @@ class Manifest(_Keys):
 
     image: Line
     arch: Machine | None = None
-    packages: Words = ()
+    packages: Packages = ()
     sources: Sources = ()
     environment: Environment = {}
     tasks: Tasks
     artifacts: Artifacts = ()
-    triggers: Annotated[tuple[Trigger, ...], must_be("a list of maps", list)] = ()
+    secrets: SecretNames = ()
+    triggers: Triggers = ()
     submitter: Annotated[Submitter, must_be("a map", dict)] = Field(
         default_factory=lambda: Submitter.model_validate({})
     )
     # Known from builds.sr.ht and not acted on.
     repositories: Annotated[dict[str, Text], must_be("a map of names to addresses", dict)] = {}
-    secrets: Strings = ()
     oauth: Text = ""
     shell: Switch = False
     # Our own.

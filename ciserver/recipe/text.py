@@ -32,6 +32,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "packages": tuple,
     "artifacts": tuple,
     "refs": tuple,
+    "push_refs": tuple,
     "notes": tuple,
     "needs": tuple,
     "changed_paths": tuple,
@@ -41,6 +42,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "cache": lambda given: tuple(Cache(one["key"], tuple(one["paths"])) for one in given),
     "reports": lambda given: Reports(**{kind: tuple(globs) for kind, globs in given.items()}),
     "maintainers": tuple,
+    "secrets": tuple,
 }
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from ciserver.model.account import ROLES, SCOPES, Actor, Token, User
+from ciserver.model.account import ROLES, SCOPES, Actor, Token, User, is_scope
 from ciserver.model.errors import Busy, Complaint, Invalid, NotFound, NotSignedIn
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action
@@ -282,7 +282,7 @@ class Access:
         """Make an API token; it is shown now and never again."""
         with self._audit.refusals(actor, Action.ADD_TOKEN, user=user_name, scopes=list(scopes)):
             Rights.require_admin(actor)
-        unknown = [scope for scope in scopes if scope != "*" and scope not in SCOPES]
+        unknown = [scope for scope in scopes if not is_scope(scope)]
         if unknown or not scopes:
             raise Invalid(
                 "the token cannot be made",

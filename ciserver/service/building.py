@@ -8,6 +8,7 @@ from ciserver.git.mirror import Mirror
 from ciserver.model.build import Build, EnvironmentValue, Identity, Job, Policy, Source
 from ciserver.model.errors import Complaint
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob, Wish
+from ciserver.model.links import Links
 from ciserver.model.ports import Clock
 from ciserver.model.project import InputType, Jobset
 from ciserver.model.push import Trust
@@ -16,11 +17,13 @@ from ciserver.recipe.complaints import Faults
 from ciserver.recipe.globs import Changes
 from ciserver.recipe.graph import order
 from ciserver.recipe.keys import content_key
-from ciserver.recipe.sources import with_pushed_source
+from ciserver.recipe.sources import repository_name, with_pushed_source
 from ciserver.recipe.text import job_to_json
+from ciserver.service.build_secrets import SshKeys
 from ciserver.service.ends import Ends
 from ciserver.service.filters import Filters
 from ciserver.service.pinning import Pinned, Pinning
+from ciserver.service.push_labels import push_label
 from ciserver.store.gates import ARRIVING, NEEDS
 from ciserver.store.queue import Texts
 from ciserver.store.store import Store
@@ -51,7 +54,9 @@ class Planned:
 
 
 class Building:
-    """`stop` tells whoever runs a build that it is no longer wanted."""
+    """`stop` tells whoever runs a build that it is no longer wanted. `image_id` answers another
+    text for each making of an image, or nothing where the machine's own files stand for it.
+    """
 
     def __init__(
         self,
@@ -59,14 +64,18 @@ class Building:
         clock: Clock,
         pinning: Pinning,
         ends: Ends,
+        links: Links,
         *,
         stop: Callable[[int], None],
+        image_id: Callable[[str], str],
     ) -> None:
         self._store = store
         self._clock = clock
         self._pinning = pinning
         self._ends = ends
+        self._links = links
         self._stop = stop
+        self._image_id = image_id
 
     def plan(
         self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, jobs: list[WrittenJob]
@@ -83,7 +92,8 @@ class Building:
             evaluation.wish.jobs,
         )
         wanted, skipped = filters.select(placed)
-        whole, pins = [], _Pins(self._pinning, jobset)
+        ssh_keys = self._pinning.ssh_keys(jobset, evaluation.trust)
+        whole, pins = [], _Pins(self._pinning, jobset, ssh_keys)
         for one in wanted:
             made, wrong = self._whole(pins, evaluation, pinned, one.job)
             complaints.extend(wrong)
@@ -91,7 +101,8 @@ class Building:
         if complaints:
             return Planned(complaints=tuple(complaints))
         needs = {one.job.identity: one.needs for one in wanted}
-        keys = self._keys(jobset, evaluation, pinned, whole, needs)
+        trees = _Trees(self._pinning, jobset, pinned, ssh_keys)
+        keys = self._keys(evaluation, pinned, whole, needs, trees)
         return Planned(
             jobs=tuple(whole),
             needs=needs,
@@ -125,14 +136,13 @@ class Building:
 
     def _keys(
         self,
-        jobset: Jobset,
         evaluation: Evaluation,
         pinned: Pinned,
         jobs: list[WrittenJob],
         needs: Mapping[Identity, tuple[Identity, ...]],
+        trees: "_Trees",
     ) -> dict[Identity, str]:
         """The key of each job's content, those it needs before it."""
-        trees = _Trees(self._pinning, jobset, pinned)
         inputs = {
             f"{one.name}:{one.ref}": one.value for one in pinned.others if not one.type.has_files
         }
@@ -141,7 +151,7 @@ class Building:
             job = written.job
             keys[job.identity] = content_key(
                 job,
-                image=job.image,
+                image=f"{job.image} {self._image_id(job.image)}".rstrip(),
                 trust=evaluation.trust,
                 inputs=inputs,
                 needed_keys=[keys[one] for one in needs[job.identity] if one in keys],
@@ -184,7 +194,10 @@ class Building:
                 group = _group(jobset, job)
                 build_id = arrivals.add(
                     job,
-                    Texts(self._store.queue.add_text(job_to_json(job)), add_recipe(written.text)),
+                    Texts(
+                        self._store.queue.add_text(job_to_json(job)),
+                        add_recipe(written.text) if written.text else None,
+                    ),
                     group_id=groups.get(job.name),
                     key=plan.keys[job.identity],
                     concurrency=group,
@@ -194,9 +207,26 @@ class Building:
                 made[job.identity] = build_id
                 needs += ((build_id, one) for one in needed)
         self._store.gates.add_needs(needs)
+        self._label(jobset, evaluation, new, made)
         self._enter_groups(jobset, new, made)
         self._reuse(evaluation, plan)
         return list(made.values())
+
+    def _label(
+        self,
+        jobset: Jobset,
+        evaluation: Evaluation,
+        new: list[WrittenJob],
+        made: Mapping[Identity, int],
+    ) -> None:
+        """The builds of one recipe file have one label."""
+        repository = repository_name(jobset.source.uri) if jobset.source else jobset.name
+        by_file: dict[str, list[int]] = {}
+        for written in new:
+            by_file.setdefault(written.job.file, []).append(made[written.job.identity])
+        for file, ids in by_file.items():
+            if label := push_label(evaluation, repository, file, self._links):
+                self._store.labels.add(ids, evaluation.requested_by, label)
 
     def _enter_groups(
         self, jobset: Jobset, new: list[WrittenJob], made: Mapping[Identity, int]
@@ -236,25 +266,28 @@ class _Pins:
     its jobs see the same revisions, and what is wrong with them is said once a file.
     """
 
-    def __init__(self, pinning: Pinning, jobset: Jobset) -> None:
+    def __init__(self, pinning: Pinning, jobset: Jobset, ssh_keys: SshKeys) -> None:
         self._pinning = pinning
         self._jobset = jobset
-        self._known: dict[tuple[str, tuple[Source, ...]], tuple[Source, ...]] = {}
+        self._ssh_keys = ssh_keys
+        self._known: dict[tuple[object, ...], tuple[Source, ...]] = {}
 
     def of(self, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
-        key, faults = (job.file, job.sources), list[Complaint]()
+        key, faults = (job.file, job.sources, job.secrets), list[Complaint]()
         if key not in self._known:
-            self._known[key], faults = self._pinning.pin_sources(self._jobset, job)
+            ssh_key = self._ssh_keys.of(job)
+            self._known[key], faults = self._pinning.pin_sources(self._jobset, job, ssh_key)
         return self._known[key], faults
 
 
 class _Trees:
     """What stands for the content of sources; each is looked up once an evaluation."""
 
-    def __init__(self, pinning: Pinning, jobset: Jobset, pinned: Pinned) -> None:
+    def __init__(self, pinning: Pinning, jobset: Jobset, pinned: Pinned, ssh_keys: SshKeys) -> None:
         self._pinning = pinning
         self._jobset = jobset
         self._pinned = pinned
+        self._ssh_keys = ssh_keys
         self._known: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
 
     def of(self, job: Job) -> list[str]:
@@ -263,20 +296,20 @@ class _Trees:
         return [
             f"{source.directory} {one}"
             for source in job.sources
-            for one in self._ids(source, job.paths if source.revision == pushed else ())
+            for one in self._ids(job, source, job.paths if source.revision == pushed else ())
         ]
 
-    def _ids(self, source: Source, paths: tuple[str, ...]) -> tuple[str, ...]:
+    def _ids(self, job: Job, source: Source, paths: tuple[str, ...]) -> tuple[str, ...]:
         key = (source.uri, source.revision, paths)
         if key not in self._known:
-            self._known[key] = self._mirror(source).content_ids(source.revision, paths)
+            self._known[key] = self._mirror(job, source).content_ids(source.revision, paths)
         return self._known[key]
 
-    def _mirror(self, source: Source) -> Mirror:
+    def _mirror(self, job: Job, source: Source) -> Mirror:
         pushed = self._pinned.input
         if (source.type, source.uri) == (pushed.type, pushed.uri):
             return self._pinned.mirror
-        return self._pinning.open(self._jobset, source)
+        return self._pinning.open(self._jobset, source, self._ssh_keys.of(job))
 
 
 def _group(jobset: Jobset, job: Job) -> str:
@@ -285,7 +318,9 @@ def _group(jobset: Jobset, job: Job) -> str:
 
 
 def _as_asked(job: Job, evaluation: Evaluation) -> Job:
-    """The job with what the request wants of it, and without what untrusted people may not have."""
+    """The job with what the request wants of it, and without what untrusted people may not have:
+    their triggers are seen in the end, and not told.
+    """
     wish = evaluation.wish
     if wish.environment or wish.priority is not None:
         job = replace(
@@ -295,7 +330,7 @@ def _as_asked(job: Job, evaluation: Evaluation) -> Job:
         )
     if evaluation.trust is Trust.TRUSTED:
         return job
-    return replace(job, network=False, triggers=(), maintainers=())
+    return replace(job, network=False, maintainers=())
 
 
 def with_inputs(job: Job, inputs: tuple[PinnedInput, ...]) -> Job:

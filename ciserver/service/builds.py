@@ -190,6 +190,8 @@ class Builds:
             rebuild_of=build.id,
         )
         self._store.evaluations.count_builds(evaluation.id, total=1)
+        if label := self._store.labels.of([build.id]).get(build.id):
+            self._store.labels.add([made], actor.name, label)
         return made
 
     def reprioritize(self, actor: Actor, build_id: int, priority: int) -> Build:

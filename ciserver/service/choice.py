@@ -39,7 +39,7 @@ def choose_revision(
         built = was_built(commit.revision)
         if built and schedule.only_if_changed:
             return _chosen(newest, f"no new revision since {commit.revision[:10]} was built")
-        if not skip_reason(commit.message, ()):
+        if not skip_reason(commit.message):
             newest = newest or commit
             is_recent = now - commit.committed_at <= GOOD_WITHIN
             if not schedule.last_good or (is_recent and was_good(commit.revision)):

@@ -6,7 +6,7 @@ from ciserver.model.project import Jobset
 from ciserver.model.schedule import Schedule, ScheduleSpec, next_due
 from ciserver.store.store import Store
 
-BY_PEOPLE = frozenset({"command", "page"})
+BY_PEOPLE = frozenset({"command", "page", "api"})
 
 
 def declare_schedules(

@@ -8,7 +8,7 @@ import structlog
 
 from ciserver.model.account import Actor
 from ciserver.model.delivery import Delivery, DeliveryTry
-from ciserver.model.errors import RemoteFailure
+from ciserver.model.errors import Conflict, RemoteFailure
 from ciserver.model.ports import Clock, Trigger
 from ciserver.model.request import Action
 from ciserver.model.status import DeliveryStatus
@@ -86,13 +86,19 @@ class Deliveries:
 
     def resend(self, actor: Actor, delivery_id: str) -> Delivery:
         """Send a delivery again now, whatever became of it. Raises NotSignedIn or Forbidden before
-        it looks, then NotFound, or Forbidden for strangers.
+        it looks, then NotFound, Forbidden for strangers, or Conflict for what is never sent.
         """
         with self._audit.refusals(actor, Action.RESEND_DELIVERY, delivery=delivery_id):
             self._rights.require_scope(actor, "deliveries:write")
-        event = self._store.outbox.get(delivery_id).event
+        found = self._store.outbox.get(delivery_id)
+        event = found.event
         with self._audit.record(actor, Action.RESEND_DELIVERY, **event.about, delivery=delivery_id):
             self._rights.check_event_of_member(actor, event)
+            if found.status is DeliveryStatus.SKIPPED:
+                raise Conflict(
+                    f"delivery {delivery_id} is never sent: {found.detail}",
+                    hint="push the commit to a branch, and its triggers are run",
+                )
             self._store.outbox.resend(delivery_id, self._clock.now())
         self._ring()
         return self._store.outbox.get(delivery_id)

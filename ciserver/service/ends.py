@@ -1,26 +1,26 @@
 """How builds end: counted, and told to whoever the recipe says, in the same transaction."""
 
-import hashlib
-import json
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from ciserver.model.build import Build, BuildResult, Job, TriggerSpec
+from ciserver.model.build import NO_LABEL, Build, BuildResult, Job, TriggerSpec
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.event import BuildFinished, StepSummary, stamp
 from ciserver.model.links import Links
 from ciserver.model.mail import entries_of
 from ciserver.model.ports import Clock
-from ciserver.model.project import Jobset, JobsetSettings
+from ciserver.model.project import SUBMITTED, Jobset, JobsetSettings
+from ciserver.model.push import Trust
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.recipe.text import job_from_json
+from ciserver.service.group_ends import GroupEnds
 from ciserver.service.mails import Mail, Mails
+from ciserver.service.telling import MAIL, Telling
 from ciserver.store.store import Store
 
-_MAIL = "email"
+_UNTRUSTED = "it was proposed by somebody who may not push, whose triggers are not run"
 _FIRST_LOOK = timedelta(days=1)  # whether its products still stand
 _ENDS = [one for one in BuildStatus if one.is_final and one is not BuildStatus.CANCELED]
 # Those that say something of the job, and not of the server or of what people wanted.
@@ -36,9 +36,8 @@ class _Ended:
 
 
 class Ends:
-    """`ring_deliveries` wakes whoever sends what is in the outbox, `ring_engine` whoever runs
-    builds: an end may set others free. `count` is told of each build that ended,
-    `declare` within the transaction of each whose attempt did.
+    """`ring_engine` wakes whoever runs builds: an end may set others free. `count` is told of each
+    build that ended, `declare` within the transaction of each whose attempt did.
     """
 
     def __init__(
@@ -46,8 +45,8 @@ class Ends:
         store: Store,
         clock: Clock,
         links: Links,
+        telling: Telling,
         *,
-        ring_deliveries: Callable[[], None],
         ring_engine: Callable[[], None],
         count: Callable[[Build], None],
         declare: Callable[[Build], None],
@@ -55,9 +54,10 @@ class Ends:
         self._store = store
         self._clock = clock
         self._links = links
+        self._telling = telling
+        self._groups = GroupEnds(store, clock, links, telling)
         self._count = count
         self._declare = declare
-        self._ring_deliveries = ring_deliveries
         self._ring_engine = ring_engine
 
     def end(self, build_id: int, attempt: int, result: BuildResult) -> None:
@@ -79,6 +79,7 @@ class Ends:
                 build.evaluation_id, finished=1, good=int(build.status.is_good)
             )
             self._tell_ended(build, mails)
+            self._groups.follow(build)
             ended += self._settle_dependents(build)
             self._store.gates.admit_next(build.concurrency)
             if build.attempt:
@@ -132,19 +133,23 @@ class Ends:
         maintainers = _maintainers(job, jobset.settings) if jobset and is_verdict else ()
         if not (job.triggers or maintainers):
             return
-        event = self._event(ended)
+        event = self._event(ended, job)
         wanted = [
             Mail(event, f"{index}{occasion}", spec)
             for index, spec in enumerate(job.triggers)
             if event.meets(spec.condition)
         ]
+        if ended.build.trust is not Trust.TRUSTED:
+            for one in wanted:
+                self._add_delivery(one, skipped=_UNTRUSTED)
+            wanted = []
         if maintainers:
             judged = replace(event, previous_status=self._previous(ended, _VERDICTS))
-            spec = TriggerSpec(_MAIL, "change", {"to": list(maintainers)})
+            spec = TriggerSpec(MAIL, "change", {"to": list(maintainers)})
             if judged.meets(spec.condition):
                 wanted.append(Mail(judged, f"{len(job.triggers)}{occasion}", spec))
         for one in wanted:
-            if one.spec.action != _MAIL:
+            if one.spec.action != MAIL:
                 self._add_delivery(one)
             elif jobset is not None and jobset.settings.tell_by_mail:
                 mails.add(one)
@@ -153,27 +158,28 @@ class Ends:
         for one in mails.list_all():
             self._add_delivery(one)
 
-    def _add_delivery(self, told: Mail) -> None:
-        event, spec = told.event, told.spec
-        key = f"{event.build_id}:{event.attempt}:{event.type}:{told.index}:{_digest(spec)}"
-        self._store.outbox.add_once(
-            f"msg_{secrets.token_hex(16)}",
-            dedupe_key=key,
-            action=spec.action,
-            target=_target(spec),
-            options=spec.options,
-            event=event,
-            now=self._clock.now(),
-        )
-        self._store.after_commit(self._ring_deliveries)
+    def _add_delivery(self, told: Mail, *, skipped: str = "") -> None:
+        event = told.event
+        occasion = f"{event.build_id}:{event.attempt}:{event.type}:{told.index}"
+        self._telling.tell(event, told.spec, occasion, skipped=skipped)
 
     def _previous(self, ended: _Ended, saying: Iterable[BuildStatus]) -> str:
+        """Submissions are made of anything, so none is the one before another."""
+        if _is_submission(ended.build):
+            return ""
         return self._store.builds.previous_status(ended.build, before=ended.before, saying=saying)
 
-    def _event(self, ended: _Ended) -> BuildFinished:
+    def _event(self, ended: _Ended, job: Job) -> BuildFinished:
         build = ended.build
         evaluation = self._store.evaluations.get(build.evaluation_id)
-        steps = self._store.builds.list_steps(build.id)
+        steps = tuple(
+            StepSummary(
+                one.name, one.status.value, self._links.log(build.id, one.attempt, one.name)
+            )
+            for one in self._store.builds.list_steps(build.id)
+            if one.attempt == build.attempt
+        )
+        label = self._store.labels.of([build.id]).get(build.id, NO_LABEL)
         return BuildFinished(
             build_id=build.id,
             attempt=build.attempt,
@@ -200,14 +206,13 @@ class Ends:
             duration_seconds=_seconds(build.started_at, build.finished_at),
             url=self._links.build(build.id),
             evaluation_url=self._links.evaluation(build.evaluation_id),
-            steps=tuple(
-                StepSummary(
-                    step.name, step.status.value, self._links.log(build.id, step.attempt, step.name)
-                )
-                for step in steps
-                if step.attempt == build.attempt
-            ),
+            steps=steps,
             cached=ended.before is None,
+            worker=build.worker,
+            note=label.note,
+            tags=label.tags,
+            unstarted=() if steps else tuple(one.name for one in job.tasks),
+            is_submission=_is_submission(build),
         )
 
 
@@ -218,17 +223,9 @@ def _maintainers(job: Job, settings: JobsetSettings) -> tuple[str, ...]:
     return tuple(entries_of(settings.mail_to)) or job.maintainers
 
 
+def _is_submission(build: Build) -> bool:
+    return build.project.startswith("~") and build.jobset == SUBMITTED
+
+
 def _seconds(start: datetime | None, end: datetime | None) -> float:
     return round((end - start).total_seconds(), 3) if start and end else 0.0
-
-
-def _digest(spec: TriggerSpec) -> str:
-    text = json.dumps([spec.action, spec.condition, spec.options], sort_keys=True, default=list)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _target(spec: TriggerSpec) -> str:
-    if "url" in spec.options:
-        return str(spec.options["url"])
-    people = [*spec.options.get("to", ()), *spec.options.get("cc", ())]
-    return ", ".join(people)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,48 +10,35 @@ import structlog
 from ciserver.git.address import check_revision
 from ciserver.git.mirror import Mirror
 from ciserver.model.account import Actor, Right
-from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure
+from ciserver.model.errors import Busy, CiError, Complaint, Invalid, NoCommit, RemoteFailure
 from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, SkippedJob, Wish
 from ciserver.model.ports import Clock
-from ciserver.model.project import InputType, Jobset
+from ciserver.model.project import Jobset
 from ciserver.model.push import trust_of
 from ciserver.model.request import Action, RequestStatus
 from ciserver.model.schedule import ScheduleSpec
 from ciserver.model.status import EvaluationStatus
-from ciserver.recipe.complaints import Faults, at_most
-from ciserver.recipe.evaluators import RECIPE_LIMIT, read_recipes
-from ciserver.recipe.nix import Expression
+from ciserver.recipe.complaints import at_most
 from ciserver.recipe.selection import recipe_globs, skip_reason
 from ciserver.service.audit import Audit
-from ciserver.service.building import Building, WrittenJob
+from ciserver.service.building import Building
 from ciserver.service.declarations import declare_schedules
 from ciserver.service.declared_jobsets import DeclaredJobsets
-from ciserver.service.exports import Exports
 from ciserver.service.fault_mails import FaultMails
 from ciserver.service.filters import off_reason
 from ciserver.service.pinning import Pinned, Pinning, require_source
+from ciserver.service.push_labels import BY_PUSH
+from ciserver.service.push_options import note_of
+from ciserver.service.recipe_reading import Read, RecipeReading
 from ciserver.service.rights import Rights
 from ciserver.service.variables import check_variables
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
 
-_BY_PUSH = {Kind.PUSH, Kind.TAG, Kind.PULL_REQUEST}
 _MAINTAIN_EVERY = 25
 _LEASE = timedelta(minutes=15)
 _RETRY_AFTER = (timedelta(seconds=2), timedelta(seconds=10), timedelta(seconds=60))
-
-
-@dataclass
-class _Read:
-    """What the recipe files of a revision come to; `broken` is what keeps single jobs from being
-    built, `complaints` what keeps all.
-    """
-
-    jobs: list[WrittenJob] = field(default_factory=list)
-    schedules: list[ScheduleSpec] = field(default_factory=list)
-    complaints: Faults = field(default_factory=Faults)
-    broken: Faults = field(default_factory=Faults)
 
 
 class Evaluations:
@@ -60,14 +47,13 @@ class Evaluations:
         store: Store,
         clock: Clock,
         pinning: Pinning,
-        exports: Exports,
+        reading: RecipeReading,
         building: Building,
         declared: DeclaredJobsets,
         fault_mails: FaultMails,
         rights: Rights,
         audit: Audit,
         *,
-        system: str,
         ring: Callable[[], None],
         ring_engine: Callable[[], None],
         wake_schedules: Callable[[], None],
@@ -75,14 +61,13 @@ class Evaluations:
         self._store = store
         self._clock = clock
         self._pinning = pinning
-        self._exports = exports
+        self._reading = reading
         self._building = building
         self._declared = declared
         self._fault_mails = fault_mails
         self._rights = rights
         self._audit = audit
         self._ring = ring
-        self._system = system
         self._ring_engine = ring_engine
         self._wake_schedules = wake_schedules
         self._stranded: set[int] = set()
@@ -143,7 +128,10 @@ class Evaluations:
         except RemoteFailure as failure:
             self._postpone_or_fail(evaluation, tries, failure)
         except CiError as error:
-            self._fail(evaluation, _complaints(error))
+            if isinstance(error, NoCommit) and error.revision == evaluation.revision:
+                self._end(evaluation, EvaluationStatus.SKIPPED, note=error.message)
+            else:
+                self._fail(evaluation, _complaints(error))
         except Exception:  # noqa: BLE001  one of the four loops: nothing may stop the others
             incident = secrets.token_hex(4)
             bound.exception("evaluation-crashed", incident=incident)
@@ -161,7 +149,7 @@ class Evaluations:
 
     def recover(self) -> int:
         """At start: evaluations that a killed server had taken wait again."""
-        self._exports.forget()
+        self._reading.forget()
         with self._store.transaction():
             return self._store.evaluations.release_all()
 
@@ -185,24 +173,37 @@ class Evaluations:
             jobset, evaluation = looked.goes_on
         pinned, reason = self._pinning.pin(jobset, evaluation)
         # From here on it is of what was pinned: a tag's commit, the default branch by its name.
-        evaluation = replace(evaluation, ref=pinned.input.ref, revision=pinned.input.revision)
-        if evaluation.kind in _BY_PUSH:
-            reason = skip_reason(pinned.commit.message, evaluation.options)
+        evaluation = replace(
+            evaluation,
+            ref=pinned.input.ref,
+            revision=pinned.input.revision,
+            subject=pinned.commit.subject,
+            author=pinned.commit.author,
+        )
+        if evaluation.kind in BY_PUSH:
+            reason = skip_reason(pinned.commit.message)
         if reason:
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=reason)
             return
-        read = self._read_recipe(jobset, evaluation, pinned)
+        read = self._reading.read(jobset, evaluation, pinned)
         complaints = at_most((*read.complaints, *read.broken))
         if read.complaints or (read.broken and not read.jobs):
-            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=complaints)
+            self._finish(
+                evaluation,
+                pinned,
+                EvaluationStatus.FAILED,
+                complaints=complaints,
+                skipped=read.left_out,
+            )
             return
         self._declare(jobset, evaluation, pinned, tuple(read.schedules))
         if not read.jobs:
             globs = recipe_globs(evaluation.options, jobset.recipe_path)
-            note = f"there is no recipe at this revision (looked for {', '.join(globs)})"
+            places = ", ".join(globs) or "nothing"
+            note = f"there is no recipe at this revision (looked for {places})"
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
             return
-        self._create_builds(jobset, evaluation, pinned, read.jobs, complaints)
+        self._create_builds(jobset, evaluation, pinned, read)
         if evaluation.number % _MAINTAIN_EVERY == 0:
             self._maintain(pinned.mirror)
 
@@ -213,32 +214,6 @@ class Evaluations:
             mirror.maintain()
         except CiError as error:
             log.warning("mirror-not-maintained", mirror=mirror.address, why=error.message)
-
-    def _read_recipe(self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned) -> _Read:
-        globs = recipe_globs(evaluation.options, jobset.recipe_path)
-        jobs: dict[tuple[str, str], WrittenJob] = {}
-        read = _Read()
-        with self._exports.lend(jobset, pinned) as tree:
-            revision = pinned.input.revision
-            files = (
-                (file, pinned.mirror.read(revision, file, limit=RECIPE_LIMIT))
-                for file in pinned.mirror.list_files(revision, globs)
-            )
-            for file, text, reading in read_recipes(
-                files, default_system=self._system, inputs=_values(pinned), tree=tree
-            ):
-                read.complaints.extend(reading.complaints)
-                read.broken.extend(reading.broken)
-                read.schedules += reading.schedules
-                whole = text.decode("utf-8", "replace")
-                for job in reading.jobs:
-                    written = WrittenJob(job, whole)
-                    twin = jobs.setdefault((job.name, job.system), written)
-                    if twin is not written:
-                        fault = f"the job {job.name} is already made by {twin.job.file}"
-                        read.complaints.append(Complaint("", fault, file))
-        read.jobs = list(jobs.values())
-        return read
 
     def _declare(
         self,
@@ -264,14 +239,22 @@ class Evaluations:
         jobset: Jobset,
         evaluation: Evaluation,
         pinned: Pinned,
-        jobs: list[WrittenJob],
-        broken: tuple[Complaint, ...],
+        read: Read,
     ) -> None:
-        """Build what can be built; `broken` says of other jobs why not."""
-        plan = self._building.plan(jobset, evaluation, pinned, jobs)
+        """Build what can be built; the evaluation says of other jobs why not."""
+        plan, broken = (
+            self._building.plan(jobset, evaluation, pinned, read.jobs),
+            tuple(read.broken),
+        )
         if plan.complaints:
             complaints = at_most((*plan.complaints, *broken))
-            self._finish(evaluation, pinned, EvaluationStatus.FAILED, complaints=complaints)
+            self._finish(
+                evaluation,
+                pinned,
+                EvaluationStatus.FAILED,
+                complaints=complaints,
+                skipped=read.left_out,
+            )
             return
         status = EvaluationStatus.SUCCEEDED if plan.jobs else EvaluationStatus.SKIPPED
         note = "" if plan.jobs else "every job of the recipe was left out by its filters"
@@ -284,8 +267,8 @@ class Evaluations:
                 pinned,
                 status,
                 note=note,
-                complaints=broken,
-                skipped=plan.skipped,
+                complaints=at_most(broken),
+                skipped=(*read.left_out, *plan.skipped),
                 created=made,
             )
         self._ring_engine()
@@ -310,7 +293,7 @@ class Evaluations:
                 evaluation.id,
                 status,
                 self._clock.now(),
-                note=note,
+                note=note_of(evaluation.options, note),
                 complaints=complaints,
                 skipped=skipped,
                 inputs=(pinned.input, *pinned.others),
@@ -352,7 +335,11 @@ class Evaluations:
                 return
             self._answer(evaluation.id, status, note, complaints, ())
             self._store.evaluations.finish(
-                evaluation.id, status, self._clock.now(), note=note, complaints=complaints
+                evaluation.id,
+                status,
+                self._clock.now(),
+                note=note_of(evaluation.options, note),
+                complaints=complaints,
             )
             if status is not EvaluationStatus.SKIPPED:
                 self._fault_mails.tell(evaluation, complaints)
@@ -373,16 +360,6 @@ class Evaluations:
             self._store.requests.complete(
                 request.id, status, self._clock.now(), message=message, created=created
             )
-
-
-def _values(pinned: Pinned) -> dict[str, str | bool | Expression]:
-    """The inputs that stand for themselves."""
-    read: dict[InputType, Callable[[str], str | bool | Expression]] = {
-        InputType.STRING: str,
-        InputType.BOOLEAN: lambda value: value == "true",
-        InputType.NIX: Expression,
-    }
-    return {one.name: read[one.type](one.value) for one in pinned.others if one.type in read}
 
 
 def _complaints(error: CiError) -> tuple[Complaint, ...]:

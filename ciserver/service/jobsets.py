@@ -1,6 +1,7 @@
 """Jobsets: made, changed and removed by people."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Forbidden, Invalid, NotFound
@@ -15,6 +16,7 @@ from ciserver.service.evaluations import Evaluations
 from ciserver.service.jobset_faults import settings_faults
 from ciserver.service.jobset_saving import JobsetSaving
 from ciserver.service.rights import Rights
+from ciserver.service.scripts import with_secrets
 from ciserver.store.store import Store
 
 
@@ -63,6 +65,8 @@ class Jobsets:
         action = Action.CHANGE_JOBSET if known else Action.ADD_JOBSET
         with self._audit.record(actor, action, jobset=f"{project}:{name}"):
             place = self.require_editable(actor, project)
+            if known is not None:
+                settings = _with_secrets(settings, known.settings)
             # Of an input that is wrong it is not known whether it has a recipe.
             is_known = not _told_of(faults, settings.recipe_input)
             complaints = [
@@ -138,6 +142,12 @@ class Jobsets:
             self._store.evaluations.drop_open(jobset.id, now)
             for build_id in self._store.builds.list_open_of_jobset(jobset.id):
                 self._builds.stop(build_id, actor.name)
+
+
+def _with_secrets(given: JobsetSettings, before: JobsetSettings) -> JobsetSettings:
+    """Who was shown parameters with stars in them means what stood there."""
+    parameters = with_secrets(given.script.parameters, before.script.parameters)
+    return replace(given, script=replace(given.script, parameters=parameters))
 
 
 def _told_of(complaints: Iterable[Complaint], name: str) -> bool:

@@ -29,6 +29,33 @@ class Verdict:
     until: datetime
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """When the products of a build are removed at the earliest, or why they stay, as it looks now.
+    Of a build without products neither is said.
+    """
+
+    removable_at: datetime | None = None
+    why: str = ""
+
+
+def outlook(
+    build: Build, expires_at: datetime, *, has_products: bool, held: str, now: datetime
+) -> Outlook:
+    """The rule of the sweep, told beforehand: `expires_at` is when the products are old enough,
+    `held` what holds them at any age.
+    """
+    if not has_products:
+        return Outlook()
+    if not build.status.is_final:
+        return Outlook(why="its build has not ended")
+    if build.kept:
+        return Outlook(why="its build is kept")
+    if expires_at <= now and held:
+        return Outlook(why=held)
+    return Outlook(max(expires_at, now), held)
+
+
 class Keeping:
     """`autostarted` and `others` are how long products are kept at least, of builds that a
     schedule or a look at a repository started, and of those that somebody or something asked for.
@@ -51,16 +78,25 @@ class Keeping:
         while self._remove_files():
             pass
 
+    def outlook(self, build: Build) -> Outlook:
+        """When the products of a build are old enough to be removed, and what holds them besides;
+        while it runs, is kept, or nothing else would let them go, only why.
+        """
+        products = self._store.products.list_of_build(build.id)
+        candidate = self._store.keeping.candidate(build.id, BY_POLL)
+        return outlook(
+            build,
+            self._expires_at(candidate),
+            has_products=any(one.removed_at is None for one in products),
+            held=self._held(candidate),
+            now=self._clock.now(),
+        )
+
     def removable_at(self, build: Build) -> datetime | None:
         """When the products of a build are old enough to be removed, if nothing else holds them
         then; None while it runs, is kept, or has none that stand.
         """
-        has_products = any(
-            one.removed_at is None for one in self._store.products.list_of_build(build.id)
-        )
-        if not build.status.is_final or build.kept or not has_products:
-            return None
-        return self._expires_at(self._store.keeping.candidate(build.id, BY_POLL))
+        return self.outlook(build).removable_at
 
     def _judge_some(self) -> bool:
         """A batch of builds; False when none is due."""

@@ -1,10 +1,10 @@
 """Lists of builds as other programs ask for them: by revision, by day, by change, by group."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from ciserver.model.account import Actor, Right, Sight
-from ciserver.model.build import Build, Job
+from ciserver.model.build import NO_LABEL, Build, Job, Product
 from ciserver.model.errors import NotFound
 from ciserver.model.job import EVERYWHERE, Address
 from ciserver.model.project import Jobset, Project
@@ -77,8 +77,10 @@ class Lists:
                 return ()
         return self._store.listings.job_names(jobset.id)
 
-    def systems(self) -> tuple[System, ...]:
-        return self._store.systems.list_all()
+    def systems(self, *, active_only: bool = False) -> tuple[System, ...]:
+        """The systems that builds are made for; only those that new ones are made for."""
+        found = self._store.systems.list_all()
+        return tuple(one for one in found if one.active or not active_only)
 
     def evaluations(
         self, actor: Actor, project: str, name: str, *, page: int, size: int, built: bool
@@ -152,8 +154,12 @@ class Lists:
         """These builds with their steps, notes and tags, in a bounded number of statements."""
         builds = tuple(builds)
         steps = self._store.builds.steps_of(builds)
-        told = self._store.builds.submissions(one.id for one in builds)
-        return tuple(Submitted(one, steps[one.id], *told.get(one.id, ("", ()))) for one in builds)
+        labels = self._store.labels.of(one.id for one in builds)
+        return tuple(
+            Submitted(one, steps[one.id], label.note, label.tags)
+            for one in builds
+            for label in (labels.get(one.id, NO_LABEL),)
+        )
 
     def by_update(
         self, actor: Actor, *, page: int, size: int, jobset: Jobset | None = None
@@ -166,6 +172,39 @@ class Lists:
             offset=(page - 1) * size,
             jobset_id=jobset.id if jobset else None,
         )
+
+    def filtered(
+        self,
+        actor: Actor,
+        *,
+        page: int,
+        size: int,
+        jobset: Jobset | None = None,
+        statuses: Sequence[BuildStatus] | None = None,
+        name: str = "",
+        build_id: int | None = None,
+    ) -> tuple[tuple[Build, ...], bool]:
+        """Page 1, 2 ... of the builds that changed last, of these only, and whether more follow:
+        in one of these states, of jobsets with this in their name, of this number. After the first
+        10 000 none is told.
+        """
+        sight = self._rights.sight_of(actor, jobset) if jobset else self._rights.sight(actor)
+        offset = (page - 1) * size
+        if offset + size > MOST:
+            return (), False
+        wanted = {jobset.id} if jobset else None
+        if name:
+            named = set(self._store.filtered.jobsets_named(sight, name))
+            wanted = named if wanted is None else wanted & named
+        found = self._store.filtered.by_update(
+            sight,
+            limit=size + 1,
+            offset=offset,
+            statuses=statuses,
+            jobset_ids=wanted,
+            build_id=build_id,
+        )
+        return found[:size], len(found) > size
 
     def by_end(
         self, actor: Actor, *, limit: int, place: Address = EVERYWHERE, system: str = ""
@@ -236,6 +275,10 @@ class Lists:
         """The job that each of these was made of."""
         texts = self._store.builds.job_texts(one.id for one in builds)
         return {build_id: job_from_json(text) for build_id, text in texts.items()}
+
+    def products(self, builds: Iterable[Build]) -> dict[int, tuple[Product, ...]]:
+        """What the newest attempt of each of these left, by the id of the build."""
+        return self._store.products.of_builds(builds)
 
     def timeout_seconds(self, stated: float) -> float:
         """How long a build may run whose job states this; 0 without a limit."""

@@ -10,6 +10,8 @@ from ciserver.model.errors import CiError, Complaint, Conflict, Invalid, RemoteF
 from ciserver.model.evaluation import Evaluation, PinnedInput
 from ciserver.model.ports import Clock
 from ciserver.model.project import Input, InputType, Jobset
+from ciserver.model.push import Trust
+from ciserver.service.build_secrets import GivenSecrets, SshKeys
 from ciserver.service.choice import Choice, choose_revision
 from ciserver.service.earlier import Earlier
 from ciserver.store.store import Store
@@ -27,8 +29,16 @@ class Pinned:
 
 
 class Pinning:
-    def __init__(self, store: Store, clock: Clock, mirrors: Mirrors, earlier: Earlier) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        mirrors: Mirrors,
+        earlier: Earlier,
+        given_secrets: GivenSecrets,
+    ) -> None:
         self._store = store
+        self._given_secrets = given_secrets
         self._earlier = earlier
         self._clock = clock
         self._mirrors = mirrors
@@ -44,6 +54,8 @@ class Pinning:
         choice = self._choose(evaluation, mirror, revision)
         if ref == "HEAD":
             ref = mirror.default_branch() or ref
+        elif evaluation.wish.script:
+            ref = mirror.full_ref(ref)
         pinned = PinnedInput(
             source.name, source.uri, ref, choice.revision or revision, type=source.type
         )
@@ -88,10 +100,13 @@ class Pinning:
         """
         return self.open(jobset, one).pin(one.ref)
 
-    def open(self, jobset: Jobset, one: Input | Source) -> Mirror:
-        """The mirror of a repository or path, read as the jobset reads it."""
+    def open(self, jobset: Jobset, one: Input | Source, ssh_key: str = "") -> Mirror:
+        """The mirror of a repository or path, read as the jobset reads it; a source by ssh for
+        which it has no credential, with the key.
+        """
         credential, local = self._store.jobsets.credential(jobset.id, one.uri)
         if isinstance(one, Source):
+            credential = credential or self._mirrors.key_for(one, ssh_key, local=local)
             return self._mirrors.open_source(one, credential, local=local)
         return self._mirrors.open_input(one, credential, local=local)
 
@@ -111,12 +126,20 @@ class Pinning:
             was_good=lambda revision: history.was_good(jobset_id, revision),
         )
 
-    def pin_sources(self, jobset: Jobset, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
-        """Every source of a job at an exact revision, or what is wrong with each."""
+    def ssh_keys(self, jobset: Jobset, trust: Trust) -> SshKeys:
+        """The keys that jobs of the jobset have among their secrets."""
+        return SshKeys(self._given_secrets, jobset, trust)
+
+    def pin_sources(
+        self, jobset: Jobset, job: Job, ssh_key: str = ""
+    ) -> tuple[tuple[Source, ...], list[Complaint]]:
+        """Every source of a job at an exact revision, or what is wrong with each. The key is that
+        of its secrets.
+        """
         pinned, complaints = [], []
         for index, source in enumerate(job.sources):
             try:
-                pinned.append(self._pin_source(jobset, source))
+                pinned.append(self._pin_source(jobset, source, ssh_key))
             except RemoteFailure as failure:
                 if failure.temporary:
                     raise
@@ -125,10 +148,10 @@ class Pinning:
                 complaints.append(Complaint(f"sources[{index}]", error.message, job.file))
         return tuple(pinned), complaints
 
-    def _pin_source(self, jobset: Jobset, source: Source) -> Source:
+    def _pin_source(self, jobset: Jobset, source: Source, ssh_key: str) -> Source:
         if source.revision:
             return source
-        mirror = self.open(jobset, source)
+        mirror = self.open(jobset, source, ssh_key)
         return replace(source, revision=mirror.pin(source.ref or "HEAD"))
 
 

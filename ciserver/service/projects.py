@@ -22,6 +22,7 @@ from ciserver.model.project import (
     ProjectSettings,
 )
 from ciserver.model.request import Action
+from ciserver.model.secret import Holder
 from ciserver.service.access import name_complaints
 from ciserver.service.audit import Audit
 from ciserver.service.declared_jobsets import DeclaredJobsets
@@ -218,6 +219,7 @@ class Projects:
             project = self._rights.project(actor, name, Right.EDIT)
             self._jobsets.stop(actor, self._store.jobsets.list_of_project(project.id))
             self._store.jobsets.remove_of_project(project.id)
+            self._store.secrets.remove_of(Holder(project_id=project.id))
             self._store.projects.remove(project.id)
 
     def set_member(

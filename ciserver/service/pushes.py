@@ -17,9 +17,12 @@ from ciserver.model.push import (
     is_proposal,
     trust_of,
 )
+from ciserver.model.view import PushedEvaluation
+from ciserver.service.push_options import PushOptions, read_options, without_recipes
 from ciserver.store.store import Store
 
 SAME_BODY_WINDOW = timedelta(minutes=5)
+_MOST_TOLD = 10
 
 
 class Pushes:
@@ -47,6 +50,11 @@ class Pushes:
         if outcome.evaluations:
             self._ring()
         return outcome
+
+    def told(self, outcome: PushOutcome) -> tuple[PushedEvaluation, ...]:
+        """What the first evaluations of a push have come to so far, for whoever pushed."""
+        ids = [one.id for one in outcome.evaluations[:_MOST_TOLD]]
+        return self._store.pushes.told(ids, most_builds=_MOST_TOLD) if ids else ()
 
     def projects_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
         """The projects that are fed with a repository, by any of its addresses."""
@@ -100,6 +108,7 @@ class Pushes:
         push_id = self._store.pushes.add(project.id, received, push)
         requested: list[RequestedEvaluation] = []
         notes: list[str] = []
+        options = read_options(push.options)
         told = frozenset(map(repository_key, push.repositories))
         for change in push.changes:
             watching = [
@@ -108,21 +117,30 @@ class Pushes:
                 if (one := _pushed_input(jobset, told)) is not None and one.watches(change.ref)
             ]
             reason = _ignore_reason(project, change, [jobset for jobset, _ in watching])
+            if not reason and options.skip:
+                reason = f"the push option {options.skip} asks for no builds"
             if reason:
                 notes.append(reason)
                 continue
             requested += [
-                self._request_one(push_id, jobset, one, change, push)
+                self._request_one(push_id, jobset, one, change, push, options)
                 for jobset, one in watching
                 if jobset.enabled
             ]
+        notes = list(dict.fromkeys(notes))
         ignored = "" if requested else "; ".join(notes) or "the push changes no ref"
-        outcome = PushOutcome(push_id, tuple(requested), ignored, tuple(notes))
+        outcome = PushOutcome(push_id, tuple(requested), ignored, (*notes, *options.notes))
         self._store.pushes.settle(outcome)
         return outcome
 
     def _request_one(
-        self, push_id: int, jobset: Jobset, one: Input, change: RefChange, push: Push
+        self,
+        push_id: int,
+        jobset: Jobset,
+        one: Input,
+        change: RefChange,
+        push: Push,
+        options: PushOptions,
     ) -> RequestedEvaluation:
         """What is pushed elsewhere than to the recipe is evaluated with the recipe as it is now."""
         is_recipe = one == jobset.source
@@ -132,7 +150,7 @@ class Pushes:
             kind=_kind(change),
             ref=change.ref if is_recipe or jobset.source is None else jobset.source.ref,
             revision=change.new if is_recipe else "",
-            options=push.options,
+            options=push.options if is_recipe else without_recipes(push.options),
             requested_by=push.pusher,
             push_id=push_id,
             now=self._clock.now(),
@@ -140,6 +158,7 @@ class Pushes:
             # What declares jobsets is read as it is now in any case.
             wish=NO_WISH if is_recipe or jobset.declares else wish,
             base_revision=change.old if is_recipe else "",
+            visibility=options.visibility,
         )
         return RequestedEvaluation(evaluation_id, jobset.name, change.ref)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from ciserver.model.account import Actor, Right, Sight
-from ciserver.model.build import Build, Product, Step
+from ciserver.model.build import NO_LABEL, Build, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import Gone, NotFound
 from ciserver.model.ports import Engine
@@ -122,7 +122,7 @@ class Queries:
         steps = self._store.builds.list_steps(build_id)
         is_final = build.status.is_final
         is_member = self._rights.is_member(actor, build)
-        note, tags = self._store.builds.submissions([build_id]).get(build_id, ("", ()))
+        label = self._store.labels.of([build_id]).get(build_id, NO_LABEL)
         return BuildView(
             build=build,
             evaluation=self._store.evaluations.get(build.evaluation_id),
@@ -136,8 +136,8 @@ class Queries:
             may_cancel=not is_final and self._rights.may(actor, Right.CANCEL, build),
             may_rerun=is_final and self._rights.may(actor, Right.RESTART, build),
             job=job_from_json(self._store.builds.job_text(build_id)),
-            note=note,
-            tags=tags,
+            note=label.note,
+            tags=label.tags,
             told=self._told(build),
             needs=self._related(self._store.gates.needed(build_id)),
             needed_by=self._related(self._store.gates.dependents(build_id)),
@@ -239,6 +239,7 @@ class Queries:
         pauses = list_pauses(self._store, actor)
         blockers = self._store.gates.blockers(one.id for one in waiting if one.waiting)
         jobsets = self._store.pauses.jobsets({one.jobset_id for one in waiting})
+        inactive = self._store.systems.inactive()
         return {
             one.id: waiting_reason(
                 one,
@@ -247,6 +248,7 @@ class Queries:
                     pauses,
                     is_jobset_paused=one.jobset_id in jobsets,
                     blockers=blockers.get(one.id, ()),
+                    inactive=inactive,
                 ),
             )
             for one in waiting

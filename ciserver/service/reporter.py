@@ -16,19 +16,30 @@ from ciserver.model.build import (
     StepResult,
     Work,
 )
-from ciserver.model.evaluation import Evaluation
+from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock
 from ciserver.model.report import MOST_TESTS, Counts, ReportKind
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_from_json
 from ciserver.reports.read import read_report
+from ciserver.service.build_secrets import GivenSecrets
 from ciserver.service.builds import Builds
 from ciserver.service.caches import Caches
 from ciserver.service.logs import Logs
+from ciserver.service.scripts import secret_values
+from ciserver.service.secret_texts import hidden_texts
 from ciserver.store.store import Store
 
 LEASE_SECONDS = 30
+# What the scripts of manifests compare with, such as `test "$BUILD_SUBMITTER" = git.sr.ht` before
+# something is published: what was only proposed must never look as if it was pushed.
+_SUBMITTER = {
+    Kind.PUSH: "git.sr.ht",
+    Kind.TAG: "git.sr.ht",
+    Kind.PULL_REQUEST: "dispatch.sr.ht",
+}
+_PROPOSED = {"merge-requests": "gitlab-mr", "changes": "patchset"}
 
 
 class LocalReporter:
@@ -42,6 +53,7 @@ class LocalReporter:
         logs: Logs,
         caches: Caches,
         links: Links,
+        given_secrets: GivenSecrets,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -49,6 +61,7 @@ class LocalReporter:
         self._logs = logs
         self._caches = caches
         self._links = links
+        self._given_secrets = given_secrets
 
     def claim(self, offer: Offer) -> Work | None:
         now = self._clock.now()
@@ -64,6 +77,7 @@ class LocalReporter:
             job = job_from_json(text)
             credentials = self._store.jobsets.list_credentials(job.script_jobset or build.jobset_id)
             store = self._nix_store(build) if job.nix else ""
+            given = self._given_secrets.of_build(build, job)
         return Work(
             lease=lease,
             job=job,
@@ -80,7 +94,10 @@ class LocalReporter:
                 for credential in credentials
                 for one in (credential.password, credential.ssh_key, credential.passphrase)
                 if one
-            ),
+            )
+            + tuple(text for one in given.given for text in hidden_texts(one))
+            + secret_values(job.parameters),
+            given=given,
             cache_bytes=self._caches.room(build),
             store=store,
         )
@@ -191,8 +208,9 @@ def environment(
         "JOB_ID": str(build_id),
         "JOB_NAME": job,
         "JOB_URL": url,
-        "BUILD_SUBMITTER": requested_by,
-        "BUILD_REASON": evaluation.kind.value,
+        "BUILD_SUBMITTER": _SUBMITTER.get(evaluation.kind, requested_by),
+        "BUILD_REASON": _reason(evaluation),
+        "BUILD_REQUESTED_BY": requested_by,
         "GIT_REF": ref,
         "CI_REPO_NAME": evaluation.project,
         "CI_COMMIT_SHA": evaluation.revision,
@@ -211,3 +229,11 @@ def environment(
     if evaluation.committed_at is not None:
         variables["SOURCE_DATE_EPOCH"] = str(int(evaluation.committed_at.timestamp()))
     return variables
+
+
+def _reason(evaluation: Evaluation) -> str:
+    """The kind, and for what was proposed the word for the kind of proposal."""
+    if evaluation.kind is not Kind.PULL_REQUEST:
+        return evaluation.kind.value
+    folder = evaluation.ref.removeprefix("refs/").partition("/")[0]
+    return _PROPOSED.get(folder, "github-pr")

@@ -13,6 +13,7 @@ from ciserver.model.uploads import upload_of
 from ciserver.recipe.text import job_from_json
 from ciserver.service.reporter import environment
 from ciserver.service.rights import Rights
+from ciserver.service.scripts import HIDDEN, is_secret, read_parameters
 from ciserver.store.store import Store
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -90,7 +91,7 @@ class Reproduction:
             "",
             *map(_source, job.sources),
             "",
-            *_variables({**job.environment, **own}),
+            *_variables({**job.environment, **_hidden(job), **own}),
         ]
         for task in job.tasks:
             lines += _task(task)
@@ -110,6 +111,14 @@ def _about(build: Build, job: Job, links: Links) -> Iterator[str]:
         yield f"It asked for these packages: {', '.join(job.packages)}"
     if not job.network:
         yield "It had no network."
+    if hidden := _hidden(job):
+        yield f"These are not told here, put them in: {', '.join(hidden)}"
+
+
+def _hidden(job: Job) -> dict[str, str]:
+    """The parameters that nobody shall read."""
+    given, _ = read_parameters(job.parameters)
+    return {name: HIDDEN for name, value in given.items() if value and is_secret(name)}
 
 
 def _comment(text: str) -> str:

@@ -17,7 +17,7 @@ from ciserver.model.account import (
 from ciserver.model.build import Build
 from ciserver.model.errors import Forbidden, NotFound, NotSignedIn
 from ciserver.model.evaluation import Evaluation
-from ciserver.model.event import BuildFinished, Event
+from ciserver.model.event import Event, FaultsChanged
 from ciserver.model.project import Jobset, Project
 from ciserver.store.projects import no_project
 from ciserver.store.store import Store
@@ -103,7 +103,7 @@ class Rights:
 
     def check_event_of_member(self, actor: Actor, event: Event) -> None:
         """The same of what an event is about: whom it was told to."""
-        if isinstance(event, BuildFinished):
+        if not isinstance(event, FaultsChanged):
             self.build_of_member(actor, event.build_id)
             return
         evaluation = self.evaluation(actor, event.evaluation_id)

@@ -10,7 +10,7 @@ import structlog
 from ciserver.git.address import check_ref
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
-from ciserver.model.evaluation import Evaluation, Kind
+from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, Wish
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
 from ciserver.model.push import trust_of
@@ -26,6 +26,7 @@ from ciserver.model.schedule import (
     latest_due,
     next_due,
 )
+from ciserver.model.status import EvaluationStatus
 from ciserver.service.audit import Audit
 from ciserver.service.declarations import BY_PEOPLE
 from ciserver.service.rights import Rights
@@ -56,6 +57,17 @@ class FiringView:
         if one.builds_total:
             return f"{one.builds_good} of {one.builds_total} builds good"
         return one.status.value
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether what was wanted did not come of it; that nothing has changed is no failure."""
+        if self.evaluation is None:
+            return True
+        one = self.evaluation
+        has_ended = one.builds_finished == one.builds_total
+        return one.status is EvaluationStatus.FAILED or (
+            has_ended and one.builds_good < one.builds_total
+        )
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,7 @@ class Schedules:
         ref: str = "HEAD",
         only_if_changed: bool | None = None,
         last_good: bool = False,
+        runs_script: bool = False,
         declared_by: str = "command",
     ) -> Schedule:
         """Make a schedule. Raises Invalid with every fault."""
@@ -112,6 +125,8 @@ class Schedules:
             Rights.require_scope(actor, Right.EDIT.scope)
             found, unknown = self._find_jobset(actor, project, jobset)
             complaints = [*unknown, *faults(timing), *_ref_faults(ref)]
+            if found and runs_script and not found.settings.script.script:
+                complaints.append(Complaint("script", f"{found.full_name} has no script to run"))
             if found is None or complaints:
                 raise Invalid("the schedule cannot be made", complaints=complaints)
             schedule_id = self._store.schedules.add(
@@ -126,6 +141,7 @@ class Schedules:
                 declared_by=declared_by,
                 now=now,
                 next_due_at=next_due(timing, now),
+                runs_script=runs_script,
             )
         self._wake()
         return self._store.schedules.get(schedule_id)
@@ -273,18 +289,27 @@ class Schedules:
         return ""
 
     def _request(self, schedule: Schedule, now: datetime, by: str, *, chooses: bool) -> int:
+        ref = self._ref(schedule)
         return self._store.evaluations.request(
             schedule.jobset_id,
             kind=Kind(schedule.kind.value),
-            ref=schedule.ref,
+            ref=ref,
             revision="",
             options=(),
             requested_by=by or f"schedule {schedule.id}",
             push_id=None,
             now=now,
             schedule_id=schedule.id if chooses else None,
-            trust=trust_of(schedule.ref),
+            trust=trust_of(ref),
+            wish=Wish(script=True) if schedule.runs_script else NO_WISH,
         )
+
+    def _ref(self, schedule: Schedule) -> str:
+        """A script is run at what its jobset names, unless the schedule names something."""
+        if schedule.runs_script and schedule.ref == "HEAD":
+            source = self._store.jobsets.get(schedule.jobset_id).source
+            return source.ref if source else schedule.ref
+        return schedule.ref
 
     # -- shown ------------------------------------------------------------------------------------
 

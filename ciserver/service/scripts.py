@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ciserver.model.errors import Complaint
 from ciserver.service.variables import variable_faults
@@ -10,6 +10,10 @@ from ciserver.service.variables import variable_faults
 PARAMETER_LIMIT = 30_000  # so that its UTF-8 fits into what Linux gives one variable
 SHORTEST_MINUTES, LONGEST_MINUTES = 2, 720
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+HIDDEN = "***"
+_SECRET = re.compile(
+    "TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|KEYS?(?![A-Z])", re.IGNORECASE
+)
 
 
 def path_faults(script: str) -> Iterator[Complaint]:
@@ -48,3 +52,50 @@ def read_parameters(parameters: str) -> tuple[dict[str, str], list[Complaint]]:
         else:
             variables[name] = value
     return variables, complaints
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name is taken to hold what nobody shall read."""
+    return _SECRET.search(name) is not None
+
+
+def secret_values(parameters: str) -> tuple[str, ...]:
+    """The values among `NAME=VALUE` words that nobody shall read."""
+    variables, _ = read_parameters(parameters)
+    return tuple(value for name, value in variables.items() if value and is_secret(name))
+
+
+def without_secrets(parameters: str) -> str:
+    """The words as they may be shown: as they were written, or with stars in place of what nobody
+    shall read.
+    """
+    variables, faults = read_parameters(parameters)
+    if faults:
+        return HIDDEN
+    if not any(value and is_secret(name) for name, value in variables.items()):
+        return parameters
+    return _written(
+        {name: HIDDEN if value and is_secret(name) else value for name, value in variables.items()}
+    )
+
+
+def with_secrets(given: str, before: str) -> str:
+    """What somebody gives who was shown `before` without its secrets: where the stars came back,
+    what stood there is meant.
+    """
+    variables, faults = read_parameters(given)
+    known, _ = read_parameters(before)
+    meant = {
+        name: known[name]
+        for name, value in variables.items()
+        if value == HIDDEN and is_secret(name) and known.get(name)
+    }
+    return _written({**variables, **meant}) if meant and not faults else given
+
+
+def _written(variables: Mapping[str, str]) -> str:
+    """Stars are not quoted: they are read as they are by whoever splits words."""
+    return " ".join(
+        f"{name}={value if value == HIDDEN else shlex.quote(value)}"
+        for name, value in variables.items()
+    )

@@ -15,9 +15,12 @@ from ciserver.service.evaluation_acts import EvaluationActs
 from ciserver.service.evaluation_lists import EvaluationLists
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.groups import Groups
+from ciserver.service.job_groups import JobGroups
 from ciserver.service.jobs import Jobs
 from ciserver.service.jobsets import Jobsets
 from ciserver.service.keeping import Keeping
+from ciserver.service.known_refs import KnownRefs
+from ciserver.service.label_lists import LabelLists
 from ciserver.service.lists import Lists
 from ciserver.service.logs import Logs
 from ciserver.service.pauses import Pauses
@@ -29,15 +32,20 @@ from ciserver.service.queries import Queries
 from ciserver.service.renames import Renames
 from ciserver.service.reproduction import Reproduction
 from ciserver.service.requests import Requests
+from ciserver.service.resubmissions import Resubmissions
 from ciserver.service.rights import Rights
 from ciserver.service.schedules import Schedules
 from ciserver.service.script_products import ScriptProducts
 from ciserver.service.search import Search
+from ciserver.service.secrets import Secrets
 from ciserver.service.source_builds import SourceBuilds
 from ciserver.service.source_projects import SourceProjects
 from ciserver.service.status import Status
 from ciserver.service.submissions import Submissions
+from ciserver.service.systems import Systems
 from ciserver.service.timings import Timings
+from ciserver.service.uploads import Uploads
+from ciserver.service.webhook_keys import WebhookKeys
 
 
 @dataclass(frozen=True)
@@ -63,21 +71,29 @@ class Services:
     product_files: ProductFiles
     queries: Queries
     keeping: Keeping
+    known_refs: KnownRefs
     lists: Lists
+    label_lists: LabelLists
     jobs: Jobs
     schedules: Schedules
+    secrets: Secrets
     submissions: Submissions
+    resubmissions: Resubmissions
     script_products: ScriptProducts
     source_builds: SourceBuilds
     source_projects: SourceProjects
     groups: Groups
+    job_groups: JobGroups
     requests: Requests
     polls: Polls
     pauses: Pauses
     status: Status
     search: Search
+    systems: Systems
+    uploads: Uploads
     dumps: Dumps
     timings: Timings
+    webhook_keys: WebhookKeys
 
     def run_on(self, engine: Engine) -> None:
         self.builds.run_on(engine)

@@ -4,8 +4,8 @@ What is run is a script of this server's administrator, not of the source.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -17,18 +17,22 @@ from ciserver.model.errors import BadAddress, Complaint, Conflict, Invalid, TooL
 from ciserver.model.ports import Clock
 from ciserver.model.project import InputType, Jobset
 from ciserver.model.request import Action
-from ciserver.model.uploads import Upload
+from ciserver.model.source import Origin, SourceSettings, SourceSystem
+from ciserver.model.uploads import Upload, upload_of
 from ciserver.recipe.text import job_to_json
 from ciserver.service.audit import Audit
 from ciserver.service.rights import Rights
+from ciserver.service.source_projects import systems_of
 from ciserver.store.queue import Texts
 from ciserver.store.store import Store
 
 _DIRECTORY = "source"
-_DEFAULT = "default"
+_DEFAULT, _HOST = "default", "host"
+_SOURCE_NAME, _REPOSITORIES = "SOURCE_NAME", "REPOS"
 _LONGEST_SCRIPT = 1024 * 1024
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+~^-]{0,254}")
-_PACKAGE = re.compile(r"(.+)-[^-]+-[^-]+\.(?:no)?src\.rpm")
+_PACKAGE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(?:no)?src\.rpm")
+_IS_PACKAGE = re.compile(r".+\.(?:no)?src\.rpm")
 _PLAIN = "must be that of a file: letters, digits and any of _ . + ~ ^ -"
 
 # Tasks are programs of their own, and only they know their home.
@@ -40,8 +44,15 @@ if ! command -v rpmbuild; then
     echo "rpmbuild is not installed here: install it, or name a script in source_builds.scripts" >&2
     exit 1
 fi
-rpmbuild --rebuild --define "_topdir $HOME/rpmbuild" "$SOURCE_FILE"
-find rpmbuild/RPMS rpmbuild/SRPMS -type f -exec mv -- {} "$RESULTS/" \\;
+mkdir -p "$HOME/rpmbuild/tmp"
+set -- --define "_topdir $HOME/rpmbuild" --define "_tmppath $HOME/rpmbuild/tmp"
+if ! rpm --query rpm > /dev/null 2>&1; then
+    echo "rpm does not know what is installed here, so what the source needs is not looked for"
+    set -- "$@" --nodeps --define "_dbpath $HOME/rpmbuild/db"
+fi
+rpmbuild --rebuild "$@" "$SOURCE_FILE"
+find "$HOME/rpmbuild/RPMS" -type f -exec mv -- {} "$RESULTS/" \\;
+cp -- "$SOURCE_FILE" "$RESULTS/"
 """
 # What lies in the directory of results is stated as products of the build.
 _KEEP = """\
@@ -58,13 +69,13 @@ done
 @dataclass(frozen=True)
 class SourceSubmission:
     """A source as somebody sends it: the `url` of a file, or an `upload` that is kept already.
-    No `systems` are all that there are.
+    No `systems` are all that the jobset has; without a word on the network the jobset's stands.
     """
 
     url: str = ""
     upload: Upload | None = None
     systems: tuple[str, ...] = ()
-    network: bool = True
+    network: bool | None = None
 
 
 class SourceBuilds:
@@ -113,46 +124,68 @@ class SourceBuilds:
         self._store.files.remove_upload(upload.id)
 
     def submit(self, actor: Actor, jobset_id: int, given: SourceSubmission) -> int:
-        """Make a build for each system, as one group; answers its number. Systems that are not
-        known are left out. Raises Invalid with every fault, NotFound, NotSignedIn, Forbidden.
+        """Make a build for each system, as one group; answers its number. Systems that the jobset
+        does not have, or that are not active, are left out. Raises Invalid with every fault,
+        NotFound, NotSignedIn, Forbidden.
         """
         jobset = self._store.jobsets.get(jobset_id)
         self._rights.jobset_of_id(actor, jobset_id)
         with self._audit.record(actor, Action.SUBMIT_BUILD, jobset=jobset.full_name) as outcome:
             self._rights.jobset_of_id(actor, jobset_id, Right.EVALUATE)
-            jobs = self._jobs(given)
-            outcome.created += self._add(actor, jobset, jobs)
+            jobs = self._jobs(jobset, given)
+            outcome.created += self._add(actor, jobset, jobs, given.upload)
         self._ring()
         return outcome.created[0]
 
-    def _jobs(self, given: SourceSubmission) -> list[Job]:
+    def _jobs(self, jobset: Jobset, given: SourceSubmission) -> list[Job]:
         faults: list[Complaint] = []
         source = self._source(given, faults)
-        known = [one.name for one in self._store.systems.list_all()]
-        systems = [one for one in known if one in given.systems or not given.systems]
+        active = {one.name: one for one in self._store.systems.list_all() if one.active}
+        known = [one for one in systems_of(self._store, jobset.id) if one.system in active]
+        systems = [one for one in known if one.system in given.systems or not given.systems]
         if not systems:
-            faults.append(Complaint("chroots", f"none of them is known, only {_told(known)}"))
+            told = ", ".join(one.system for one in known) or "none"
+            faults.append(Complaint("chroots", f"none of them is known, only {told}"))
         if faults:
             raise Invalid("the build cannot be made", complaints=faults)
-        name = given.upload.name if given.upload else file_name(given.url)
-        return [
-            Job(
-                name=_package(name),
-                file=name,
-                image="host",
-                system=system,
-                tasks=(
-                    Task("build", f'{_PLACES}mkdir -p "$RESULTS"\n{self._script(system)}'),
-                    Task("results", _PLACES + _KEEP),
-                ),
-                sources=(source,),
-                environment={"CHROOT": system, "SOURCE_NAME": name},
-                network=given.network,
-            )
-            for system in systems
-        ]
+        found = self._store.source_projects.settings([jobset.id])
+        settings = found.get(jobset.id, SourceSettings())
+        jobs = [self._job(one, source, settings, given) for one in systems]
+        return [replace(one, image=next(iter(active[one.system].images), _HOST)) for one in jobs]
+
+    def _job(
+        self,
+        system: SourceSystem,
+        source: Source,
+        settings: SourceSettings,
+        given: SourceSubmission,
+    ) -> Job:
+        name = _name_of(given)
+        return Job(
+            name=_package(name),
+            file=name,
+            image=_HOST,
+            system=system.system,
+            tasks=(
+                Task("build", f'{_PLACES}mkdir -p "$RESULTS"\n{self._script(system.system)}'),
+                Task("results", _PLACES + _KEEP),
+            ),
+            sources=(source,),
+            environment={
+                "CHROOT": system.system,
+                _SOURCE_NAME: name,
+                "BUILDROOT_PACKAGES": " ".join(system.packages),
+                "COMPS": system.comps,
+                _REPOSITORIES: "\n".join(settings.repositories),
+                "CREATEREPO": "1" if settings.makes_index else "0",
+            },
+            network=settings.network if given.network is None else given.network,
+        )
 
     def _source(self, given: SourceSubmission, faults: list[Complaint]) -> Source:
+        if self._scripts is None and not _IS_PACKAGE.fullmatch(_name_of(given)):
+            fault = "its name must end with .src.rpm: no other source is built here"
+            faults.append(Complaint("srpm" if given.upload else "srpm_url", fault))
         if given.upload is not None:
             return Source(given.upload.uri, _DIRECTORY, type=InputType.PATH)
         if not given.url.startswith(("http://", "https://")):
@@ -179,8 +212,10 @@ class SourceBuilds:
             hint=f"its administrator puts {system}.sh or {_DEFAULT}.sh into source_builds.scripts",
         )
 
-    def _add(self, actor: Actor, jobset: Jobset, jobs: Iterable[Job]) -> list[int]:
-        jobs, now = list(jobs), self._clock.now()
+    def _add(
+        self, actor: Actor, jobset: Jobset, jobs: Sequence[Job], upload: Upload | None
+    ) -> list[int]:
+        now = self._clock.now()
         evaluation_id = self._store.evaluations.add_submitted(
             jobset.id,
             requested_by=actor.name,
@@ -189,6 +224,8 @@ class SourceBuilds:
             note=jobs[0].file,
         )
         self._store.evaluations.count_builds(evaluation_id, total=len(jobs))
+        if upload is not None:
+            self._store.uploads.add(upload.id, evaluation_id)
         evaluation = self._store.evaluations.get(evaluation_id)
         made: list[int] = []
         with self._store.queue.arrivals(evaluation, now) as arrivals:
@@ -198,15 +235,29 @@ class SourceBuilds:
         return made
 
 
+def origin_of(job: Job) -> Origin | None:
+    """The source that a job builds; None for one that a recipe states."""
+    name = job.environment.get(_SOURCE_NAME)
+    if len(job.sources) != 1 or job.sources[0].directory != _DIRECTORY or name != job.file:
+        return None
+    uri, found = job.sources[0].uri, _PACKAGE.fullmatch(job.file)
+    return Origin(
+        job.file,
+        url="" if upload_of(uri) else uri,
+        version=found["version"] if found else "",
+        repositories=tuple(str(job.environment.get(_REPOSITORIES, "")).split()),
+    )
+
+
+def _name_of(given: SourceSubmission) -> str:
+    return given.upload.name if given.upload else file_name(given.url)
+
+
 def _package(name: str) -> str:
     """NAME of NAME-VERSION-RELEASE.src.rpm; of other files the name without its endings."""
     found = _PACKAGE.fullmatch(name)
-    wanted = found[1] if found else name.partition(".")[0] or name
+    wanted = found["name"] if found else name.partition(".")[0] or name
     return re.sub(r"[^A-Za-z0-9_.+-]", "-", wanted)[:128].lstrip("-.") or "source"
-
-
-def _told(names: list[str]) -> str:
-    return ", ".join(names) or "none"
 
 
 class _Bounded:

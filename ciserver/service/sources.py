@@ -33,6 +33,7 @@ class MirrorSources:
         build = self._store.builds.get(work.lease.build_id)
         owner = work.job.script_jobset or build.jobset_id
         credential, local = self._store.jobsets.credential(owner, source.uri)
+        credential = credential or self._mirrors.key_for(source, work.given.ssh_key, local=local)
         if not source.revision:
             source = self._pinned(build, source, credential, local=local)
         return self._checkouts.make(

@@ -26,7 +26,7 @@ from ciserver.service.counters import Counters
 from ciserver.service.evaluation_lists import Reasons
 from ciserver.service.pauses import list_pauses
 from ciserver.service.rights import Rights
-from ciserver.service.waiting import why_idle
+from ciserver.service.waiting import why_idle, why_unwanted
 from ciserver.store.store import Store
 
 MOST_BUILDS = 1_000  # of a list
@@ -171,8 +171,9 @@ class Status:
         if self._engine is None:
             return ()
         pauses = {one.worker: one for one in list_pauses(self._store, actor)}
+        inactive = self._store.systems.inactive()
         return tuple(
-            Machine(one, why_idle(one, pauses))
+            Machine(one, why_idle(one, pauses) or why_unwanted(one, inactive))
             for one in sorted(self._engine.state().workers, key=lambda one: one.name)
         )
 

@@ -5,17 +5,15 @@ the caller names. What a submission leaves open is pinned when the build starts.
 """
 
 import re
-import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from ciserver.git.address import is_revision
 from ciserver.git.mirror import Commit, Mirrors
 from ciserver.model.account import Actor, Right, Visibility
-from ciserver.model.build import Build, Job, Source, Task
+from ciserver.model.build import Build, Job, Label
 from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure
 from ciserver.model.evaluation import PinnedInput
 from ciserver.model.ports import Clock
@@ -27,32 +25,35 @@ from ciserver.model.project import (
     JobsetSettings,
     Project,
     ProjectSettings,
+    ScriptDefaults,
 )
 from ciserver.model.request import Action
 from ciserver.recipe.manifest import read_manifest, read_triggers
-from ciserver.recipe.sources import repository_name
 from ciserver.recipe.text import job_to_json
 from ciserver.recipe.yaml_text import load
 from ciserver.service.audit import Audit
 from ciserver.service.pinning import require_source
 from ciserver.service.projects import new_secret
 from ciserver.service.rights import Rights
-from ciserver.service.scripts import limit_faults, path_faults, read_parameters
+from ciserver.service.script_jobs import at_revision, script_job
+from ciserver.service.scripts import limit_faults, with_secrets
+from ciserver.service.secrets import READ_SCOPE
 from ciserver.store.queue import Texts
 from ciserver.store.store import Store
 
 MANIFEST_LIMIT = 16_384
 NOTE_LIMIT = 4_096
+MOST_NAMED = 100  # tags, and people
 _FILE = ".build.yml"
 _TAG = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 _LOOK_SECONDS = 5.0
-PARTIAL_EXIT_CODE = 6
 
 
 @dataclass(frozen=True)
 class ManifestSubmission:
     """A manifest as somebody sends it. Who may see it is its `visibility` and the readers by name;
-    the writers may also cancel it and the like. `triggers` are maps as in a manifest.
+    the writers may also cancel it and the like. `triggers` are maps as in a manifest. Without
+    `secrets` it is given none of those that it names.
     """
 
     manifest: str
@@ -63,6 +64,7 @@ class ManifestSubmission:
     writers: tuple[str, ...] = ()
     triggers: tuple[Any, ...] = ()
     execute: bool = True
+    secrets: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,16 @@ class Submissions:
 
     # -- manifests --------------------------------------------------------------------------------
 
-    def submit(self, actor: Actor, given: ManifestSubmission) -> Build:
-        """Make a build of a manifest; a person starts it later unless `execute`.
+    def submit(
+        self, actor: Actor, given: ManifestSubmission, *, faults: Sequence[Complaint] = ()
+    ) -> Build:
+        """Make a build of a manifest; a person starts it later unless `execute`. Where the caller
+        has found `faults` already, nothing is made, and the fields that have one need not be right.
         Raises Invalid with every fault, NotSignedIn, Forbidden.
         """
         with self._audit.record(actor, Action.SUBMIT_BUILD, tags=list(given.tags)) as outcome:
             self._rights.require_scope(actor, Right.EVALUATE.scope)
-            job = self._read(given)
+            job = self._with_secrets(actor, self._read(given, faults), given)
             jobset = self._own_jobset(actor)
             evaluation_id = self._store.evaluations.add_submitted(
                 jobset.id,
@@ -121,7 +126,7 @@ class Submissions:
                 note=given.note.partition("\n")[0][:200],
             )
             build_id = self._add(evaluation_id, job, given.manifest, held=not given.execute)
-            self._store.builds.add_submission(build_id, note=given.note, tags=given.tags)
+            self._store.labels.add([build_id], actor.name, Label(given.note, given.tags))
             for name in dict.fromkeys((*given.readers, *given.writers)):
                 may_write = name in given.writers
                 self._store.members.share(evaluation_id, name, may_write=may_write)
@@ -129,7 +134,15 @@ class Submissions:
         self._ring()
         return self._store.builds.get(build_id)
 
-    def _read(self, given: ManifestSubmission) -> Job:
+    def _with_secrets(self, actor: Actor, job: Job, given: ManifestSubmission) -> Job:
+        """Those that a submitted job names are the submitter's own, whoever runs it again."""
+        if not job.secrets:
+            return job
+        if given.secrets:
+            self._rights.require_scope(actor, READ_SCOPE)
+        return replace(job, secrets_of=actor.name, secrets_off=not given.secrets)
+
+    def _read(self, given: ManifestSubmission, found: Sequence[Complaint]) -> Job:
         complaints = [*_submission_faults(given)]
         triggers, faults = read_triggers(list(given.triggers))
         complaints += faults
@@ -141,15 +154,21 @@ class Submissions:
             ]
             complaints += [] if reading.complaints else _not_one_job(given.manifest)
             job = next(iter(reading.jobs), None)
-        complaints += [
-            Complaint(field, f"there is no user {name}")
-            for field, names in (("readers", given.readers), ("writers", given.writers))
-            for name in names
-            if self._store.accounts.find(name) is None
-        ]
+        complaints += self._people_faults("readers", given.readers)
+        complaints += self._people_faults("writers", given.writers)
+        told = {one.field for one in found}
+        complaints = [*found, *(one for one in complaints if one.field not in told)]
         if job is None or complaints:
             raise Invalid("the build cannot be submitted", complaints=complaints)
         return replace(job, triggers=(*job.triggers, *triggers))
+
+    def _people_faults(self, field: str, names: tuple[str, ...]) -> Iterator[Complaint]:
+        if len(names) > MOST_NAMED:
+            yield Complaint(field, f"must be at most {MOST_NAMED}")
+            return
+        for name in names:
+            if self._store.accounts.find(name) is None:
+                yield Complaint(field, f"there is no user {name}")
 
     def _own_jobset(self, actor: Actor) -> Jobset:
         """The jobset of what somebody submits, made when they first do."""
@@ -188,7 +207,8 @@ class Submissions:
         if source_jobset.id != jobset.id:
             job = replace(job, script_jobset=source_jobset.id)
         commit, ref = self._look(source_jobset, source, given)
-        pinned = replace(job.sources[0], revision=commit.revision)
+        named = "" if given.revision and not given.ref else ref
+        job = at_revision(job, source_jobset, named, commit.revision)
         what = {"jobset": jobset.full_name, "revision": commit.revision}
         with self._audit.record(actor, Action.SUBMIT_BUILD, **what) as outcome:
             now = self._clock.now()
@@ -204,7 +224,7 @@ class Submissions:
                 evaluation_id,
                 PinnedInput(source.name, source.uri, ref, commit.revision, type=source.type),
             )
-            build_id = self._add(evaluation_id, replace(job, sources=(pinned,)), None)
+            build_id = self._add(evaluation_id, job, None)
             outcome.created.append(build_id)
         self._ring()
         return self._store.builds.get(build_id)
@@ -231,35 +251,36 @@ class Submissions:
 
     def _script_job(self, jobset: Jobset, source: Input, given: ScriptSubmission) -> Job:
         defaults = jobset.settings.script
-        script = defaults.script if given.script is None else given.script
-        parameters = defaults.parameters if given.parameters is None else given.parameters
         minutes = (
             defaults.timeout_minutes if given.timeout_minutes is None else given.timeout_minutes
         )
-        complaints = [*_script_faults(script, minutes, given)]
-        environment, faults = read_parameters(parameters)
-        complaints += faults
-        known = {one.name for one in self._store.systems.list_all()}
-        if given.system and given.system not in known:
-            complaints.append(Complaint("system", f"there is no system {given.system}"))
-        if complaints:
-            raise Invalid("the build cannot be made", complaints=complaints)
-        directory = repository_name(source.uri)
-        run = f"cd {shlex.quote(directory)}\nbash {shlex.quote(script)}\n"
-        return Job(
-            name=re.sub(r"[^A-Za-z0-9_.+-]", "-", PurePosixPath(script).name)[:128].lstrip("-.")
-            or "script",
-            file=script,
-            image="host",
-            system=given.system or self._system,
-            tasks=(Task("script", run),),
-            sources=(Source(source.uri, directory, given.ref or source.ref, type=source.type),),
-            environment=dict(environment),
-            timeout_seconds=minutes * 60,
-            partial_exit_code=PARTIAL_EXIT_CODE,
-            script=script,
-            parameters=parameters,
+        parameters = (
+            defaults.parameters
+            if given.parameters is None
+            else with_secrets(given.parameters, defaults.parameters)
         )
+        wanted = ScriptDefaults(
+            defaults.script if given.script is None else given.script, parameters, minutes
+        )
+        job, complaints = script_job(
+            source, wanted, system=given.system or self._system, ref=given.ref
+        )
+        complaints += self._submission_faults(given)
+        if job is None or complaints:
+            raise Invalid("the build cannot be made", complaints=complaints)
+        return job
+
+    def _submission_faults(self, given: ScriptSubmission) -> Iterator[Complaint]:
+        """What is wrong beside the script itself."""
+        if given.timeout_minutes == 0:
+            yield from limit_faults(0)
+        if given.revision and not is_revision(given.revision):
+            yield Complaint("revision", f"{given.revision!r} is not a revision")
+        known = {one.name: one.active for one in self._store.systems.list_all()}
+        system = given.system or self._system
+        if not known.get(system):
+            fault = "is not active" if system in known else "is not known"
+            yield Complaint("system", f"{system} {fault}")
 
     def _look(self, jobset: Jobset, source: Input, given: ScriptSubmission) -> tuple[Commit, str]:
         """The commit that is asked for, which the repository must have, and the full name of its
@@ -301,7 +322,9 @@ def _submission_faults(given: ManifestSubmission) -> list[Complaint]:
         faults.append(Complaint("manifest", f"must be less than {MANIFEST_LIMIT} bytes"))
     if len(given.note) > NOTE_LIMIT:
         faults.append(Complaint("note", f"must be at most {NOTE_LIMIT} characters"))
-    for index, tag in enumerate(given.tags):
+    if len(given.tags) > MOST_NAMED:
+        faults.append(Complaint("tags", f"must be at most {MOST_NAMED}"))
+    for index, tag in enumerate(given.tags[:MOST_NAMED]):
         if not _TAG.fullmatch(tag):
             fault = "must be letters, digits, '-', '_', '.' or ':'"
             faults.append(Complaint(f"tags[{index}]", fault))
@@ -316,11 +339,3 @@ def _not_one_job(manifest: str) -> list[Complaint]:
         for key in ("systems", "matrix", "needs")
         if isinstance(keys, dict) and keys.get(key) is not None
     ]
-
-
-def _script_faults(script: str, minutes: int, given: ScriptSubmission) -> Iterator[Complaint]:
-    yield from path_faults(script)
-    if minutes or given.timeout_minutes is not None:
-        yield from limit_faults(minutes)
-    if given.revision and not is_revision(given.revision):
-        yield Complaint("revision", f"{given.revision!r} is not a revision")

@@ -1,6 +1,6 @@
 """Why a build has not started: one function, for pages, commands and APIs alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ciserver.model.build import Build
@@ -14,12 +14,14 @@ from ciserver.store.pauses import QUEUE, names_of
 @dataclass(frozen=True)
 class Holds:
     """What is known of a build beside itself: what is paused, with by whom as far as the reader is
-    told; the builds that it needs and that have not succeeded as (id, job, status).
+    told; the builds that it needs and that have not succeeded as (id, job, status); systems for
+    which nothing is begun.
     """
 
     pauses: Sequence[Pause] = ()
     is_jobset_paused: bool = False
     blockers: Sequence[tuple[int, str, str]] = ()
+    inactive: Container[str] = ()
 
 
 def waiting_reason(build: Build, engine: EngineState | None, holds: Holds = Holds()) -> str:
@@ -46,7 +48,9 @@ def _gate_reason(build: Build, holds: Holds) -> str:
 
 
 def _pause_reason(build: Build, holds: Holds) -> str:
-    """What is paused, for all workers alike."""
+    """What is paused, or not active, for all workers alike."""
+    if build.system in holds.inactive:
+        return f"nothing is begun for the system {build.system}: it is not active"
     if holds.is_jobset_paused:
         return f"the jobset {build.project}:{build.jobset} is paused"
     return next((said_of(one) for one in holds.pauses if one.worker == QUEUE), "")
@@ -59,6 +63,11 @@ def _engine_reason(build: Build, engine: EngineState | None, pauses: Mapping[str
     if not able:
         systems = dict.fromkeys(system for one in engine.workers for system in one.systems)
         return f"no worker for system {build.system} (there is: {', '.join(systems)})"
+    able = [one for one in able if one.takes(build.image)]
+    if not able:
+        images = sorted({image for one in engine.workers for image in one.images})
+        have = ", ".join(images) or "none"
+        return f"no worker offers the image {build.image} (there is: {have})"
     free = [one for one in able if not why_idle(one, pauses)]
     if not free:
         return _all_idle(build, able, pauses)
@@ -82,6 +91,12 @@ def why_idle(worker: WorkerState, pauses: Mapping[str, Pause]) -> str:
     """Why a worker takes no builds; empty when it does. The rule is that of a claim."""
     pause = next((pauses[name] for name in names_of(worker.name) if name in pauses), None)
     return said_of(pause) if pause else worker.paused
+
+
+def why_unwanted(worker: WorkerState, inactive: Container[str]) -> str:
+    """Why nothing is begun for any of a worker's systems; empty when it is for one."""
+    is_unwanted = all(one in inactive for one in worker.systems)
+    return "none of its systems is active" if is_unwanted else ""
 
 
 def said_of(pause: Pause) -> str:

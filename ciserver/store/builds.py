@@ -1,6 +1,5 @@
 """Builds to be read: single ones, lists, and what belongs to them."""
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -190,17 +189,7 @@ class Builds:
             )
         )
 
-    def add_submission(self, build_id: int, *, note: str, tags: tuple[str, ...]) -> None:
-        self._db.insert(
-            t.Submission.insert(build=build_id, note=note, tags=json.dumps(tags)).as_rowcount()
-        )
-
     # -- what belongs to builds -------------------------------------------------------------------
-
-    def submissions(self, build_ids: Iterable[int]) -> dict[int, tuple[str, tuple[str, ...]]]:
-        """Note and tags of those that were submitted."""
-        rows = self._db.rows(t.Submission.select().where(t.Submission.build << list(build_ids)))
-        return {row["build"]: (row["note"], tuple(json.loads(row["tags"]))) for row in rows}
 
     def steps_of(self, builds: Iterable[Build]) -> dict[int, tuple[Step, ...]]:
         """The steps of the newest attempt of each build."""

@@ -42,6 +42,7 @@ class Evaluations:
         trust: Trust = Trust.TRUSTED,
         wish: Wish = NO_WISH,
         base_revision: str = "",
+        visibility: Visibility = Visibility.PUBLIC,
     ) -> int:
         """A new evaluation in state requested, or the one that already waits for the same thing.
         A firing of a schedule always gets its own.
@@ -76,6 +77,7 @@ class Evaluations:
                 requested_by=requested_by,
                 requested_at=now,
                 trust=trust,
+                visibility=visibility,
                 wish=_wish_text(wish),
             )
         )
@@ -310,6 +312,7 @@ def _wish(text: str) -> Wish:
         told.get("environment", {}),
         told.get("priority"),
         told.get("revisions", {}),
+        told.get("script", False),
     )
 
 

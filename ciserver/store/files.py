@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -160,6 +161,16 @@ class Files:
     def remove_upload(self, name: str) -> None:
         (self._uploads / name).unlink(missing_ok=True)
 
+    def list_old_uploads(
+        self, at_once: int, *, young_seconds: float = YOUNG_SECONDS
+    ) -> Iterator[frozenset[str]]:
+        """The names of uploads, some at once, without those that may still be coming in."""
+        names = (
+            path.name for path in self._uploads.iterdir() if _age_seconds(path) > young_seconds
+        )
+        while some := frozenset(islice(names, at_once)):
+            yield some
+
     def remove_spool(self) -> None:
         """At start: what a killed server was receiving is of no use."""
         for path in self._products.glob(".incoming-*"):
@@ -175,6 +186,14 @@ class Files:
         if directory not in self._made:
             directory.mkdir(mode=0o700, exist_ok=True)
             self._made.add(directory)
+
+
+def _age_seconds(path: Path) -> float:
+    """None of a file that is gone meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _put_back(aside: Path, path: Path) -> None:

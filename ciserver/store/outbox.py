@@ -30,8 +30,11 @@ class Outbox:
         options: Mapping[str, Any],
         event: Event,
         now: datetime,
+        skipped: str = "",
     ) -> None:
-        """Write a delivery, unless one with this key is there."""
+        """Write a delivery, unless one with this key is there; with a reason for which it is
+        `skipped`, it is never sent.
+        """
         self._db.insert(
             t.Delivery.insert(
                 id=delivery_id,
@@ -42,9 +45,10 @@ class Outbox:
                 target=target,
                 options=json.dumps(dict(options)),
                 event=event.to_json(),
-                status=DeliveryStatus.PENDING,
+                status=DeliveryStatus.SKIPPED if skipped else DeliveryStatus.PENDING,
                 due_at=now,
                 created_at=now,
+                detail=skipped,
             )
             .on_conflict_ignore()
             .as_rowcount()

@@ -1,15 +1,17 @@
 """Pushes as they came in: the memory that makes a repeated delivery harmless."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import peewee
 
 from ciserver.model.push import Push, PushOutcome, Received, RequestedEvaluation
-from ciserver.model.view import IgnoredPush
+from ciserver.model.view import IgnoredPush, PushedEvaluation
 from ciserver.store import tables as t
 from ciserver.store.database import Database
+from ciserver.store.evaluations import evaluation_of, select_evaluations
 
 
 class Pushes:
@@ -52,6 +54,29 @@ class Pushes:
             t.Push.update(outcome=text, ignored=outcome.ignored).where(t.Push.id == outcome.id)
         )
 
+    def told(
+        self, evaluation_ids: Sequence[int], *, most_builds: int
+    ) -> tuple[PushedEvaluation, ...]:
+        """What became of these few evaluations so far, each with its first builds."""
+        rows = self._db.rows(
+            select_evaluations()
+            .where(t.Evaluation.id << list(evaluation_ids))
+            .order_by(t.Evaluation.id)
+        )
+        return tuple(
+            PushedEvaluation(evaluation_of(row), self._builds(row["id"], most_builds))
+            for row in rows
+        )
+
+    def _builds(self, evaluation_id: int, limit: int) -> tuple[tuple[int, str], ...]:
+        rows = self._db.rows(
+            t.Build.select(t.Build.id, t.Build.job)
+            .where(t.Build.evaluation == evaluation_id)
+            .order_by(t.Build.id)
+            .limit(limit)
+        )
+        return tuple((row["id"], row["job"]) for row in rows)
+
     def list_ignored(self, project_id: int, limit: int) -> tuple[IgnoredPush, ...]:
         rows = self._db.rows(
             t.Push.select()
@@ -78,4 +103,5 @@ def _outcome(row: dict[str, Any]) -> PushOutcome:
         evaluations=tuple(RequestedEvaluation(*one) for one in stored["evaluations"]),
         ignored=row["ignored"],
         notes=tuple(stored["notes"]),
+        is_known=True,
     )

@@ -263,8 +263,12 @@ class Queue:
         return row is not None
 
     def _best(self, offer: Offer) -> tuple[int, int, int] | None:
-        clause = f"l.system IN ({_marks(offer.systems)})"
-        values: list[Any] = list(offer.systems)
+        off = self._db.sql("SELECT name FROM systems WHERE active = 0").fetchall()
+        systems = [one for one in offer.systems if (one,) not in off]
+        if not systems:
+            return None
+        clause = f"l.system IN ({_marks(systems)})"
+        values: list[Any] = list(systems)
         if offer.images:
             clause += f" AND l.image IN ({_marks(offer.images)})"
             values += offer.images

@@ -33,6 +33,7 @@ class Schedules:
         declared_by: str,
         now: datetime,
         next_due_at: datetime | None,
+        runs_script: bool = False,
     ) -> int:
         return self._db.insert(
             t.Schedule.insert(
@@ -45,6 +46,7 @@ class Schedules:
                 declared_by=declared_by,
                 created_at=now,
                 next_due_at=next_due_at,
+                runs_script=runs_script,
             )
         )
 
@@ -217,6 +219,7 @@ def _schedule(row: Mapping[str, Any]) -> Schedule:
         declared_by=row["declared_by"],
         created_at=row["created_at"],
         next_due_at=row["next_due_at"],
+        runs_script=bool(row["runs_script"]),
     )
 
 

@@ -37,11 +37,16 @@ from ciserver.web.renamed import Renamed
 from ciserver.web.requests import RequestApi
 from ciserver.web.results import Results
 from ciserver.web.schedules import ScheduleApi
+from ciserver.web.secret_pages import SecretPages
+from ciserver.web.secrets import SecretApi
 from ciserver.web.shared import add_shared_routes
 from ciserver.web.sign_in import SignIn
 from ciserver.web.status_pages import StatusPages
+from ciserver.web.submit_pages import SubmitPages
+from ciserver.web.systems import SystemApi
 from ciserver.web.users import UserApi
 from ciserver.web.view import View
+from ciserver.web.webhook_keys import WebhookKeyApi
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
@@ -94,8 +99,10 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
     pages = Pages(services, view)
     yield Route("/", pages, "home")
     yield from ProjectPages(services, view).routes()
+    yield from SecretPages(services, view).routes()
     yield from EvaluationPages(services, view).routes()
     yield from BuildPages(services, view).routes()
+    yield from SubmitPages(services, view).routes()
     yield Route("/schedule/{schedule_id}", pages, "schedule")
     yield Route("/schedule/{schedule_id}/{change}", pages, "change_schedule")
     yield Route("/queue", pages, "queue")
@@ -117,6 +124,38 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
 
 
 def _add_api(app: App, services: Services, base_url: str) -> None:
+    """The addresses for programs, but for those of dialects."""
+    _add_projects(app, services, base_url)
+    _add_schedules(app, services, base_url)
+    _add_builds(app, services, base_url)
+    _add_people(app, services, base_url)
+    _add_secrets(app, services)
+    queue = QueueApi(services, base_url)
+    app.add_route("/ci/v1/queue", queue, suffix="queue")
+    app.add_route("/ci/v1/queue/pause", queue, suffix="pause")
+    app.add_route("/ci/v1/queue/resume", queue, suffix="resume")
+    systems = SystemApi(services)
+    app.add_route("/ci/v1/systems", systems, suffix="systems")
+    app.add_route("/ci/v1/systems/{name}", systems, suffix="system")
+    deliveries = DeliveryApi(services)
+    app.add_route("/ci/v1/deliveries", deliveries, suffix="deliveries")
+    app.add_route("/ci/v1/deliveries/{delivery_id}", deliveries, suffix="delivery")
+    app.add_route("/ci/v1/deliveries/{delivery_id}/resend", deliveries, suffix="resend")
+    keys = WebhookKeyApi(services)
+    app.add_route("/ci/v1/webhook-keys", keys, suffix="keys")
+    app.add_route("/ci/v1/webhook-keys/{key_id}", keys, suffix="key")
+    app.add_route("/ci/v1/webhook-keys/{key_id}/use", keys, suffix="use")
+    requests = RequestApi(services)
+    app.add_route("/ci/v1/requests", requests, suffix="requests")
+    app.add_route("/ci/v1/requests/{request_id}", requests, suffix="request")
+    health = Health(services)
+    app.add_route("/healthz", health, suffix="alive")
+    app.add_route("/readyz", health, suffix="ready")
+    app.add_route("/version", health, suffix="version")
+    app.add_route("/recipe.schema.json", RecipeSchema(services.queries))
+
+
+def _add_projects(app: App, services: Services, base_url: str) -> None:
     projects = ProjectApi(services, base_url)
     app.add_route("/ci/v1/projects", projects, suffix="projects")
     app.add_route("/ci/v1/projects/{name}", projects, suffix="project")
@@ -127,6 +166,22 @@ def _add_api(app: App, services: Services, base_url: str) -> None:
     app.add_route("/ci/v1/projects/{name}/jobsets/{jobset}", projects, suffix="jobset")
     for change in ("evaluate", "pause", "resume"):
         app.add_route(f"/ci/v1/jobsets/{{project}}/{{jobset}}/{change}", projects, suffix=change)
+
+
+def _add_schedules(app: App, services: Services, base_url: str) -> None:
+    schedules = ScheduleApi(services, base_url)
+    app.add_route("/ci/v1/schedules", schedules, suffix="schedules")
+    app.add_route("/ci/v1/schedules/{schedule_id}", schedules, suffix="schedule")
+    app.add_route("/ci/v1/schedules/{schedule_id}/fire", schedules, suffix="fire")
+    app.add_route("/ci/v1/schedules/{schedule_id}/remove", schedules, suffix="remove")
+    app.add_route("/ci/v1/schedules/{schedule_id}/pause", schedules, suffix="pause")
+    app.add_route("/ci/v1/schedules/{schedule_id}/resume", schedules, suffix="resume")
+    app.add_route(
+        "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy", schedules, suffix="pgo_strategy"
+    )
+
+
+def _add_builds(app: App, services: Services, base_url: str) -> None:
     builds = BuildApi(services, base_url)
     evaluations = EvaluationApi(services, base_url)
     app.add_route("/ci/v1/evaluations/{evaluation_id}", evaluations, suffix="evaluation")
@@ -142,34 +197,21 @@ def _add_api(app: App, services: Services, base_url: str) -> None:
     ):
         app.add_route(f"/ci/v1/builds/{{build_id}}/{change}", builds, suffix=change)
     app.add_route("/ci/v1/builds/{build_id}/steps/{step}/log", builds, suffix="log")
-    queue = QueueApi(services, base_url)
-    app.add_route("/ci/v1/queue", queue, suffix="queue")
-    app.add_route("/ci/v1/queue/pause", queue, suffix="pause")
-    app.add_route("/ci/v1/queue/resume", queue, suffix="resume")
-    deliveries = DeliveryApi(services)
-    app.add_route("/ci/v1/deliveries", deliveries, suffix="deliveries")
-    app.add_route("/ci/v1/deliveries/{delivery_id}", deliveries, suffix="delivery")
-    app.add_route("/ci/v1/deliveries/{delivery_id}/resend", deliveries, suffix="resend")
+
+
+def _add_people(app: App, services: Services, base_url: str) -> None:
     users = UserApi(services, base_url)
     app.add_route("/ci/v1/users", users, suffix="users")
     app.add_route("/ci/v1/users/{name}", users, suffix="user")
     app.add_route("/ci/v1/users/{name}/links", users, suffix="link")
     app.add_route("/ci/v1/users/{name}/tokens", users, suffix="tokens")
-    requests = RequestApi(services)
-    app.add_route("/ci/v1/requests", requests, suffix="requests")
-    app.add_route("/ci/v1/requests/{request_id}", requests, suffix="request")
-    schedules = ScheduleApi(services, base_url)
-    app.add_route("/ci/v1/schedules", schedules, suffix="schedules")
-    app.add_route("/ci/v1/schedules/{schedule_id}", schedules, suffix="schedule")
-    app.add_route("/ci/v1/schedules/{schedule_id}/fire", schedules, suffix="fire")
-    app.add_route("/ci/v1/schedules/{schedule_id}/remove", schedules, suffix="remove")
-    app.add_route("/ci/v1/schedules/{schedule_id}/pause", schedules, suffix="pause")
-    app.add_route("/ci/v1/schedules/{schedule_id}/resume", schedules, suffix="resume")
-    app.add_route(
-        "/ci/v1/jobsets/{project}/{jobset}/pgo-strategy", schedules, suffix="pgo_strategy"
-    )
-    health = Health(services)
-    app.add_route("/healthz", health, suffix="alive")
-    app.add_route("/readyz", health, suffix="ready")
-    app.add_route("/version", health, suffix="version")
-    app.add_route("/recipe.schema.json", RecipeSchema(services.queries))
+
+
+def _add_secrets(app: App, services: Services) -> None:
+    secrets = SecretApi(services)
+    for place in ("", "/users/{name}"):
+        app.add_route(f"/ci/v1{place}/secrets", secrets, suffix="own")
+        app.add_route(f"/ci/v1{place}/secrets/{{uuid}}", secrets, suffix="one")
+    of_project = "/ci/v1/projects/{name}/secrets"
+    app.add_route(of_project, secrets, suffix="of_project")
+    app.add_route(f"{of_project}/{{uuid}}", secrets, suffix="one_of_project")

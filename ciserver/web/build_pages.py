@@ -56,6 +56,7 @@ class BuildPages:
         if step is not None:
             log = tail_lines(*self._services.logs.tail(found.build.id, step, INLINE_LOG))
         rights, build = self._services.rights, found.build
+        resubmissions = self._services.resubmissions
         parts = self._details.needs(build) if found.needs.ids or found.job.needs else ()
         products = self._services.product_files.of_view(found)
         self._show(
@@ -69,8 +70,11 @@ class BuildPages:
             breakage=self._details.breakage(actor, build),
             products=products,
             reads=[one for one in products if one.product.type in READ],
+            outlook=self._services.keeping.outlook(build),
             may_ask=rights.may(actor, Right.EVALUATE, build),
             may_bump=rights.may(actor, Right.BUMP, build),
+            may_resubmit=resubmissions.may_repeat(actor, build),
+            may_edit=bool(actor.name) and resubmissions.is_submission(build),
             may_keep=build.status.is_good and rights.may(actor, Right.EDIT, build),
         )
 

@@ -22,6 +22,7 @@ _SUBMISSION: dict[str, Any] = {
     "readers": [],
     "writers": [],
     "hold": False,
+    "secrets": True,
 }
 
 
@@ -52,8 +53,11 @@ class BuildApi:
 
     def on_get_build(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
         view = self._services.queries.build(req.context.actor, number(build_id))
-        removable_at = show.moment(self._services.keeping.removable_at(view.build))
-        resp.media = show.build_view(view, self._links(req)) | {"removable_at": removable_at}
+        outlook = self._services.keeping.outlook(view.build)
+        resp.media = show.build_view(view, self._links(req)) | {
+            "removable_at": show.moment(outlook.removable_at),
+            "kept_why": outlook.why,
+        }
 
     def on_get_log(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, step: str
@@ -90,6 +94,7 @@ class BuildApi:
             readers=tuple(body["readers"]),
             writers=tuple(body["writers"]),
             execute=not body["hold"],
+            secrets=body["secrets"],
         )
         made = self._services.submissions.submit(req.context.actor, given)
         self._answer(req, resp, made, falcon.HTTP_201)

@@ -11,7 +11,10 @@ from ciserver.intake.knock import Knock
 from ciserver.model.errors import BadSignature, NotFound
 from ciserver.model.links import Links
 from ciserver.model.push import PushOutcome, Received
+from ciserver.model.view import PushedEvaluation
+from ciserver.service.push_options import read_options
 from ciserver.service.services import Services
+from ciserver.web.push_lines import debug_lines, push_lines
 
 log = structlog.get_logger()
 
@@ -41,7 +44,9 @@ class HookDoor:
         if knock.is_ping:
             resp.status = falcon.HTTP_204
             return
-        self._answer(req, resp, self._accept(req, door, project, body, knock))
+        outcome = self._accept(req, door, project, body, knock)
+        is_debug = knock.push is not None and read_options(knock.push.options).debug
+        self._answer(req, resp, outcome, knock.delivery_id if is_debug else "")
 
     def _accept(
         self, req: falcon.Request, door: str, project: str, body: bytes, knock: Knock
@@ -53,8 +58,17 @@ class HookDoor:
         )
         return self._services.pushes.accept_push(received, knock.push)
 
-    def _answer(self, req: falcon.Request, resp: falcon.Response, outcome: PushOutcome) -> None:
+    def _answer(
+        self, req: falcon.Request, resp: falcon.Response, outcome: PushOutcome, debugged: str
+    ) -> None:
+        """A delivery that comes again is told what became of it meanwhile: our own hook asks so.
+        `debugged` is the id of a delivery whose sender wants to know more.
+        """
         links = Links(self._base_url or req.prefix)
+        told = self._services.pushes.told(outcome) if outcome.is_known else ()
+        lines = [*push_lines(outcome, told, links)]
+        if debugged:
+            lines += debug_lines(outcome, debugged, links)
         resp.status = falcon.HTTP_202 if outcome.evaluations else falcon.HTTP_200
         resp.media = {
             "id": outcome.id,
@@ -68,4 +82,13 @@ class HookDoor:
                 for one in outcome.evaluations
             ],
             "ignored": outcome.ignored,
+            "lines": lines,
+            "pending": _is_pending(outcome, told),
         }
+
+
+def _is_pending(outcome: PushOutcome, told: tuple[PushedEvaluation, ...]) -> bool:
+    """Whether more will be known in a moment."""
+    if not outcome.is_known:
+        return bool(outcome.evaluations)
+    return any(not one.evaluation.status.is_final for one in told)

@@ -1,12 +1,12 @@
 """Pages of jobs, lists of all builds of a place, links to its newest good build, and badges."""
 
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 import falcon
 
+from ciserver.edge.badge import serve_badge
 from ciserver.edge.bodies import form_body, number_query
 from ciserver.edge.dialect import Route
 from ciserver.edge.paths import with_slashes
@@ -147,14 +147,9 @@ class JobPages:
     ) -> None:
         """Kept for a minute by whoever shows it; what only some may see, by nobody in between."""
         actor, address = req.context.actor, Address(project, jobset, with_slashes(job))
-        picture = badge(self._jobs.health(actor, address)).encode()
         scope = "private" if actor.name else "public"
-        resp.set_header("Cache-Control", f"{scope}, max-age={_BADGE_SECONDS}")
-        resp.etag = tag = sha256(picture).hexdigest()[:16]
-        if any(one in {tag, "*"} for one in req.if_none_match or ()):
-            resp.status = falcon.HTTP_304
-            return
-        resp.content_type, resp.data = "image/svg+xml", picture
+        picture = badge(self._jobs.health(actor, address))
+        serve_badge(req, resp, picture, f"{scope}, max-age={_BADGE_SECONDS}")
 
 
 def _address(place: dict[str, str]) -> Address:

@@ -305,7 +305,13 @@ class ProjectPages:
         try:
             kind = ScheduleKind(form.get("kind", ""))
             made = self._services.schedules.add(
-                req.context.actor, project, jobset, kind, timing, declared_by="page"
+                req.context.actor,
+                project,
+                jobset,
+                kind,
+                timing,
+                runs_script=form.get("script", "") == "on",
+                declared_by="page",
             )
         except (Invalid, ValueError) as error:
             faults = error.complaints if isinstance(error, Invalid) else ("unknown kind",)

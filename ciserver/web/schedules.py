@@ -22,6 +22,7 @@ _FIELDS = {
     "ref": "HEAD",
     "only_if_changed": None,
     "last_good": False,
+    "script": False,
 }
 
 
@@ -45,6 +46,7 @@ class ScheduleApi:
             ref=body["ref"],
             only_if_changed=body["only_if_changed"],
             last_good=body["last_good"],
+            runs_script=body["script"],
         )
         resp.status = falcon.HTTP_201
         resp.media = show_schedule(self._schedules.show(req.context.actor, made.id))
@@ -104,6 +106,7 @@ def show_schedule(view: ScheduleView) -> dict[str, Any]:
         "ref": one.ref,
         "only_if_changed": one.only_if_changed,
         "last_good": one.last_good,
+        "script": one.runs_script,
         "paused": one.paused,
         "declared_by": one.declared_by,
         "next_due_at": moment(one.next_due_at),

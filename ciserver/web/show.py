@@ -6,9 +6,9 @@ from typing import Any
 
 from ciserver.model.account import Member, Token, User
 from ciserver.model.build import Build, Product, Step
-from ciserver.model.delivery import Delivery, DeliveryTry
+from ciserver.model.delivery import Delivery, DeliveryTry, SigningKey
 from ciserver.model.evaluation import Evaluation
-from ciserver.model.event import BuildFinished, Event
+from ciserver.model.event import BuildFinished, Event, FaultsChanged, GroupFinished
 from ciserver.model.links import Links
 from ciserver.model.project import Jobset
 from ciserver.model.request import JobRequest
@@ -21,6 +21,7 @@ from ciserver.model.view import (
     QueueView,
     Told,
 )
+from ciserver.service.scripts import without_secrets
 from ciserver.service.waiting import group_name
 
 
@@ -48,7 +49,7 @@ def project(summary: ProjectSummary, links: Links) -> dict[str, Any]:
 
 
 def jobset(one: Jobset, links: Links) -> dict[str, Any]:
-    """Without whom it mails to, which is not for everybody."""
+    """Without whom it mails to, and without secrets of its script, which are not for everybody."""
     settings = asdict(one.settings)
     del settings["mail_to"]
     return {
@@ -58,6 +59,7 @@ def jobset(one: Jobset, links: Links) -> dict[str, Any]:
         "paused": one.paused,
         **settings,
         **settings.pop("script"),
+        "parameters": without_secrets(one.settings.script.parameters),
         "pgo_strategy": one.pgo_strategy.value,
         "inputs": [
             {
@@ -236,9 +238,13 @@ def product(one: Product, links: Links) -> dict[str, Any]:
 
 
 def _about(event: Event) -> dict[str, Any]:
-    if isinstance(event, BuildFinished):
-        return {"build": event.build_id, "attempt": event.attempt, "evaluation": None}
-    return {"build": None, "attempt": None, "evaluation": event.evaluation_id}
+    match event:
+        case BuildFinished():
+            return {"build": event.build_id, "attempt": event.attempt, "evaluation": None}
+        case GroupFinished():
+            return {"build": event.build_id, "attempt": None, "evaluation": None}
+        case FaultsChanged():
+            return {"build": None, "attempt": None, "evaluation": event.evaluation_id}
 
 
 def delivery(one: Delivery, tries: tuple[DeliveryTry, ...] = ()) -> dict[str, Any]:
@@ -264,6 +270,10 @@ def delivery(one: Delivery, tries: tuple[DeliveryTry, ...] = ()) -> dict[str, An
             for each in tries
         ],
     }
+
+
+def signing_key(one: SigningKey) -> dict[str, Any]:
+    return {"id": one.id, "public_key": one.public_key, "signs": one.signs}
 
 
 def queue(view: QueueView, links: Links) -> dict[str, Any]:

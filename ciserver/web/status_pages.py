@@ -1,17 +1,19 @@
 """Pages about the whole server: the search, the queue in numbers, what runs, the workers."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import falcon
 
-from ciserver.edge.bodies import number_query
+from ciserver.edge.bodies import form_body, number_query
 from ciserver.edge.dialect import Route
 from ciserver.model.errors import Invalid
 from ciserver.model.overview import Found
 from ciserver.service.search import USUAL
 from ciserver.service.services import Services
 from ciserver.web.failures import page_context
+from ciserver.web.middleware import check_csrf
+from ciserver.web.systems import workers_for
 from ciserver.web.view import View
 
 
@@ -19,6 +21,7 @@ class StatusPages:
     def __init__(self, services: Services, view: View) -> None:
         self._status = services.status
         self._search = services.search
+        self._systems = services.systems
         self._view = view
 
     def routes(self) -> Iterator[Route]:
@@ -56,10 +59,21 @@ class StatusPages:
 
     def on_get_machines(self, req: falcon.Request, resp: falcon.Response) -> None:
         actor = req.context.actor
+        machines = self._status.machines(actor)
         self._show(
             req,
             resp,
             "machines.html",
-            machines=self._status.machines(actor),
+            machines=machines,
             steps=self._status.running_steps(actor),
+            systems=[(one, workers_for(one, machines)) for one in self._systems.list_all()],
+            may_change=self._systems.may_change(actor),
         )
+
+    def on_post_machines(self, req: falcon.Request, resp: falcon.Response) -> NoReturn:
+        """Begin nothing more for a system, or go on."""
+        form = form_body(req)
+        check_csrf(req, form.get("csrf", ""))
+        active = form.get("active") == "1"
+        self._systems.change(req.context.actor, form.get("system", ""), active=active)
+        raise falcon.HTTPSeeOther(self._view.urls.machines)

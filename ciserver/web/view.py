@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from ciserver.edge.notes import note_html
 from ciserver.model.account import Actor
 from ciserver.model.build import Step
 from ciserver.model.errors import NotFound
@@ -56,13 +57,17 @@ class Urls:
     def __init__(self, versions: dict[str, str]) -> None:
         self._versions = versions
         self.home, self.queue, self.requests = "/", "/queue", "/requests"
-        self.new_project = "/create-project"
+        self.new_project, self.secrets = "/create-project", "/secrets"
         self.login, self.logout, self.evaluations = "/login", "/logout", "/evals"
+        self.submit = "/submit"
         self.search, self.queue_summary = "/search", "/queue-summary"
         self.status, self.steps, self.machines = "/status", "/steps", "/machines"
 
     def project(self, project: str) -> str:
         return _path("project", project)
+
+    def secrets_of(self, project: str) -> str:
+        return _path("project", project, "secrets")
 
     def jobset(self, project: str, jobset: str) -> str:
         return _path("jobset", project, jobset)
@@ -102,6 +107,13 @@ class Urls:
 
     def rebuild(self, build_id: int) -> str:
         return _path("build", build_id, "rebuild")
+
+    def resubmit(self, build_id: int) -> str:
+        return _path("build", build_id, "resubmit")
+
+    def edit_submission(self, build_id: int) -> str:
+        """The form with what a build was submitted with."""
+        return _path("submit", build=build_id)
 
     def start(self, build_id: int) -> str:
         return _path("build", build_id, "start")
@@ -269,6 +281,7 @@ def _size(count: int) -> str:
 _FILTERS: dict[str, Callable[..., Any]] = {
     **WORDS,
     "product_label": product_label,
+    "note_html": note_html,
     "ago": _ago,
     "lasted": _lasted,
     "size": _size,

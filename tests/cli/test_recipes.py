@@ -111,6 +111,15 @@ def test_plan_tells_the_order_and_what_is_left_out(tree):
     assert "night" in ciserver("plan", tree, "--kind", "nightly").output.splitlines()[1]
 
 
+def test_plan_names_a_file_whose_job_another_one_makes(tree):
+    """As the evaluation of a push does; it is not even read."""
+    write(tree, a=JOB)
+    (tree / ".builds" / "a.yaml").write_text("image: 3")
+    assert ciserver("plan", tree).output.splitlines()[2:] == [
+        "left out: a: .builds/a.yaml: the job is made by .builds/a.yml"
+    ]
+
+
 def test_plan_as_json(tree):
     """The same for programs."""
     write(tree, a=JOB + "needs: [b]\n", b=JOB, off=JOB + "when:\n  refs: [never]\n")

@@ -15,7 +15,7 @@ RECIPE = "image: host\ntasks:\n  - work: echo worked\nwhen:\n  kinds: [nightly]\
 def jobset(online, tmp_path_factory):
     """A jobset with a nightly job and nothing that is pushed."""
     repository = Repository(tmp_path_factory.mktemp("repositories"), "nights")
-    repository.commit({".build.yml": RECIPE})
+    repository.commit({".build.yml": RECIPE, "work.sh": "echo $SIZE work\n"})
     repository.push()
     online.cli("watch", str(repository.bare), "--name", "nights")
     return "nights:main"
@@ -82,6 +82,20 @@ def test_every_way_to_say_when(online, add, options, when, only_if_changed):
     """Intervals with a unit, hours with minutes, and what the kind does by itself."""
     made = shown(online, add(*options).strip())
     assert (made["when"], made["only_if_changed"]) == (when, only_if_changed)
+
+
+def test_of_a_script(online, add, jobset):
+    """Where the jobset has one: what is built is that, and not the recipe."""
+    code, said = refusal(online, "add", jobset, "--hours", "4", "--script")
+    assert (code != 0, "nights:main has no script to run" in said) == (True, True)
+    online.cli("jobset", "set", jobset, "--script", "work.sh", "--parameters", "SIZE=small")
+    number = add("--hours", "4", "--script").strip()
+    assert shown(online, number)["script"] is True
+    online.cli("schedule", "fire", number)
+    until(lambda: shown(online, number)["firings"][0]["result"] == "1 of 1 builds good")
+    newest = json.loads(online.cli("list", "-o", "json").stdout)["builds"][0]
+    assert newest["job"] == "work.sh"
+    assert "small work" in online.cli("log", str(newest["id"])).stdout
 
 
 def test_listed_for_people_and_programs(online, add):

@@ -26,7 +26,8 @@ def test_a_push_becomes_a_build_with_logs_and_products(make_server, tmp_path):
     server.cli("watch", str(repository.bare))
     repository.commit({".build.yml": RECIPE, "name.txt": "ada\n"}, "Say hello")
     said = repository.push()
-    assert f"ciserver: {server.url}/eval/1" in said
+    assert "ciserver: Build(s) started:" in said
+    assert f"ciserver: {server.url}/build/1 [build]" in said
 
     (build,) = server.until_built()
     assert (build["status"], build["job"], build["subject"]) == ("succeeded", "build", "Say hello")
@@ -34,4 +35,19 @@ def test_a_push_becomes_a_build_with_logs_and_products(make_server, tmp_path):
     whole = server.api(f"/builds/{build['id']}")
     (product,) = whole["products"]
     assert server.request("GET", product["url"].removeprefix(server.url)).data == b"ada\n"
+    assert server.stop() == 0
+
+
+def test_a_push_that_wants_no_builds(make_server, tmp_path):
+    """The pusher reads why, and the project's page keeps it."""
+    server = make_server().start()
+    repository = Repository(tmp_path / "repositories")
+    server.cli("watch", str(repository.bare))
+    repository.commit({".build.yml": RECIPE, "name.txt": "ada\n"}, "Say hello")
+    said = repository.push("-o", "skip-ci", "main")
+    reason = "the push option skip-ci asks for no builds"
+    assert f"ciserver: not built: {reason}" in said
+    assert server.builds() == []
+    page = server.request("GET", "/jobset/project/main", headers={"Accept": "text/html"})
+    assert reason in page.data.decode()
     assert server.stop() == 0

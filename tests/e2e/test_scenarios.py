@@ -68,7 +68,7 @@ def test_a_push_goes_as_its_scenario_says(path, shared_server, shared_receiver, 
     repository.commit(scenario.files, scenario.message)
     if scenario.tag:
         git(repository.tree, "tag", scenario.tag)
-    said = repository.push(*scenario.push)
+    said = repository.push("--push-option=debug", *scenario.push)
     evaluation = settled(shared_server, int(re.search(r"/eval/(\d+)", said)[1]))
 
     check_evaluation(evaluation, scenario.evaluation)

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.e2e
 
 LONG = os.environ.get("CISERVER_FAULTS") == "long"
 KILLS, SECONDS = (25, 50) if LONG else (5, 8)
-TELL = "set +x; env | grep -E '^(BUILD_REASON|CI_PIPELINE_EVENT|GIT_REF|BUILD_SUBMITTER)=' | sort"
+TOLD = "BUILD_REASON|BUILD_REQUESTED_BY|BUILD_SUBMITTER|CI_PIPELINE_EVENT|GIT_REF"
+TELL = f"set +x; env | grep -E '^({TOLD})=' | sort"
 RECIPE = f"""\
 image: host
 tasks:
@@ -69,6 +70,7 @@ def test_a_build_is_told_why(shared_server, watch):
     for kind, build in builds.items():
         assert shared_server.step_log(build["id"], 1).decode().splitlines()[1:] == [
             f"BUILD_REASON={kind}",
+            "BUILD_REQUESTED_BY=administrator",
             "BUILD_SUBMITTER=administrator",
             f"CI_PIPELINE_EVENT={kind}",
             "GIT_REF=refs/heads/main",

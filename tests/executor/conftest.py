@@ -25,10 +25,12 @@ from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.plain import Plain
+from ciserver.executor.roots import Roots
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import find_build_user
 from ciserver.model.build import PLAIN, Job, Lease, Task, Work
 from ciserver.model.errors import LeaseLost
+from ciserver.model.secret import NO_SECRETS
 from ciserver.reports.read import read_report
 
 PATIENCE = 15
@@ -157,6 +159,7 @@ class World:
     limits: Limits = LIMITS
     groups: ControlGroups | None = None
     stores: NixStores | None = None
+    roots: Roots | None = None
     stop: Stop = field(default_factory=Stop)
     runners: list = field(default_factory=list)
 
@@ -170,6 +173,7 @@ class World:
             limits=self.limits,
             groups=self.groups,
             stores=self.stores,
+            roots=self.roots,
         )
         self.runners.append(runner)
         return runner
@@ -190,14 +194,27 @@ class World:
         self.limits = replace(self.limits, **limits)
 
 
-def make_work(*scripts, facts=None, secrets=(), build_id=7, cache_bytes=0, store="", **job):
+def make_work(
+    *scripts,
+    facts=None,
+    secrets=(),
+    given=NO_SECRETS,
+    build_id=7,
+    cache_bytes=0,
+    store="",
+    **job,
+):
     """Work with these scripts as tasks; `facts` are the server's variables, `job` the job's."""
     tasks = tuple(Task(f"task{number}", script) for number, script in enumerate(scripts, start=1))
     return Work(
         lease=Lease(build_id=build_id, attempt=1, token=f"token-{build_id}"),
-        job=Job(name="test", file=".build.yml", image="", system="here", tasks=tasks, **job),
+        job=Job(
+            **{"name": "test", "file": ".build.yml", "image": "", "system": "here", **job},
+            tasks=tasks,
+        ),
         environment=facts or {},
-        secrets=tuple(secrets),
+        secrets=(*secrets, *(one.text for one in given.given)),
+        given=given,
         cache_bytes=cache_bytes,
         store=store,
     )

@@ -102,17 +102,17 @@ def test_complete_build_skips_the_rest(world):
 
 
 def test_the_setup_log_says_what_runs_where(world):
-    """Sandbox, notes, packages that nobody installs and the names of variables are told."""
+    """Sandbox, notes, an image that is not here and the names of variables are told."""
     world.run(
         notes=("the key 'shell' is not acted on",),
-        packages=("gcc", "make"),
+        image="no/such",
         environment={"B": "2", "A": "1", "not a name": "x"},
     )
     log = world.recorder.log(0)
     assert log.startswith("build 7, attempt 1, ")
     assert f"sandbox: {world.sandbox.name}" in log
     assert "note: the key 'shell' is not acted on\n" in log
-    assert "packages: gcc, make are not installed by this server" in log
+    assert "note: there is no image no/such here" in log
     assert "environment: A, B, not a name\n" in log
     assert "left out, no shell takes them as names: not a name\n" in log
 
@@ -157,6 +157,7 @@ def test_a_source_that_is_away_gives_the_build_back(world):
     world.sources.fault = RemoteFailure("the forge does not answer", temporary=True)
     assert world.run("true", sources=(Source(uri="x", directory="x"),)) is None
     assert world.recorder.given_back == ["the forge does not answer"]
+    assert world.recorder.log(0).endswith("\nthe forge does not answer\n")
 
 
 def test_a_failure_of_ours_gives_the_build_back(world):

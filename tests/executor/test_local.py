@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from support.waiting import until
 
 from ciserver.executor.lease import StopReason
 from ciserver.executor.local import LocalEngine
@@ -180,3 +181,22 @@ def test_builds_run_from_the_queue_to_their_end(tools, make_world, sandbox):
     world.recorder.wait_for(lambda: world.recorder.result is not None)
     engine.drain(15)
     assert world.recorder.result.status is BuildStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("takes_any", "offered"), [(True, ()), (False, ("", "host", "nix", "debian/stable"))]
+)
+def test_a_claim_names_the_images_where_others_are_refused(
+    recorder, make_engine, takes_any, offered
+):
+    """Those that are here at that moment; the state tells them in any case."""
+    claims = []
+    recorder.claim = claims.append
+    here = []
+    engine = make_engine(images=lambda: tuple(here), takes_any_image=takes_any)
+    here.append("debian/stable")
+    engine.start()
+    assert until(lambda: claims)[0].images == offered
+    (worker,) = engine.state().workers
+    assert worker.images == ("debian/stable",)
+    assert worker.takes("no/such") is takes_any

@@ -6,6 +6,7 @@ import time
 from itertools import pairwise
 from urllib.parse import quote, quote_plus
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,49 @@ def test_secrets_are_hidden_line_by_line():
     mask = Mask(["-----BEGIN KEY-----\nabcdefgh\nxy\n-----END KEY-----\n"])
     shown = mask.feed(b"  -----BEGIN KEY-----\n  abcdefgh\n  xy\n  -----END KEY-----\n")
     assert shown + mask.close() == b"  ***\n  ***\n  xy\n  ***\n"
+
+
+def test_lines_are_hidden_however_they_are_written():
+    """Each by itself, as the whole is."""
+    mask = Mask(['one line\nit\'s "a" s3cret/é\n'])
+    line = 'it\'s "a" s3cret/é'
+    for form in (quote(line, safe=""), json.dumps(line)[1:-1], line.replace("'", "'\\''")):
+        assert mask.feed(f"<{form}>\n".encode()) == b"<***>\n"
+
+
+@pytest.mark.parametrize("size", [200, 255, 256, 257, 300, 5_000])
+def test_a_long_secret_is_awaited_wherever_it_is_cut(size):
+    """Also behind another beginning of it, and what only begins like it passes in the end."""
+    secret = "".join(chr(33 + number * 7 % 90) for number in range(size))
+    plain, near = secret.encode(), secret[: size // 2].encode()
+    for cut in {1, 15, 16, 17, size // 2, size - 257, size - 1} & set(range(1, size)):
+        mask = Mask([secret])
+        shown = mask.feed(b"<" + near + plain[:cut])
+        shown += mask.feed(plain[cut:] + b">" + near)
+        assert shown + mask.close() == b"<" + near + b"***>" + near
+
+
+@pytest.mark.parametrize("before", range(1, 20))
+def test_the_earlier_of_two_long_secrets_is_awaited(before):
+    """Though another one begins within it."""
+    inner = "".join(chr(33 + number * 7 % 90) for number in range(400))
+    outer = "~" * before + inner[:300] + "~" * 100
+    mask = Mask([inner, outer])
+    cut = before + 280
+    shown = mask.feed(f"<{outer[:cut]}".encode()) + mask.feed(f"{outer[cut:]}>".encode())
+    assert shown + mask.close() == b"<***>"
+
+
+def test_base64_in_lines_is_hidden():
+    """As the programs of that name print a long value."""
+    secret = "".join(map(chr, range(33, 127))) * 3
+    wrapped = base64.encodebytes(secret.encode())
+    for width in (64, 76):
+        plain = base64.b64encode(secret.encode())
+        lines = [plain[at : at + width] for at in range(0, len(plain), width)]
+        shown = passed(Mask([secret]), b"\n".join(lines), ())
+        assert set(shown.split(b"\n")) == {b"***"}
+    assert set(passed(Mask([secret]), wrapped, (100, 200)).split()) == {b"***"}
 
 
 def test_short_secrets_are_named_and_not_masked():

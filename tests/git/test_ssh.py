@@ -257,8 +257,10 @@ def test_a_silent_host_is_given_up(make_mirrors, sshd):
 # -- where the key is -----------------------------------------------------------------------------
 
 
-def test_the_key_is_in_a_private_file_while_it_is_needed(open_mirror, origin, sshd):
-    """No process has it among its arguments or in its environment, and the file goes away."""
+def test_the_key_is_in_memory_while_it_is_needed(open_mirror, origin, sshd):
+    """No file has it, whenever the server is killed, nor a process among its arguments or in its
+    environment; the passphrase is in a private file that goes away.
+    """
     revision = origin.commit_and_push()
     credential = Credential(ssh_key=sshd.locked_key, passphrase=sshd.passphrase)
     mirror = open_mirror(credential)
@@ -268,18 +270,28 @@ def test_the_key_is_in_a_private_file_while_it_is_needed(open_mirror, origin, ss
         try:
             told = until(lambda: told_to_ssh(sshd.port), what="ssh to run")
             folder = Path(re.search(rb"-F\0([^\0]+)/ssh_config\0", told)[1].decode())
-            key = (folder / "key").read_text()
-            modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "key")]
+            place = re.search(
+                r'^IdentityFile "(.*)"$', (folder / "ssh_config").read_text(), re.MULTILINE
+            )
+            key = Path(place[1]).read_text()
+            private = (folder, folder / "passphrase", Path(place[1]))
+            modes = [stat.S_IMODE(path.stat().st_mode) for path in private]
+            on_disk = files_with(mirror.objects.parents[1], secret_lines(key)[0])
         finally:
             sshd.hold.unlink()
         assert pinned.result() == revision
     assert key == sshd.locked_key
-    assert modes == [0o700, 0o600]
+    assert modes == [0o700, 0o600, 0o600]
+    assert on_disk == []
     for secret in (*secret_lines(key), sshd.passphrase):
         assert secret.encode() not in told
     assert not folder.exists()
-    for path in mirror.objects.parent.rglob("*"):
-        assert not path.is_file() or secret_lines(key)[0].encode() not in path.read_bytes()
+    assert files_with(mirror.objects.parents[1], secret_lines(key)[0]) == []
+
+
+def files_with(folder, text):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if text.encode() in path.read_bytes()]
 
 
 def secret_lines(key):

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,6 +33,52 @@ def test_many_evaluations_are_summed_up(site, listener):
     said = _said(site.push("main"))
     assert len(said) == 11
     assert said[-1] == "ciserver: and 3 more"
+
+
+def test_lines_of_the_server_are_shown(site, listener):
+    """The server says itself what there is to know; what is no list of texts harms nothing."""
+    lines = ["Build(s) started:", "https://ci.example.org/build/1 [build]\nmore", 3]
+    listener.answers.append((202, {**_evaluations(1), "lines": lines}))
+    assert _said(site.push("main")) == [
+        "ciserver: Build(s) started:",
+        "ciserver: https://ci.example.org/build/1 [build]",
+        "ciserver: 3",
+    ]
+
+
+def test_what_is_not_yet_known_is_asked_for_again(site, listener):
+    """The same message is sent until the server knows more, and the last answer is shown."""
+    for pending, line in ((True, "reading"), (True, "reading"), (False, "built")):
+        listener.answers.append((202, {"pending": pending, "lines": [line]}))
+    assert _said(site.push("main")) == ["ciserver: built"]
+    assert len({(one.message_id, one.body) for one in listener.heard}) == 1
+    assert len(listener.heard) == 3
+
+
+def test_those_who_ask_for_more_do_not_hold_up_each_other(site, listener):
+    """Pushes that come together are all sent at once; who only wants to know more has sent."""
+    pending = (202, {"pending": True, "lines": ["requested"]})
+    listener.answers.extend([pending] * 1000)
+    change = b"%b %b refs/heads/x\n" % (b"0" * 40, b"1" * 40)
+    with ThreadPoolExecutor(5) as pushers:
+        said = list(pushers.map(lambda _: site.run_hook(said=change), range(5)))
+    assert said == ["ciserver: requested\n"] * 5
+    assert site.kept() == []
+
+
+@pytest.mark.parametrize("later", [(500, {}), (429, {}), (404, {}), b""])
+def test_a_push_that_was_taken_stays_taken(site, listener, later):
+    """Whatever is answered to the question for more: the first answer stands, nothing is kept."""
+    listener.answers.extend([(202, {"pending": True, "lines": ["requested"]}), later])
+    assert _said(site.push("main")) == ["ciserver: requested"]
+    assert site.kept() == []
+
+
+def test_a_slow_server_is_not_asked_for_long(site, listener):
+    """Half a second is what a pusher waits for more; what is known by then is shown."""
+    listener.answers.extend([(202, {"pending": True, "lines": ["requested"]})] * 1000)
+    assert _said(site.push("main")) == ["ciserver: requested"]
+    assert 1 < len(listener.heard) < 20
 
 
 @pytest.mark.parametrize(

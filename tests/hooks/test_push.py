@@ -59,6 +59,32 @@ def test_push_options_arrive_in_order(site, listener):
     assert listener.heard[0].verified()["data"]["options"] == ["skip-ci", "ci.variable=A=b c\u00fc"]
 
 
+def test_hostile_push_options_do_not_cost_the_push(site, listener):
+    """What the server would not take is left out, and said; the others are told as they are."""
+    many = "; ".join(
+        f'export GIT_PUSH_OPTION_{number}="$(printf "a\\033[1m%d" {number})"' for number in range(3)
+    )
+    long = f'export GIT_PUSH_OPTION_3="{"x" * 5000}"; export GIT_PUSH_OPTION_COUNT=999999999'
+    said = site.run_hook(
+        said=b"%b %b refs/heads/x\n" % (b"0" * 40, b"1" * 40), before=f"{many}; {long}"
+    )
+    options = listener.heard[0].verified()["data"]["options"]
+    assert options[:4] == ["a[1m0", "a[1m1", "a[1m2", ""]
+    assert len(options) == 99
+    assert said == (
+        "ciserver: only the first 100 push options are told to the server\n"
+        "ciserver: push option 4 is longer than 4096 bytes and left out\n"
+    )
+
+
+@pytest.mark.parametrize("count", ["-1", "many", "9" * 50, ""])
+def test_an_odd_count_of_push_options_is_none(site, listener, count):
+    """The variable is the environment's, and anybody may have set it."""
+    change = b"%b %b refs/heads/x\n" % (b"0" * 40, b"1" * 40)
+    site.run_hook(said=change, before=f'export GIT_PUSH_OPTION_COUNT="{count}"')
+    assert listener.heard[0].verified()["data"]["options"] == []
+
+
 def test_pusher_is_who_the_git_hosting_names(site, listener):
     """Where many people share one unix user, the hosting's own name is told."""
     site.environment["GL_USER"] = "grace"

@@ -40,6 +40,15 @@ def test_push_succeeds_without_a_server_and_is_sent_with_the_next(site, listener
     assert site.kept() == []
 
 
+def test_push_options_are_kept_with_the_push(site, listener):
+    """What the pusher asked for counts when the push arrives at last."""
+    listener.stop()
+    site.push("-o", "skip-ci", "-o", "description=late", "main")
+    listener.start()
+    site.run_hook("--flush")
+    assert listener.heard[0].verified()["data"]["options"] == ["skip-ci", "description=late"]
+
+
 def test_kept_push_is_signed_anew(site, listener):
     """What waited for days carries the time of sending, else the server would refuse it."""
     _keep(site, 1, "refs/heads/old")

@@ -13,12 +13,15 @@ from ciserver.model.event import (
     Beside,
     BuildFinished,
     FaultsChanged,
+    GroupFinished,
+    GroupMember,
     StepSummary,
     event_from_json,
     stamp,
 )
 
 texts = st.text(max_size=20)
+words = st.lists(texts, max_size=3).map(tuple)
 steps = st.lists(st.builds(StepSummary, texts, texts, texts), max_size=3).map(tuple)
 numbers = st.integers(0, 2**53)
 beside = st.lists(st.builds(Beside, numbers, texts, texts, texts, texts), max_size=3).map(tuple)
@@ -30,8 +33,7 @@ events = st.builds(
             "float": st.floats(0, 1e9),
             "str": texts,
             "bool": st.booleans(),
-            "beside": beside,
-        }.get(one.name if one.name == "beside" else one.type.__name__, steps)
+        }.get(one.type.__name__, {"steps": steps, "beside": beside}.get(one.name, words))
         for one in fields(BuildFinished)
     },
 )
@@ -44,16 +46,21 @@ def test_an_event_survives_the_outbox(event):
 
 
 def test_events_are_told_apart():
-    """The outbox has both kinds as text."""
+    """The outbox has all kinds as text."""
     faults = FaultsChanged(9, 3, "site", "main", "r", "f", "s", "a", "", "u", ("one", "two"), 2)
-    for event in (make_event(cached=True), faults):
+    members = (GroupMember(1, "build", "failed", "u", ("t",)),)
+    group = GroupFinished(4, 1, "ada", "n", "~ada", "jobs", "", "u", members)
+    for event in (make_event(cached=True), faults, group):
         assert event_from_json(event.to_json()) == event
 
 
 def test_an_event_of_an_earlier_version_is_read():
     """What waited when the server was replaced is sent by the new one."""
     told = json.loads(make_event().to_json())
-    for name in ("cached", "beside", "beside_total"):
+    for name in (
+        *("cached", "beside", "beside_total"),
+        *("worker", "note", "tags", "unstarted", "is_submission"),
+    ):
         del told[name]
     assert event_from_json(json.dumps(told)) == make_event()
 

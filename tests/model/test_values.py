@@ -19,11 +19,16 @@ from ciserver.model.push import ZERO, RefChange
         (("jobs:read",), "builds:read", True),
         (("jobs:read",), "builds:write", False),
         (("*",), "users:write", True),
+        (("0123abcd/jobs:write",), "builds:read", True),
+        (("0123abcd/jobs:read",), "jobs:write", False),
+        (("a/b/jobs:read",), "jobs:read", False),
         ((), "builds:read", False),
     ],
 )
 def test_scopes(scopes, asked, has):
-    """To write includes to read, and nothing of another subject; jobs and builds are one."""
+    """To write includes to read, and nothing of another subject; jobs and builds are one, and the
+    client that a scope was made for makes no difference.
+    """
     assert Actor("ada", scopes=scopes).has_scope(asked) is has
 
 

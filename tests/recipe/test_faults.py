@@ -10,6 +10,7 @@ from ciserver.recipe.manifest import read_manifest
 
 EDITOR = jsonschema.Draft202012Validator(manifest_schema())
 MAIL = {"action": "email", "to": "a@b"}
+HOOK = {"action": "webhook", "url": "http://x/"}
 
 
 def recipe_with(keys):
@@ -31,9 +32,16 @@ OF_SHAPE = [
     ({"image": "a\nb"}, "image", "must be one line of plain text"),
     ({"arch": "x86_64-linux"}, "arch", "must be the name of a machine"),
     ({"packages": 3}, "packages", "must be a list of strings, not a number"),
-    ({"packages": ["a", "-o x"]}, "packages[1]", "must be one word"),
+    ({"packages": ["a", "-o x"]}, "packages[1]", "must be names, none of which begins"),
+    ({"packages": ["a -y"]}, "packages[0]", "must be names, none of which begins"),
     ({"repositories": []}, "repositories", "must be a map of names to addresses, not a list"),
     ({"secrets": "x"}, "secrets", "must be a list of strings, not a string"),
+    (
+        {"secrets": ["abc", "ab"]},
+        "secrets[1]",
+        "must be the UUID of a secret, or its name of 3 to 512 characters",
+    ),
+    ({"secrets": ["abc"] * 101}, "secrets", "must have at most 100 secrets"),
     ({"oauth": True}, "oauth", "must be a string, not true or false"),
     ({"shell": "x"}, "shell", "must be true or false, not a string"),
     ({"sources": [{"a": "b"}]}, "sources[0]", "must be a string, not a map"),
@@ -50,10 +58,13 @@ OF_SHAPE = [
     ({"tasks": [{"A b": "x"}]}, "tasks[0].A b", "is not a task name"),
     ({"tasks": [{"a" * 129: "x"}]}, f"tasks[0].'{'a' * 60}...'", "1 to 128 of the characters"),
     ({"artifacts": [""]}, "artifacts[0]", "must not be empty"),
+    ({"artifacts": [f"x{one}" for one in range(101)]}, "artifacts", "must have at most 100 files"),
     ({"artifacts": ["a\0"]}, "artifacts[0]", "must be one line of plain text"),
     ({"triggers": {}}, "triggers", "must be a list of maps, not a map"),
     ({"triggers": [{}]}, "triggers[0].action", "is required"),
-    ({"triggers": [{"action": "irc"}]}, "triggers[0].action", "one of email, webhook, not 'irc'"),
+    ({"triggers": [{"action": "fax"}]}, "triggers[0].action", "one of email, webhook, not 'fax'"),
+    ({"triggers": [{"action": "irc", "condition": 1}]}, "triggers[0].condition", "must be one of"),
+    ({"triggers": [HOOK] * 21}, "triggers", "must have at most 20 triggers"),
     ({"triggers": [{"action": []}]}, "triggers[0].action", "one of email, webhook, not a list"),
     ({"triggers": [MAIL | {"to": ["a@b", 3]}]}, "triggers[0].to[1]", "must be a string"),
     ({"triggers": [MAIL | {"to": "jo"}]}, "triggers[0].to", "must be an email address"),
@@ -163,6 +174,7 @@ OF_MEANING = [
     ({"artifacts": ["dir/"]}, "artifacts[0]", "must be the path of a file"),
     ({"artifacts": ["a/x", "b/x"]}, "artifacts[1]", "the file name 'x' is taken by artifacts[0]"),
     ({"triggers": [{"action": "email"}]}, "triggers[0].to", "is required when there is no cc"),
+    ({"triggers": [MAIL | {"to": ["a@b"] * 50, "cc": "c@d"}]}, "triggers[0].to", "not 51"),
     ({"triggers": [{"action": "webhook", "url": "ftp://x"}]}, "triggers[0].url", "must be a URL"),
     ({"triggers": [{"action": "webhook", "url": "http://[x"}]}, "triggers[0].url", "must be a URL"),
     ({"systems": ["a-b"], "arch": "x86_64"}, "systems", "says more than arch; leave arch out"),

@@ -49,6 +49,7 @@ CHANGED = {
     "sources": (replace(SOURCE, directory="other"),),
     "environment": {"A": "1"},
     "packages": ("gcc",),
+    "repositories": {"mine": "https://example.org/ sid main"},
     "artifacts": ("app/out",),
     "triggers": (TriggerSpec("email", "always"),),
     "timeout_seconds": 60,
@@ -57,6 +58,8 @@ CHANGED = {
     "network": False,
     "kinds": (Kind.PUSH,),
     "refs": ("main",),
+    "by_push": False,
+    "push_refs": ("main",),
     "notes": ("a note",),
     "partial_exit_code": 6,
     "script": "build.sh",
@@ -75,6 +78,9 @@ CHANGED = {
     "maintainers": ("ada@example.org",),
     "nix": True,
     "always": True,
+    "secrets": ("deploy",),
+    "secrets_of": "ada",
+    "secrets_off": True,
 }
 
 
@@ -139,4 +145,4 @@ def test_the_way_a_recipe_is_written_does_not_matter():
 
 def test_a_key_is_sha256_in_hexadecimal_and_stays_what_it_is():
     """Another value forgets every earlier result, so it changes on purpose only."""
-    assert key_of() == "be881972754cf5aa8ec8c09359535f4baf9a93a374c592825a9afdcf19df48f1"
+    assert key_of() == "7dc9045008f28d367b6a551ab99326af385cbdc189697fac007a77870a2e9a23"

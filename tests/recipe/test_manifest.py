@@ -20,7 +20,7 @@ from ciserver.model.build import (
     TriggerSpec,
 )
 from ciserver.model.evaluation import Kind
-from ciserver.recipe.manifest import job_name, read_manifest
+from ciserver.recipe.manifest import job_name, read_manifest, read_triggers
 from ciserver.recipe.schema import MODELS, known_keys
 
 # A busy machine is no failure; two seconds for one small text would be.
@@ -29,7 +29,7 @@ patient = settings(deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 SRHT = """
 image: alpine/edge
 arch: arm64
-packages: [python3, py3-pip=1.2]
+packages: [python3, py3-pip=1.2, libatf-dev  kyua]
 repositories:
   extra: https://example.org/apk
 sources:
@@ -96,13 +96,8 @@ def test_a_plain_builds_sr_ht_manifest_is_read_whole():
     reading = read(SRHT)
     assert reading.complaints == ()
     (job,) = reading.jobs
-    assert [note.partition(":")[0] for note in job.notes] == [
-        "repositories",
-        "secrets",
-        "oauth",
-        "shell",
-    ]
-    assert job.notes[1] == "secrets: not available in this version; the build runs without them"
+    assert [note.partition(":")[0] for note in job.notes] == ["oauth", "shell"]
+    assert job.notes[-2] == "oauth: not available in this version; the build runs without a token"
     assert job == Job(
         name="build",
         file=".build.yml",
@@ -124,7 +119,8 @@ def test_a_plain_builds_sr_ht_manifest_is_read_whole():
             "EMPTY": "",
             "FLAGS": ("-a", "-b c"),
         },
-        packages=("python3", "py3-pip=1.2"),
+        packages=("python3", "py3-pip=1.2", "libatf-dev", "kyua"),
+        repositories={"extra": "https://example.org/apk"},
         artifacts=("app/dist/app.tar.gz", "notes.txt"),
         triggers=(
             TriggerSpec(
@@ -138,9 +134,10 @@ def test_a_plain_builds_sr_ht_manifest_is_read_whole():
             ),
             TriggerSpec("webhook", "always", {"url": "https://example.org/hook"}),
         ),
-        refs=("refs/heads/main",),
+        push_refs=("refs/heads/main",),
         notes=job.notes,
         base="build",
+        secrets=("46f739e5-4538-45dd-a79f-bf173b7a2ed9",),
     )
 
 
@@ -268,6 +265,32 @@ def test_a_job_is_named_after_its_file(file, name):
     assert job_name(file) == name
 
 
+def test_triggers_that_others_bring():
+    """Those that manifests of builds.sr.ht may have are taken as they are."""
+    irc = {"action": "irc", "condition": "failure", "channel": "#ci", "to": [1, {"x": None}]}
+    assert job_with(triggers=[irc, {"action": "job"}]).triggers == (
+        TriggerSpec("irc", "failure", {"channel": "#ci", "to": [1, {"x": None}]}),
+        TriggerSpec("job", "always", {}),
+    )
+
+
+def test_triggers_beside_a_manifest():
+    """They are read by the same rules, and every fault has its field."""
+    given = [{"action": "email"}, {"action": "fax"}, {"action": "webhook", "url": "http://x/"}, 3]
+    specs, complaints = read_triggers(given)
+    assert specs == ()
+    assert {one.field for one in complaints} == {
+        "triggers[0].to",
+        "triggers[1].action",
+        "triggers[3]",
+    }
+    assert read_triggers(given[:1])[1] != ()
+    assert read_triggers(given[2:3]) == (
+        (TriggerSpec("webhook", "always", {"url": "http://x/"}),),
+        (),
+    )
+
+
 def test_a_trigger_without_condition_gets_the_usual_one():
     """Mail is sent on a change, a webhook always."""
     triggers = job_with(
@@ -277,19 +300,12 @@ def test_a_trigger_without_condition_gets_the_usual_one():
     assert triggers[0].options == {"cc": ["a@b"]}
 
 
-def test_a_switched_off_submitter_means_no_builds_for_pushes():
-    """`enabled: false` takes pushes and tags out of the kinds, whatever `when` says."""
-    off = {"git.sr.ht": {"enabled": False}}
-    assert job_with(submitter=off).kinds == (Kind.MANUAL, Kind.API)
-    kinds = {"kinds": ["push", "pgo"]}
-    assert job_with(submitter=off, when=kinds).kinds == (Kind.PGO,)
-
-
-def test_our_filter_of_refs_goes_before_the_submitter_s():
-    """With both given one is used and a note says so."""
-    job = job_with(submitter={"git.sr.ht": {"allow-refs": ["a"]}}, when={"refs": ["b"]})
-    assert job.refs == ("b",)
-    assert job.notes == ("submitter.git.sr.ht.allow-refs: when.refs is used in its place",)
+def test_what_a_submitter_may_build_is_read():
+    """Of git.sr.ht whether and where pushes are built; of hub.sr.ht nothing has an effect."""
+    git = {"enabled": False, "allow-refs": ["refs/heads/main", "v*"]}
+    job = job_with(submitter={"git.sr.ht": git, "hub.sr.ht": {"enabled": False}})
+    assert (job.by_push, job.push_refs) == (False, ("refs/heads/main", "v*"))
+    assert (job.kinds, job.refs) == (job_with().kinds, ())
 
 
 @pytest.mark.parametrize(

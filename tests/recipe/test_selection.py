@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ciserver.model.build import Job, Task
 from ciserver.model.evaluation import Kind
 from ciserver.recipe.globs import Changes
-from ciserver.recipe.selection import left_out, recipe_globs, skip_reason
+from ciserver.recipe.selection import left_out, recipe_globs, skip_reason, submit_faults
 
 # A busy machine is no failure; two seconds for one small text would be.
 patient = settings(deadline=2000, suppress_health_check=[HealthCheck.too_slow])
@@ -33,15 +33,7 @@ def job_of(**filters):
 )
 def test_a_message_can_ask_for_no_builds(message):
     """The known words count in any case and place, the trailer in the last paragraph."""
-    assert skip_reason(message, ()).startswith("the commit message says ")
-
-
-@pytest.mark.parametrize("option", ["skip-ci", "ci.skip", " skip-ci "])
-def test_a_push_option_can_ask_for_no_builds(option):
-    """The reason names the option."""
-    assert (
-        skip_reason("x", ("a=b", option)) == f"the push option {option.strip()} asks for no builds"
-    )
+    assert skip_reason(message).startswith("the commit message says ")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +49,7 @@ def test_a_push_option_can_ask_for_no_builds(option):
 )
 def test_other_messages_ask_for_nothing(message):
     """Only the exact words skip."""
-    assert skip_reason(message, ("skip", "submit=x")) == ""
+    assert skip_reason(message) == ""
 
 
 @pytest.mark.parametrize(
@@ -93,6 +85,26 @@ def test_a_kind_that_is_not_asked_for_is_left_out():
     )
     assert left_out(job_of(kinds=(Kind.NIGHTLY,)), Kind.NIGHTLY, "") == ""
     assert left_out(job_of(kinds=()), Kind.PUSH, "") == "when.kinds: push is none of (nothing)"
+
+
+@pytest.mark.parametrize(
+    ("filters", "reason"),
+    [
+        ({"by_push": False}, "submitter.git.sr.ht.enabled: pushes do not build it"),
+        (
+            {"push_refs": ("main", "v?")},
+            "submitter.git.sr.ht.allow-refs: refs/heads/x matches none of main, v?",
+        ),
+    ],
+)
+def test_a_submitter_leaves_out_what_is_pushed(filters, reason):
+    """And nothing that is asked for in another way; both filters of refs must fit."""
+    job = job_of(**filters)
+    assert left_out(job, Kind.PUSH, "refs/heads/x") == reason
+    assert left_out(job, Kind.TAG, "refs/heads/x") == reason
+    assert left_out(job, Kind.MANUAL, "refs/heads/x") == ""
+    both = job_of(push_refs=("x",), refs=("main",))
+    assert left_out(both, Kind.PUSH, "refs/heads/x").startswith("when.refs:")
 
 
 def test_a_push_that_changes_no_path_of_a_job_leaves_it_out():
@@ -141,3 +153,30 @@ def test_no_glob_breaks_the_choice(ref, glob):
 def test_a_push_can_name_its_recipes(options, globs):
     """All patterns of all options, once each; without any the default holds."""
     assert recipe_globs(options, ("default",)) == globs
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fault"),
+    [
+        ("../*.yml", "is no path within what is pushed"),
+        ("/etc/*.yml", "is no path within what is pushed"),
+        ("ci/./a.yml", "is no path within what is pushed"),
+        ("ci/", "is no path within what is pushed"),
+        ("*" * 251, "is longer than 250 letters or 32 names"),
+        ("*/" * 32 + "*", "is longer than 250 letters or 32 names"),
+    ],
+)
+def test_a_pattern_that_leads_elsewhere_does_not_count(pattern, fault):
+    """The others do; when none is left nothing is looked for, not the default."""
+    assert recipe_globs((f"submit={pattern},a",), ("default",)) == ("a",)
+    assert recipe_globs((f"submit={pattern}",), ("default",)) == ()
+    assert submit_faults((f"submit={pattern}",)) == (f"submit={pattern[:40]} {fault}",)
+
+
+def test_patterns_are_bounded():
+    """A push that names very many is built by the first hundred, and says so."""
+    options = ("submit=" + ",".join(map(str, range(150))),)
+    assert recipe_globs(options, ()) == tuple(map(str, range(100)))
+    assert submit_faults(options) == (
+        "submit= has more than 100 patterns; the others do not count",
+    )

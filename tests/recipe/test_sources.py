@@ -113,6 +113,25 @@ def test_the_pushed_repository_keeps_the_directory_that_the_recipe_chose():
     assert source == Source("/srv/app.git", "src/code", "refs/heads/x", REVISION)
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://git.sr.ht/~jo/app",
+        "https://git.sr.ht/~jo/app.git#main",
+        "git+https://git.sr.ht/~jo/app",
+        "git+ssh://git@git.sr.ht/~jo/app#v1",
+        "git@git.sr.ht:~jo/app",
+        "app::https://x.org/elsewhere",
+    ],
+)
+def test_the_pushed_repository_is_known_by_its_name_however_it_is_written(written):
+    """It is where the server has it, at exactly what was pushed, and there only once."""
+    job = job_of(parse_source(written), parse_source("https://x.org/lib"))
+    replaced, lib = with_pushed_source(job, "/srv/app.git", "refs/heads/x", REVISION).sources
+    assert replaced == Source("/srv/app.git", "app", "refs/heads/x", REVISION)
+    assert lib == Source("https://x.org/lib", "lib")
+
+
 def test_a_second_copy_of_the_pushed_repository_stays_as_written():
     """Only one source is the pushed one: that in the directory of its name before others."""
     old = Source("https://x.org/app.git", "old", "v1")

@@ -203,7 +203,18 @@ def test_the_last_use_of_a_token_is_noted(access, ada, admin, store, clock):
     assert used[0] == used[1] < used[2]
 
 
-@pytest.mark.parametrize("scopes", [(), ("builds:read", "everything")])
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        (),
+        ("builds:read", "everything"),
+        ("0123abcd/everything",),
+        ("0123abcd/*",),
+        ("/jobs:read",),
+        ("a/b/jobs:read",),
+        ("jobs:read/",),
+    ],
+)
 def test_unknown_scopes_are_refused(access, ada, admin, scopes):
     """A token that would do nothing, or who knows what, is not made."""
     with pytest.raises(Invalid) as raised:

@@ -19,6 +19,7 @@ from ciserver.model.project import Credential, Input, JobsetSettings, ProjectSet
 from ciserver.model.request import Action, RequestStatus
 from ciserver.model.schedule import PgoStrategy, ScheduleKind, Timing
 from ciserver.model.status import BuildStatus
+from ciserver.service.job_groups import GivenGroup
 from ciserver.service.submissions import ManifestSubmission, ScriptSubmission
 
 B, DONE, FAILED = BuildStatus, RequestStatus.DONE, RequestStatus.FAILED
@@ -98,6 +99,11 @@ CHANGES = {
     ),
     "start": Change(
         Action.START_BUILD, '{"build": HELD}', lambda g, a: g.services.builds.start(a, g.held)
+    ),
+    "join": Change(
+        Action.JOIN_BUILDS,
+        '{"builds": [HELD]}',
+        lambda g, a: g.services.job_groups.join(a, GivenGroup((g.held,))),
     ),
     "keep": Change(
         Action.KEEP_BUILD,

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from support.factories import MAIN, Factory, done, make_push
 
-from ciserver.machine import native_system
+from ciserver.executor.images import ImageFacts
+from ciserver.machine import make_images, native_system
 from ciserver.model.account import Right
 from ciserver.model.build import BuildResult, Offer
 from ciserver.model.errors import Forbidden
@@ -133,6 +134,29 @@ def test_unchanged_content_is_not_built_again(works, services, admin):
     (reused,) = services.queries.evaluation(admin, again.id).reused
     assert reused.evaluation_id == first.id
     assert (again.builds_total, again.builds_finished, again.builds_good) == (1, 1, 1)
+
+
+def test_an_image_that_was_made_anew_is_built_on_again(works, parts):
+    """What was built on the earlier one does not stand for it, and no other image matters."""
+    images = make_images(parts.settings, parts.data)
+
+    def make(name, number):
+        with images.make(name, replace=True) as place:
+            images.note(
+                place, ImageFacts(number, "2026-11-01T00:00:00+00:00", "nothing", "/bin/sh")
+            )
+
+    make("debian/x", "1")
+    works.push({".build.yml": recipe().replace("host", "debian/x"), "a.txt": "one"})
+    assert works.run_all() == ["build"]
+    works.push({"a.txt": "two"})
+    assert works.run_all() == ["build"]
+    make("debian/y", "2")
+    works.push({"a.txt": "one"}, "Go back")
+    assert works.run_all() == []
+    make("debian/x", "3")
+    works.push({"a.txt": "two"}, "Go on")
+    assert works.run_all() == ["build"]
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,6 @@ def test_the_same_twice_is_one(push, declared):
         {"ref": "refs/heads/topic"},
         {"ref": "refs/tags/v1"},
         {"options": ("submit=.build.yml",)},
-        {"options": ("skip-ci",)},
         {"message": "Typo [skip ci]"},
         {"message": "Typo DONTBUILD"},
         {"image": 3},

@@ -10,13 +10,13 @@ from support.factories import ADMIN, MAIN, Factory, make_push
 from support.repositories import Repository, git
 from support.server import free_port
 
-from ciserver.config import Git, Settings
+from ciserver.config import Builds, Git, Settings
 from ciserver.datadir import DataDirectory
-from ciserver.model.errors import Busy
-from ciserver.model.evaluation import Kind, PinnedInput
+from ciserver.model.errors import Busy, Conflict
+from ciserver.model.evaluation import Kind, PinnedInput, SkippedJob
 from ciserver.model.push import RefChange, Trust
 from ciserver.model.schedule import ScheduleKind, Timing
-from ciserver.model.status import EvaluationStatus
+from ciserver.model.status import DeliveryStatus, EvaluationStatus
 from ciserver.recipe.text import job_from_json
 from ciserver.wiring import make_parts, scratch_root
 
@@ -112,18 +112,28 @@ def test_exactly_the_pushed_revision(project, services, make, store):
 
 
 @pytest.mark.parametrize(
-    ("message", "options", "note"),
+    ("message", "note"),
     [
-        ("Typo [skip ci]", (), "the commit message says [skip ci]"),
-        ("Typo\n\nskip-checks: true", (), "the commit message says skip-checks: true"),
-        ("Typo", ("skip-ci",), "the push option skip-ci asks for no builds"),
+        ("Typo [skip ci]", "the commit message says [skip ci]"),
+        ("Typo\n\nskip-checks: true", "the commit message says skip-checks: true"),
     ],
 )
-def test_skipped(evaluate, store, message, options, note):
+def test_skipped(evaluate, store, message, note):
     """Who asks for no builds gets none, with the reason."""
-    evaluation = evaluate({".build.yml": GOOD}, message, options=options)
+    evaluation = evaluate({".build.yml": GOOD}, message)
     assert (evaluation.status, evaluation.note) == (EvaluationStatus.SKIPPED, note)
     assert builds_of(store, evaluation) == ()
+
+
+def test_what_is_no_commit(project, services, make, store):
+    """A tag of a single file is nothing to build, and no fault of anybody."""
+    project.commit({".build.yml": GOOD})
+    blob = git(project.tree, "rev-parse", "HEAD:.build.yml")
+    git(project.tree, "tag", "file", blob)
+    project.push("main", "file")
+    evaluation = run(services, make, store, blob, ref="refs/tags/file")
+    assert evaluation.status is EvaluationStatus.SKIPPED
+    assert evaluation.note == "refs/tags/file is no commit"
 
 
 def test_no_recipe(evaluate):
@@ -171,18 +181,46 @@ def test_several_jobs(evaluate, store):
     assert evaluation.builds_total == 2
 
 
-def test_twins(evaluate):
-    """Two files that make the same job are a fault of the second."""
-    evaluation = evaluate({".build.yml": GOOD, ".builds/build.yaml": GOOD})
-    (complaint,) = evaluation.complaints
-    assert complaint.file == ".builds/build.yaml"
-    assert "already made by .build.yml" in complaint.message
+def test_twins(evaluate, store):
+    """Of two files that make the same job the first is built, and the other is named."""
+    evaluation = evaluate({".build.yml": GOOD, ".builds/build.yaml": "image: 3"})
+    assert [one.job for one in builds_of(store, evaluation)] == ["build"]
+    (skipped,) = evaluation.skipped
+    assert skipped == SkippedJob("build", ".builds/build.yaml: the job is made by .build.yml")
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_very_many_recipes(tmp_path, repository, clock, admin, most):
+    """As many are read as the configuration says; the others are named on the evaluation."""
+    settings = Settings(builds=Builds(recipes=most))
+    parts = make_parts(settings, DataDirectory(tmp_path / "other-data"), clock=clock)
+    pushed = repository.commit({f".builds/{one}.yml": GOOD for one in "abc"}, "Add")
+    repository.push()
+    parts.services.projects.watch(admin, "project", str(repository.bare), local=True)
+    evaluation = run(parts.services, Factory(parts, clock), parts.store, pushed)
+    assert [one.job for one in builds_of(parts.store, evaluation)] == list("abc")[: most or 3]
+    assert [one.job for one in evaluation.skipped] == (["c"] if most else [])
+    parts.store.database.close()
 
 
 def test_other_recipes_by_option(evaluate, store):
     """`-o submit=` names the recipes of this push."""
     evaluation = evaluate({".build.yml": GOOD, "ci/extra.yml": GOOD}, options=("submit=ci/*.yml",))
     assert [one.job for one in builds_of(store, evaluation)] == ["extra"]
+
+
+def test_what_a_pusher_says_of_a_push(evaluate, store, admin, services):
+    """A note for the evaluation, beside what was not understood; the builds have the commit as
+    their note, and tags.
+    """
+    options = ("description= A\tspecial\x07 one", "submit=.build.yml,../x")
+    evaluation = evaluate({".build.yml": GOOD}, "Add\n\nAt length.", options=options)
+    assert evaluation.note == ("A special one; submit=../x is no path within what is pushed")
+    (build,) = builds_of(store, evaluation)
+    view = services.queries.build(admin, build.id)
+    assert view.note.startswith(f"[{evaluation.revision[:12]}](http://")
+    assert view.note.endswith(" — [Ada Author](mailto:ada@example.org): Add")
+    assert view.tags == ("project", "commits", "main", "build")
 
 
 def test_filters(evaluate, store):
@@ -452,15 +490,22 @@ def open_project(repository, services, admin):
 
 @pytest.mark.parametrize("ref", PROPOSALS)
 def test_a_proposal_is_not_trusted(open_project, services, make, store, ref):
-    """It is built without network and tells nobody, since its author may have written both."""
+    """It is built without network and tells nobody, since its author may have written both; whom
+    it was to tell is seen, with the reason, and stays so.
+    """
     evaluation = run(services, make, store, open_project(ref), ref=ref)
     assert (evaluation.kind, evaluation.trust) == (Kind.PULL_REQUEST, Trust.UNTRUSTED)
     (build,) = builds_of(store, evaluation)
     job = job_of(store, build)
     assert build.trust is Trust.UNTRUSTED
-    assert (job.network, job.triggers) == (False, ())
+    assert (job.network, job.maintainers) == (False, ())
     services.builds.cancel(ADMIN, build.id)
-    assert store.outbox.list_of_build(build.id) == ()
+    (kept,) = store.outbox.list_of_build(build.id)
+    assert (kept.status, kept.tries) == (DeliveryStatus.SKIPPED, 0)
+    assert "may not push" in kept.detail
+    with pytest.raises(Conflict, match="never sent"):
+        services.deliveries.resend(ADMIN, kept.id)
+    assert not services.deliveries.deliver_next()
 
 
 @pytest.mark.parametrize(

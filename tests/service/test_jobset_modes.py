@@ -166,7 +166,9 @@ def test_one_at_a_time_by_the_clock(main, clock, services):
 
 
 def test_a_push_to_another_input_is_evaluated(main, tmp_path, services, store):
-    """With the recipe as it is now and that input as it was pushed, where the input watches it."""
+    """With the recipe as it is now and that input as it was pushed, where the input watches it;
+    what the pusher says of recipes is not of these.
+    """
     lib = Repository(tmp_path / "lib", "lib")
     lib.commit({"a": "1"})
     lib.push()
@@ -179,10 +181,12 @@ def test_a_push_to_another_input_is_evaluated(main, tmp_path, services, store):
     lib.commit({"a": "3"})
     lib.push()
     for ref, count in ((MAIN, 1), ("refs/heads/other", 0)):
-        push = make_push(RefChange(ref, "0" * 40, new), repositories=(uri,))
+        options = ("submit=a", "description=newer")
+        push = make_push(RefChange(ref, "0" * 40, new), repositories=(uri,), options=options)
         outcome = services.pushes.accept_push(main.make.received("project"), push)
         assert len(outcome.evaluations) == count
     assert main.evaluate() == [S.SUCCEEDED]
     (found,) = services.queries.jobset(ADMIN, "project", "main").evaluations.evaluations
     pinned = services.queries.evaluation(ADMIN, found.id).evaluation.inputs
     assert {one.name: one.revision for one in pinned}["lib"] == new
+    assert (found.options, found.note) == (("description=newer",), "newer")

@@ -3,6 +3,7 @@
 import io
 import os
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from support.factories import ADMIN, done, make_job
@@ -11,6 +12,7 @@ from ciserver.model.build import BuildResult
 from ciserver.model.errors import Gone
 from ciserver.model.evaluation import Kind
 from ciserver.model.status import BuildStatus
+from ciserver.service.keeping import outlook
 from ciserver.service.polls import BY_POLL
 
 B = BuildStatus
@@ -229,3 +231,42 @@ def test_when_it_may_be_removed(services, store, parts, clock, built, later):
     assert keeping.removable_at(kept) is None
     later(15)
     assert keeping.removable_at(by_itself) is None
+
+
+LATER = timedelta(days=14)
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_products", "held", "age", "expected"),
+    [
+        ({}, True, "", -LATER, (LATER, "")),
+        ({}, True, "", LATER, (timedelta(0), "")),
+        ({}, True, "held", -LATER, (LATER, "held")),
+        ({}, True, "held", LATER, (None, "held")),
+        ({}, False, "held", LATER, (None, "")),
+        ({"kept": True}, True, "held", LATER, (None, "its build is kept")),
+        ({"status": B.RUNNING}, True, "", LATER, (None, "its build has not ended")),
+        ({"status": B.FAILED}, True, "", -LATER, (LATER, "")),
+    ],
+)
+def test_the_outlook_of_products(built, clock, changes, has_products, held, age, expected):
+    """When they go at the earliest, or why they stay."""
+    build, now = replace(built(), **changes), clock.now()
+    told = outlook(build, now - age, has_products=has_products, held=held, now=now)
+    assert (told.removable_at and told.removable_at - now, told.why) == expected
+
+
+def test_the_outlook_is_what_the_sweep_does(services, parts, built, clock, later, store):
+    """Told beforehand, it stays until it is due and nothing holds it, and is gone then."""
+    old, newest = built(), built()
+    told = services.keeping.outlook(old)
+    assert (told.removable_at - clock.now(), told.why) == (timedelta(days=90), "")
+    held = services.keeping.outlook(newest).why
+    assert held == "an evaluation that is kept has it"
+    kept = services.builds.keep(ADMIN, newest.id, kept=True)
+    assert services.keeping.outlook(kept).why == "its build is kept"
+    clock.forward(days=90)
+    parts.services.keeping.sweep()
+    standing = [bool(store.products.list_of_build(one.id)[0].removed_at) for one in (old, newest)]
+    assert standing == [True, False]
+    assert services.keeping.outlook(old).removable_at is None

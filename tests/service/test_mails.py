@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from support.factories import ADMIN, MAIL, make_event, make_job
+from support.factories import ADMIN, MAIL, done, make_event, make_job
 
 from ciserver.model.build import BuildResult, TriggerSpec
-from ciserver.model.status import BuildStatus, Reason
+from ciserver.model.push import Trust
+from ciserver.model.status import BuildStatus, DeliveryStatus, Reason
 from ciserver.service.mails import MOST_BESIDE, Mail, Mails
 
 B = BuildStatus
@@ -149,6 +150,19 @@ def test_a_jobset_that_sends_no_mail(make, told, settle):
     hook = TriggerSpec("webhook", "always", {"url": "https://example.org/"})
     make.build(B.FAILED, jobset=jobset, maintainers=(ADA,), triggers=(MAIL, hook))
     assert told(jobset) == [("https://example.org/", "failed")]
+
+
+def test_untrusted_builds_tell_whom_the_jobset_names(make, store, settle):
+    """The jobset is its owner's; the triggers of the recipe are not, and are not run."""
+    jobset = make.jobset()
+    settle(jobset, mail_to=BOB)
+    evaluation = make.evaluated(jobset, make_job(triggers=(MAIL,)), trust=Trust.UNTRUSTED)
+    (build,) = store.builds.list_of_evaluation(evaluation.id)
+    lease = make.claim().lease
+    make.reporter.advance(lease, done(0), 1, sandbox="plain")
+    make.reporter.finish(lease, BuildResult(B.FAILED, Reason.EXIT_CODE), ())
+    told = {one.target: one.status for one in store.outbox.list_of_build(build.id)}
+    assert told == {BOB: DeliveryStatus.PENDING, ADA: DeliveryStatus.SKIPPED}
 
 
 def test_what_could_not_run_is_told_with_its_cause(make, store, reporter):

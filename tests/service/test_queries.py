@@ -55,6 +55,30 @@ def test_why_a_build_waits(make, services, queries, state, reason):
     assert queries.queue(ADMIN).reasons == {build.id: queries.build(ADMIN, build.id).waiting_for}
 
 
+@pytest.mark.parametrize(
+    ("image", "state", "reason"),
+    [
+        ("no/such", {"images": ("debian/stable",)}, "about to start"),
+        (
+            "no/such",
+            {"images": ("debian/stable", "a"), "takes_any_image": False},
+            "no worker offers the image no/such (there is: a, debian/stable)",
+        ),
+        ("a", {"takes_any_image": False}, "no worker offers the image a (there is: none)"),
+        ("a", {"images": ("a",), "takes_any_image": False}, "about to start"),
+        ("host", {"takes_any_image": False}, "about to start"),
+        ("nix", {"takes_any_image": False}, "about to start"),
+    ],
+)
+def test_a_build_waits_for_its_image_where_others_are_refused(
+    make, services, queries, image, state, reason
+):
+    """With the images that there are; the machine itself is always there."""
+    services.run_on(StillEngine(state))
+    build = make.build(image=image)
+    assert queries.build(ADMIN, build.id).waiting_for == reason
+
+
 NEAR, FAR = {"name": "near", "busy": 2}, {"name": "far", "busy": 2}
 NO_WORKER = f"all workers for {SYSTEM} take no builds"
 PAUSED = "the worker near is paused by root: a new disk"

@@ -364,19 +364,23 @@ def build_of(store, build):
 
 
 def test_what_a_request_names_wins(submissions, services, jobset, run, store):
-    """Script, parameters, limit and system; also parameters that name nothing at all."""
+    """Script, parameters, limit and system; also parameters that name nothing at all. A parameter
+    may say something else than the server of what the script is told.
+    """
     given = ScriptSubmission(
         script="bin/partly.sh",
-        parameters="FLAVOR='a b'\\''c'",
+        parameters="FLAVOR='a b'\\''c' PROJECT=ours",
         timeout_minutes=2,
         system=native_system(),
     )
     build = submissions.run_script(ADMIN, jobset, given)
     job = services.queries.build(ADMIN, build.id).job
     assert (job.name, job.timeout_seconds, job.system) == ("partly.sh", 120, native_system())
-    assert job.environment == {"FLAVOR": "a b'c"}
+    told = {"PROJECT_VERSION": "main", "COMMIT_HASH": build.revision}
+    assert job.environment == {"PROJECT": "ours", **told, "FLAVOR": "a b'c"}
     none = submissions.run_script(ADMIN, jobset, ScriptSubmission(parameters=""))
-    assert services.queries.build(ADMIN, none.id).job.environment == {}
+    job = services.queries.build(ADMIN, none.id).job
+    assert job.environment == {"PROJECT": "root/project", **told}
 
 
 @pytest.mark.parametrize(

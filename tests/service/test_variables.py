@@ -46,6 +46,32 @@ def test_what_the_server_tells_a_build_is_reserved(clock):
     assert free == {"LC_ALL", "SOURCE_DATE_EPOCH", "TERM", "TZ"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "ref", "submitter", "reason"),
+    [
+        (Kind.PUSH, "refs/heads/main", "git.sr.ht", "push"),
+        (Kind.TAG, "refs/tags/v1", "git.sr.ht", "tag"),
+        (Kind.PULL_REQUEST, "refs/pull/7/head", "dispatch.sr.ht", "github-pr"),
+        (Kind.PULL_REQUEST, "refs/merge-requests/7/head", "dispatch.sr.ht", "gitlab-mr"),
+        (Kind.PULL_REQUEST, "refs/changes/34/1234/2", "dispatch.sr.ht", "patchset"),
+        (Kind.NIGHTLY, "refs/heads/main", "ada", "nightly"),
+        (Kind.API, "", "ada", "api"),
+    ],
+)
+def test_a_build_knows_whether_it_was_pushed(clock, kind, ref, submitter, reason):
+    """By the words that manifests of builds.sr.ht compare with; what was only proposed never has
+    those of a push.
+    """
+    evaluation = Evaluation(
+        *(1, 1, "project", "main", 1, EvaluationStatus.SUCCEEDED, kind),
+        *(ref, REVISION, (), "ada", clock.now()),
+    )
+    told = environment(evaluation, Links(""), build_id=1, number=1, job="build", requested_by="ada")
+    assert (told["BUILD_SUBMITTER"], told["BUILD_REASON"]) == (submitter, reason)
+    assert (told["BUILD_REQUESTED_BY"], told["CI_PIPELINE_EVENT"]) == ("ada", kind.value)
+    assert told["GIT_REF"] == ref
+
+
 def test_nothing_to_complain_of():
     """Other names, and none, are taken."""
     check_variables(FINE)

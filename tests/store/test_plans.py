@@ -13,6 +13,8 @@ from ciserver.datadir import DataDirectory
 from ciserver.model.account import Sight
 from ciserver.model.build import Offer
 from ciserver.model.job import Address, Place
+from ciserver.model.label_search import EVERYTHING, LabelSearch, Term
+from ciserver.model.secret import Holder
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
 from ciserver.wiring import make_parts
@@ -48,6 +50,7 @@ BUILT = {
     "revision": "printf('%040x', i * 977)",
     "requested_by": "'user-' || (i % 100)",
 }
+SECRET = {"type": "'ssh_key'", "sealed": "x''"}
 MANY = {
     "projects": (PROJECTS, {"name": "'other-' || i", "owner": "'user-' || (i % 100)"}),
     "members": (
@@ -77,6 +80,14 @@ MANY = {
             "key": "'key-' || i",
             "file": "'file-' || i",
         },
+    ),
+    "secrets": (
+        BUILDS // 10,
+        {"uuid": "'p-' || i", "project_id": f"1 + i % {PROJECTS}", "name": "'s-' || i", **SECRET},
+    ),
+    "secrets, of users": (
+        BUILDS // 10,
+        {"uuid": "'u-' || i", "user": "'user-' || (i % 5000)", "name": "'s-' || i", **SECRET},
     ),
     "lanes": (JOBSETS, {"jobset_id": "i + 1"}),
     "job_counters": (
@@ -132,6 +143,12 @@ MANY = {
             "updated_at": f"{SINCE} - 3600000000 * 48 + i * 1000000 + 5000000",
         },
     ),
+    "uploads": (BUILDS // 10, {"name": "printf('%032x', i)", "evaluation_id": "i"}),
+    "source_settings": (JOBSETS, {"jobset_id": "i + 1", "settings": "'{}'", "chosen": "1"}),
+    "source_systems": (
+        JOBSETS,
+        {"jobset_id": "i + 1", "system": SYSTEM, "packages": "'[]'"},
+    ),
     "reuses": (
         BUILDS // 5,
         {"evaluation_id": f"{BUILDS} / 10 + i", "build_id": f"{REUSED}"},
@@ -139,6 +156,16 @@ MANY = {
     "build_outputs": (
         BUILDS // 5,
         {"build_id": "i", "attempt": "1", "drv_path": "printf('/nix/store/%032d-x.drv', i)"},
+    ),
+    "labels": (BUILDS // 5, {"build_id": "i", "note": "'note ' || i", "tags": '\'["a", "b"]\''}),
+    "tag_paths": (PROJECTS, {"owner": "'user-' || (i % 100)", "path": "'path-' || i"}),
+    "tagged_builds": (BUILDS, {"path_id": "1 + i % 2", "build_id": "i"}),
+    "job_groups": (BUILDS // 10, {"owner": "'user-' || (i % 100)", "triggers": "'[]'"}),
+    # Ten builds a group: all of them queued, or all of them ended.
+    "job_group_members": (BUILDS // 2, {"build_id": "i", "group_id": "1 + (i - 1) / 10"}),
+    "job_group_members, ended": (
+        BUILDS // 2,
+        {"build_id": f"{BUILDS} + i", "group_id": f"1 + {BUILDS} / 20 + (i - 1) / 10"},
     ),
     "job_requests": (
         BUILDS,
@@ -194,6 +221,16 @@ def build_of(store):
 ANYBODY = Sight()
 MEMBER = Sight(projects=tuple(range(2, 60)), user="user-7")
 SIGHTS = {"administrator": ALL, "anybody": ANYBODY, "member": MEMBER}
+
+
+def filtered(store, sight, statuses=None, **rest):
+    return store.filtered.by_update(sight, limit=50, offset=0, statuses=statuses, **rest)
+
+
+def labelled(store, sight, wanted=EVERYTHING, *, owner="user-7", path="", before=None):
+    return store.label_lists.list_builds(sight, owner, path, wanted, before=before, limit=15)
+
+
 # Each shows a page of what somebody may see.
 SEEN = {
     "builds newest": lambda store, sight: store.builds.list_newest(sight, before=None, limit=50),
@@ -271,9 +308,26 @@ SEEN = {
     "of a requester, on": lambda store, sight: store.listings.of_requester(
         sight, "user-7", limit=50, up_to=100_000
     ),
+    "asked for": labelled,
+    "asked for, on": lambda store, sight: labelled(store, sight, before=50_000),
+    "asked for by nobody": lambda store, sight: labelled(store, sight, owner="none"),
+    "beneath tags": lambda store, sight: labelled(store, sight, path="path-1", owner="user-1"),
+    "beneath tags, on": lambda store, sight: labelled(
+        store, sight, path="path-1", owner="user-1", before=50_000
+    ),
+    "beneath no tags": lambda store, sight: labelled(store, sight, path="none"),
     "by update": lambda store, sight: store.listings.by_update(sight, limit=50),
     "by update in a jobset": lambda store, sight: store.listings.by_update(
         sight, limit=50, jobset_id=BUSY
+    ),
+    "by update, queued": lambda store, sight: filtered(store, sight, [BuildStatus.QUEUED]),
+    "by update, ended": lambda store, sight: filtered(
+        store, sight, [BuildStatus.SUCCEEDED, BuildStatus.FAILED]
+    ),
+    "by update in jobsets": lambda store, sight: filtered(store, sight, jobset_ids=(BUSY, 501)),
+    "by update of a number": lambda store, sight: filtered(store, sight, build_id=77),
+    "by update in a jobset, ended": lambda store, sight: filtered(
+        store, sight, [BuildStatus.SUCCEEDED], jobset_ids=(BUSY,)
     ),
     "count": lambda store, sight: store.listings.count(sight, most=50),
     "count in a jobset": lambda store, sight: store.listings.count(sight, most=50, jobset_id=BUSY),
@@ -361,7 +415,14 @@ LISTS = {
     for who, sight in SIGHTS.items()
 } | {
     "builds of an evaluation": lambda store: store.builds.list_of_evaluation(77),
+    "told of a push": lambda store: store.pushes.told([77, 78], most_builds=10),
+    "labels of builds": lambda store: store.labels.of(range(1, 100)),
     "of a group": lambda store: store.listings.of_group(77),
+    "members of a job group": lambda store: store.job_groups.members(77),
+    "builds in job groups": lambda store: store.job_groups.grouped(range(1, 100)),
+    "end of a build of no job group": lambda store: store.job_groups.end_with(90_000, NOW),
+    "end of a build in a job group": lambda store: store.job_groups.end_with(77, NOW),
+    "end of a job group": lambda store: store.job_groups.end_with(BUILDS + 77, NOW),
     "first end": lambda store: store.listings.first_end(),
     "leases": lambda store: store.listings.leases(range(1, 50)),
     "builds of evaluations": lambda store: store.evaluation_lists.build_ids([77, 78]),
@@ -390,6 +451,11 @@ LISTS = {
     "projects of a user": lambda store: store.members.projects_of("user-7"),
     "members": lambda store: store.members.list_of_project(500),
     "caches of removed projects": lambda store: store.caches.drop_removed(500),
+    "secrets of a user": lambda store: store.secrets.list_of(Holder(user="user-7")),
+    "secrets of a project": lambda store: store.secrets.list_of(Holder(project_id=500)),
+    "secret of a project": lambda store: store.secrets.find(Holder(project_id=500), "p-499"),
+    "secrets of a build": lambda store: store.secrets.open(Holder(project_id=500), ("a", "b")),
+    "number of secrets": lambda store: store.secrets.count(Holder(user="user-7")),
     "shared": lambda store: store.members.may_write_shared(500, "user-7"),
     "project of a jobset": lambda store: store.projects.find_of_jobset(500),
     "jobset": lambda store: store.jobsets.get(500),
@@ -409,6 +475,10 @@ LISTS = {
     "evaluated": lambda store: store.keeping.is_evaluated(BUSY),
     "of a kept evaluation": lambda store: store.keeping.is_of_kept_evaluation(build_of(store), 3),
     "newest success": lambda store: store.keeping.is_newest_success(store.builds.get(150_001)),
+    "uploads": lambda store: store.uploads.list_after(f"{500:032x}", 100),
+    "uploads known": lambda store: store.uploads.known([f"{500:032x}"]),
+    "source settings": lambda store: store.source_projects.settings([BUSY, 501]),
+    "source systems": lambda store: store.source_projects.systems(BUSY),
     "files left": lambda store: store.keeping.list_left(100),
     "content standing": lambda store: store.keeping.is_standing("0" * 64),
     "credential": lambda store: store.jobsets.credential(500, "https://example.org/x"),
@@ -502,6 +572,12 @@ INDEXES = {
     "waits": "builds_jobset_id_started_at",
     "pushes": "evaluations_ended",
     "of a requester": "builds_requested_by_id",
+    "asked for": "builds_requested_by_id",
+    "asked for, on": "builds_requested_by_id",
+    "asked for by nobody": "builds_requested_by_id",
+    "beneath tags": "sqlite_autoindex_tagged_builds_1",
+    "beneath tags, on": "sqlite_autoindex_tagged_builds_1",
+    "beneath no tags": "sqlite_autoindex_tagged_builds_1",
     "by update": "builds_updated_at_id",
     "by update in a jobset": "builds_jobset_id_updated_at_id",
     "by end": "builds_finished ",
@@ -538,6 +614,8 @@ INDEXES = {
 }
 ASKED = {f"{name}, {who}": index for name, index in INDEXES.items() for who in SIGHTS} | {
     "builds of an evaluation": "builds_evaluation_id",
+    "told of a push": "builds_evaluation_id",
+    "labels of builds": "PRIMARY KEY",
     "results of an evaluation": "builds_evaluation_id",
     "all builds of an evaluation": "builds_evaluation_id",
     "builds of a job": "builds_evaluation_id",
@@ -563,6 +641,9 @@ ASKED = {f"{name}, {who}": index for name, index in INDEXES.items() for who in S
     "renamed jobset": "sqlite_autoindex_jobset_renames",
     "projects of a user": "projects_owner",
     "caches of removed projects": "projects_removed",
+    "secrets of a user": "secrets_user_project_id",
+    "secrets of a project": "secrets_user_project_id",
+    "secrets of a build": "secrets_",
 }
 
 
@@ -581,6 +662,8 @@ ORDERED = (
     "by update in a jobset",
     "by end",
     "of a requester",
+    "asked for",
+    "beneath tags",
     "requests newest",
     "evaluation ended",
     "unfinished",
@@ -596,6 +679,38 @@ ORDERED = (
 def test_order(full, name):
     """A page is read in the order of its index; nothing is sorted first."""
     assert "TEMP B-TREE" not in plan(full, LISTS[name])
+
+
+HARD = {
+    "all": LabelSearch(
+        note=(Term("none"),),
+        image=(Term("host"),),
+        tags=(Term("b"),),
+        statuses=frozenset({BuildStatus.SUCCEEDED, BuildStatus.QUEUED}),
+    ),
+    "status": LabelSearch(statuses=frozenset({BuildStatus.SUCCEEDED})),
+    "note": LabelSearch(note=(Term("note", negated=True), Term("none"))),
+}
+
+
+@pytest.mark.parametrize("who", SIGHTS)
+@pytest.mark.parametrize("wanted", HARD.values(), ids=HARD)
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"owner": "none"},
+        {"before": 30_000},
+        {"owner": "user-1", "path": "path-1"},
+        {"owner": "user-1", "path": "path-1", "before": 30_000},
+    ],
+    ids=["none", "older", "tagged", "tagged, older"],
+)
+def test_a_search_that_finds_nothing_costs_one_stretch(full, place, wanted, who):
+    """However much somebody asked for: here a thousand builds with a note of fifty thousand."""
+    question = partial(labelled, sight=SIGHTS[who], wanted=wanted, **place)
+    assert question(full).builds == ()
+    assert cost(full, question) < 400
+    assert "SCAN" not in plan(full, question)
 
 
 ORDERED_FIRST = ("evaluations built", "evaluations built before", "evaluations page, built")

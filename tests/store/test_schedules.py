@@ -69,8 +69,8 @@ def many(store, add):
         store.database.sql(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO schedules (jobset_id, kind, timing, ref, only_if_changed, last_good,"
-            " paused, removed, declared_by, created_at, next_due_at)"
-            " SELECT jobset_id, kind, timing, ref, 1, 0, ?, ?, 'page', created_at, next_due_at"
+            " runs_script, paused, removed, declared_by, created_at, next_due_at)"
+            " SELECT jobset_id, kind, timing, ref, 1, 0, 0, ?, ?, 'page', created_at, next_due_at"
             " FROM n, schedules WHERE id = ?",
             (MANY, paused, removed, model.id),
         )

@@ -112,7 +112,7 @@ HYDRA_DIFF = Row(
 
 # -- builds.sr.ht: a token comes first, and who lacks a right is not authorized -------------------
 
-_TOKEN = Need(BUILD_READ, after=True)
+_TOKEN, _OWN = Need(BUILD_READ, after=True), Need(BUILD_READ)
 _START, _STOP = (replace(one, after=True, lacking=401) for one in (EVALUATE, CANCEL))
 _MANIFEST = '{"manifest": "image: host\\ntasks:\\n  - work: make\\n"}'
 
@@ -130,10 +130,35 @@ SRHT = (
             ("POST", "/{job_id}/cancel", _STOP, "/$queued/cancel", ""),
         )
     ),
+    # A group is there for who made it: for nobody here.
+    *(
+        Row(
+            *(method, f"/api/job-group{template}{slash}", need, f"{path}{slash}", body, _AS_JSON),
+            success=(status,),
+        )
+        for slash in ("", "/")
+        for method, template, need, path, body, status in (
+            ("POST", "", ACCOUNT, "/api/job-group", '{"jobs": []}', 400),
+            ("GET", "/{group_id}", _OWN, "/api/job-group/1", "", 404),
+            ("POST", "/{group_id}/start", ACCOUNT, "/api/job-group/1/start", "", 404),
+            ("POST", "/{group_id}/cancel", ACCOUNT, "/api/job-group/1/cancel", "", 404),
+        )
+    ),
     *(
         Row("GET", f"{prefix}/{{job_id}}{task}/log", NOTHING, f"{prefix}/$built{name}/log")
         for prefix in ("/logs", "/query/log")
         for task, name in (("", ""), ("/{task}", "/compile"))
+    ),
+    *(
+        Row("GET", f"/~{{user}}{template}", NOTHING, f"/~ada{path}")
+        for template, path in (
+            ("", ""),
+            (".svg", ".svg"),
+            ("/rss.xml", "/rss.xml"),
+            ("/{rest:path}", "/tag"),
+            ("/job/{job_id}", "/job/$built"),
+            ("/job/{job_id}/manifest", "/job/$submitted/manifest"),
+        )
     ),
 )
 
@@ -227,6 +252,17 @@ ABF = (
     ),
     Row("GET", "/api/v1/projects/{number}", NOTHING, "/api/v1/projects/$number.json"),
     Row("GET", "/api/v1/projects/get_id", NOTHING, "/api/v1/projects/get_id.json?name=$project"),
+    Row(
+        *("GET", "/api/v1/projects/{number}/refs_list", NOTHING),
+        "/api/v1/projects/$number/refs_list.json",
+    ),
+    Row("GET", "/api/v1/platforms", NOTHING, "/api/v1/platforms.json"),
+    Row(
+        *("GET", "/api/v1/platforms/platforms_for_build", NOTHING),
+        "/api/v1/platforms/platforms_for_build.json",
+    ),
+    Row("GET", "/api/v1/platforms/{number}", NOTHING, "/api/v1/platforms/$number.json"),
+    Row("GET", "/api/v1/search", NOTHING, "/api/v1/search.json?query=rose"),
     Row("GET", "/api/v1/arches", NOTHING, "/api/v1/arches.json"),
 )
 
@@ -261,6 +297,19 @@ COPR = (
     ),
     Row("PUT", _COPR_PROJECT, EDIT, _SPARE, '{"description": ""}', _AS_JSON, success=(204,)),
     Row("DELETE", _COPR_PROJECT, EDIT, _SPARE, success=(204,)),
+    Row(
+        *("POST", f"{_COPR_PROJECT}/chroots", EDIT, "/api_2/projects/$jobset/chroots"),
+        *('{"name": "$spare_system"}', _AS_JSON),
+        success=(409,),  # it has all that there are
+    ),
+    *(
+        Row(
+            *(method, f"{_COPR_PROJECT}/chroots/{{name}}", EDIT),
+            *("/api_2/projects/$jobset/chroots/$system", "{}", _AS_JSON),
+            success=(status,),
+        )
+        for method, status in (("PUT", 200), ("DELETE", 204))
+    ),
     Row(
         *("POST", "/api_2/builds", replace(EVALUATE, after=True), "/api_2/builds"),
         *(_SOURCE, _AS_JSON),

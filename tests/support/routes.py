@@ -47,6 +47,12 @@ PLAN = Need(Right.EDIT.scope, Right.EDIT, after=True)
 PLAN_BY_NAME = Need(Right.EDIT.scope, Right.EDIT, after=True, unseen=(400,))
 
 
+_OF_NO_PROJECT = {
+    *("fresh", "link", "spare_system", "system", "user", "webhook_key"),
+    *("own_secret", "user_secret"),
+}
+
+
 @dataclass(frozen=True)
 class Row:
     """A route, what it needs, and a request that succeeds for whoever has that. In path and body
@@ -70,7 +76,7 @@ class Row:
     @property
     def is_inside(self) -> bool:
         names = {*Template(self.path).get_identifiers(), *Template(self.body).get_identifiers()}
-        return bool(names - {"fresh", "link", "system", "user"})
+        return bool(names - _OF_NO_PROJECT)
 
 
 _JOB, _THIS_JOB = "/job/{project}/{jobset}/{job}", "/job/$project/main/build"
@@ -139,6 +145,7 @@ EVALUATIONS = (
 )
 
 _BUILD, _THIS_BUILD = "/build/{build_id}", "/build/$built"
+_MANIFEST_IN_FORM = "visibility=public&manifest=image:+host%0Atasks:%0A+-+a:+echo%0A"
 BUILDS = (
     *(
         Row("GET", f"{_BUILD}{template}", NOTHING, f"{_THIS_BUILD}{path}", success=success)
@@ -181,6 +188,13 @@ BUILDS = (
             ("keep/{kept}", EDIT, "built", "keep/1"),
         )
     ),
+    Row("GET", "/submit", ACCOUNT, "/submit"),
+    Row("POST", "/submit", ACCOUNT, "/submit", _MANIFEST_IN_FORM),
+    # Nobody's own, so it is to be read first.
+    Row(
+        *("POST", f"{_BUILD}/resubmit", ACCOUNT, "/build/$submitted/resubmit"),
+        success=(409,),
+    ),
 )
 
 _PROJECT, _JOBSET = "/project/{project}", "/jobset/{project}/{jobset}"
@@ -202,8 +216,46 @@ PROJECT_FORMS = (
     Row("POST", f"{_JOBSET}/edit", EDIT, "/jobset/$spare/main/edit", f"name=main&{_OF_JOBSET}"),
 )
 
+OWN_SECRETS, CHANGE_SECRETS = Need("secrets:read"), Need("secrets:write")
+_SECRET = '{"type": "plaintext_file", "path": "~/.netrc", "value": "hunter22"}'
+_SECRET_FORM = "type=plaintext_file&path=~/.netrc&value=hunter22"
+SECRETS = (
+    *(
+        row
+        for template, path, read, write, thing in (
+            ("", "", OWN_SECRETS, CHANGE_SECRETS, "own_secret"),
+            ("/users/{name}", "/users/$user", ADMIN, ADMIN, "user_secret"),
+            ("/projects/{name}", "/projects/$project", EDIT, EDIT, "project_secret"),
+        )
+        for row in (
+            Row("GET", f"/ci/v1{template}/secrets", read, f"/ci/v1{path}/secrets"),
+            Row("POST", f"/ci/v1{template}/secrets", write, f"/ci/v1{path}/secrets", _SECRET),
+            Row(
+                *("DELETE", f"/ci/v1{template}/secrets/{{uuid}}", write),
+                f"/ci/v1{path}/secrets/${thing}",
+            ),
+        )
+    ),
+    *(
+        row
+        for template, path, read, write, thing in (
+            ("", "", OWN_SECRETS, CHANGE_SECRETS, "own_secret"),
+            ("/project/{project}", "/project/$project", EDIT, EDIT, "project_secret"),
+        )
+        for row in (
+            Row("GET", f"{template}/secrets", read, f"{path}/secrets"),
+            Row("POST", f"{template}/secrets", write, f"{path}/secrets", _SECRET_FORM),
+            Row(
+                *("POST", f"{template}/secrets/{{uuid}}/remove", write),
+                f"{path}/secrets/${thing}/remove",
+            ),
+        )
+    ),
+)
+
 ROWS = (
     *JOBS,  # first: what they look at is all good and done
+    *SECRETS,
     *PROJECT_FORMS,
     # -- pages
     Row("GET", "/", NOTHING, "/"),
@@ -363,6 +415,13 @@ ROWS = (
     Row("GET", "/ci/v1/queue", NOTHING, "/ci/v1/queue"),
     Row("POST", "/ci/v1/queue/pause", PAUSE, "/ci/v1/queue/pause"),
     Row("POST", "/ci/v1/queue/resume", PAUSE, "/ci/v1/queue/resume"),
+    # -- systems
+    Row("POST", "/machines", ADMIN, "/machines", "system=$system&active=1"),
+    Row("GET", "/ci/v1/systems", NOTHING, "/ci/v1/systems"),
+    Row("POST", "/ci/v1/systems", ADMIN, "/ci/v1/systems", '{"name": "linux-$fresh"}'),
+    Row("GET", "/ci/v1/systems/{name}", NOTHING, "/ci/v1/systems/$system"),
+    Row("PATCH", "/ci/v1/systems/{name}", ADMIN, "/ci/v1/systems/$system", '{"active": true}'),
+    Row("DELETE", "/ci/v1/systems/{name}", ADMIN, "/ci/v1/systems/$spare_system"),
     # -- schedules
     Row("GET", "/ci/v1/schedules", NOTHING, "/ci/v1/schedules"),
     Row(
@@ -392,6 +451,10 @@ ROWS = (
         RESEND,
         "/ci/v1/deliveries/$delivery/resend",
     ),
+    Row("GET", "/ci/v1/webhook-keys", NOTHING, "/ci/v1/webhook-keys"),
+    Row("POST", "/ci/v1/webhook-keys", ADMIN, "/ci/v1/webhook-keys"),
+    Row("POST", "/ci/v1/webhook-keys/{key_id}/use", ADMIN, "/ci/v1/webhook-keys/$webhook_key/use"),
+    Row("DELETE", "/ci/v1/webhook-keys/{key_id}", ADMIN, "/ci/v1/webhook-keys/$webhook_key"),
     Row("GET", "/ci/v1/requests", NOTHING, "/ci/v1/requests"),
     Row("GET", "/ci/v1/requests/{request_id}", NOTHING, "/ci/v1/requests/$request"),
     Row("GET", "/ci/v1/users", ADMIN, "/ci/v1/users"),

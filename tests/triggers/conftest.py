@@ -3,10 +3,7 @@
 import datetime as dt
 import ipaddress
 import ssl
-import threading
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from support.post import open_post
+from support.receiver import receiving
 
 from ciserver.model.delivery import Delivery
 from ciserver.model.event import BuildFinished, StepSummary
@@ -76,72 +75,15 @@ def make_delivery():
     return make
 
 
-@dataclass
-class Request:
-    path: str
-    headers: dict
-    body: bytes
-
-
-@dataclass
-class Receiver:
-    """An HTTP server that notes what it gets and answers what it is told."""
-
-    port: int
-    status: int = 200
-    headers: dict = field(default_factory=dict)
-    body: bytes = b"thanks"
-    requests: list = field(default_factory=list)
-
-    def url(self, path="/hook", scheme="http", host="127.0.0.1"):
-        return f"{scheme}://{host}:{self.port}{path}"
-
-
-@contextmanager
-def _receiving(tls=None):
-    receiver = Receiver(port=0)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            receiver.requests.append(Request(self.path, dict(self.headers), body))
-            self.send_response(receiver.status)
-            for name, value in receiver.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(receiver.body)))
-            self.end_headers()
-            self.wfile.write(receiver.body)
-
-        def log_message(self, *_):
-            pass
-
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, *_):
-            """A client that refuses the certificate is what is tested."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    receiver.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def receiver():
-    with _receiving() as started:
+    with receiving() as started:
         yield started
 
 
 @pytest.fixture
 def tls_receiver(certificate):
-    with _receiving(certificate.server_context()) as started:
+    with receiving(certificate.server_context()) as started:
         yield started
 
 
@@ -189,6 +131,22 @@ def _signed(key):
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
+
+
+@pytest.fixture
+def post():
+    with open_post() as opened:
+        yield opened
+
+
+@pytest.fixture
+def mail(make_delivery):
+    """A mail to be sent; its recipients and the fields of its event may be others."""
+
+    def make(to="ada@site.example", **changes):
+        return make_delivery("email", {"to": to, **changes.pop("options", {})}, **changes)
+
+    return make
 
 
 @pytest.fixture

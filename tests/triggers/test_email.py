@@ -4,14 +4,12 @@ import email
 import email.policy
 import socket
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.post import PASSWORD, open_post
 
 from ciserver.model.errors import RemoteFailure
 from ciserver.model.event import Beside, FaultsChanged, StepSummary
@@ -25,84 +23,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Session.login_data is deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning"),
 ]
-
-PASSWORD = "canary-password"
-
-
-@dataclass
-class Post:
-    """What an SMTP server took, and how it is told to answer."""
-
-    envelopes: list = field(default_factory=list)
-    logins: list = field(default_factory=list)
-    mail: str = "250 OK"
-    refused: dict = field(default_factory=dict)
-    data: str = "250 OK"
-    quit: str = "221 Bye"
-    port: int = 0
-
-    async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802 -- aiosmtpd's
-        envelope.mail_from = address
-        return self.mail
-
-    async def handle_RCPT(self, server, session, envelope, address, options):  # noqa: N802 -- aiosmtpd's
-        answer = self.refused.get(address, "250 OK")
-        if answer.startswith("250"):
-            envelope.rcpt_tos.append(address)
-        return answer
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 -- aiosmtpd's
-        if self.data.startswith("250"):
-            self.envelopes.append(envelope)
-        return self.data
-
-    async def handle_QUIT(self, server, session, envelope):  # noqa: N802 -- aiosmtpd's
-        return self.quit
-
-    def authenticate(self, server, session, envelope, mechanism, login):
-        self.logins.append((login.login, login.password))
-        return AuthResult(success=login.password == PASSWORD.encode(), handled=False)
-
-    @property
-    def messages(self):
-        return [
-            email.message_from_bytes(one.original_content, policy=email.policy.default)
-            for one in self.envelopes
-        ]
-
-    def smtp(self, **changes):
-        return Smtp(**{"host": "127.0.0.1", "port": self.port, **SENDER, "timeout": 20, **changes})
-
-
-SENDER = {"from_address": "CI of Site <ci@ci.example>"}
-
-
-@contextmanager
-def _open(**options):
-    post = Post()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        post.port = free.getsockname()[1]
-    options["authenticator"] = post.authenticate
-    controller = Controller(post, hostname="127.0.0.1", port=post.port, **options)
-    controller.start()
-    try:
-        yield post
-    finally:
-        controller.stop()
-
-
-@pytest.fixture
-def post():
-    with _open() as opened:
-        yield opened
-
-
-@pytest.fixture
-def mail(make_delivery):
-    def make(to="ada@site.example", **changes):
-        return make_delivery("email", {"to": to, **changes.pop("options", {})}, **changes)
-
-    return make
 
 
 def test_mail_arrives(post, templates, mail):
@@ -309,7 +229,7 @@ def test_nothing_injects_headers(post, templates, mail, evil):
     raw = post.envelopes[0].original_content
     head = raw.split(b"\r\n\r\n", 1)[0]
     names = [line.split(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")]
-    assert len(names) == len(set(names)) == 19
+    assert len(names) == len(set(names)) == 20
     assert b"Bcc" not in names
     assert b"\n" not in head.replace(b"\r\n", b"")
     assert max(map(len, raw.splitlines())) < 998
@@ -503,7 +423,7 @@ def test_encrypted(templates, mail, certificate, security):
     """Only a server with a trusted certificate gets the mail."""
     context = certificate.server_context()
     options = {"ssl_context": context} if security == "tls" else {"tls_context": context}
-    with _open(**options) as post:
+    with open_post(**options) as post:
         smtp = post.smtp(security=security)
         trusting = Email(smtp, templates, tls=certificate.client_context())
         assert trusting.deliver(mail()) == "taken for 1 of 1"
@@ -516,7 +436,7 @@ def test_encrypted(templates, mail, certificate, security):
 def test_login(templates, mail, certificate):
     """Name and password are given when set; a wrong password is final and not repeated."""
     options = {"tls_context": certificate.server_context(), "auth_required": True}
-    with _open(**options) as post:
+    with open_post(**options) as post:
 
         def sender(password):
             login = {"security": "starttls", "username": "ci", "password": password}
@@ -554,5 +474,5 @@ def test_any_text_makes_a_mail(templates, make_delivery, text):
     delivery = make_delivery("email", **dict.fromkeys(FIELDS, text))
     written = Letters(templates).write(delivery, sender, Recipients((reader,), (), ""))
     message = email.message_from_bytes(written.as_bytes(), policy=email.policy.default)
-    assert len(message.keys()) == 19
+    assert len(message.keys()) == 20
     assert [one.addr_spec for one in message["To"].addresses] == [reader.addr_spec]

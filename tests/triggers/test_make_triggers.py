@@ -29,6 +29,7 @@ def make(templates):
             templates=templates,
             http=Outgoing(),
             secret_of=lambda _: "",
+            seal=bytes,
             clock=StillClock(),
             plugins=[EntryPoint(name, value, GROUP) for name, value in plugins],
         )
@@ -72,7 +73,7 @@ from triggers import make_triggers
 from triggers.email import Smtp
 from triggers.outgoing import Outgoing
 table = make_triggers(
-    smtp=Smtp(), templates=Path("."), http=Outgoing(), secret_of=str, clock=None
+    smtp=Smtp(), templates=Path("."), http=Outgoing(), secret_of=str, seal=bytes, clock=None
 )
 print(*sorted(table), table["chat"].deliver(None))
 """

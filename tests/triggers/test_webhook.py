@@ -2,23 +2,27 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 import standardwebhooks
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ciserver import __version__
 from ciserver.model.delivery import Delivery
 from ciserver.model.errors import RemoteFailure
-from ciserver.model.event import BuildFinished, StepSummary
+from ciserver.model.event import BuildFinished, GroupFinished, GroupMember, StepSummary
 from ciserver.model.status import DeliveryStatus
 from triggers.outgoing import Outgoing
 from triggers.payload import BODY_LIMIT, body_of
 from triggers.webhook import Webhook, retry_after_seconds
 
+NOON = "2026-01-31T12:00:00+00:00"
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 
 
@@ -30,8 +34,24 @@ class RealClock:
 
 
 @pytest.fixture
-def webhook():
-    return Webhook(Outgoing(allow=["127.0.0.1"]), {"site": SECRET}.__getitem__, RealClock())
+def key():
+    """The key of the server."""
+    return Ed25519PrivateKey.generate()
+
+
+@pytest.fixture
+def make_webhook(key):
+    def make(**changes):
+        given = {"seal": key.sign, **changes}
+        secret_of = given.pop("secret_of", {"site": SECRET}.__getitem__)
+        return Webhook(Outgoing(allow=["127.0.0.1"]), secret_of, RealClock(), **given)
+
+    return make
+
+
+@pytest.fixture
+def webhook(make_webhook):
+    return make_webhook()
 
 
 @pytest.fixture
@@ -48,6 +68,58 @@ def test_receiver_can_verify(webhook, receiver, to_receiver):
     assert request.headers["Webhook-Id"] == "d-7f3a"
     assert request.headers["Content-Type"] == "application/json"
     assert request.headers["User-Agent"] == f"ciserver/{__version__}"
+
+
+def test_everybody_can_verify(webhook, receiver, to_receiver, key):
+    """The second signature is over the body and the nonce, which is another one each time; whoever
+    has the public key can check it, and no other body or nonce fits.
+    """
+    webhook.deliver(to_receiver())
+    webhook.deliver(to_receiver())
+    first, second = receiver.requests
+    nonces = [one.headers["X-Payload-Nonce"] for one in receiver.requests]
+    assert [len(one) for one in nonces] == [16, 16]
+    assert nonces[0] != nonces[1]
+    for one in receiver.requests:
+        signature = base64.b64decode(one.headers["X-Payload-Signature"], validate=True)
+        key.public_key().verify(signature, one.body + one.headers["X-Payload-Nonce"].encode())
+        for forged in (one.body, one.body + b"0" * 16, one.body[1:] + nonces[0].encode()):
+            with pytest.raises(InvalidSignature):
+                key.public_key().verify(signature, forged)
+    assert first.headers["X-Payload-Signature"] != second.headers["X-Payload-Signature"]
+
+
+def test_words_of_others_stand_beside(make_webhook, receiver, to_receiver):
+    """They take the place of nothing of ours, and are signed with it."""
+    beside = make_webhook(beside=lambda event: {"id": event.build_id, "type": "x", "data": 1})
+    beside.deliver(to_receiver())
+    (request,) = receiver.requests
+    document = standardwebhooks.Webhook(SECRET).verify(request.body, request.headers)
+    assert (document["id"], document["type"]) == (41, "build.finished")
+    assert document["data"]["build"]["id"] == 41
+
+
+def test_body_of_a_group(make_delivery):
+    """Which builds it has and how they ended; of very many the first ones, and how many more."""
+    members = (GroupMember(7, "build", "succeeded", "u7"), GroupMember(8, "build", "failed", "u8"))
+    group = GroupFinished(4, 8, "ada", "A\nnote", "~ada", "jobs", NOON, "u", ())
+    told = replace(make_delivery(), event=replace(group, members=members))
+    assert json.loads(body_of(told)) == {
+        "type": "group.finished",
+        "timestamp": NOON,
+        "data": {
+            "group": {"id": 4, "owner": "ada", "note": "A note", "status": "failed"},
+            "builds": [
+                {"id": 7, "job": "build", "status": "succeeded", "url": "u7"},
+                {"id": 8, "job": "build", "status": "failed", "url": "u8"},
+            ],
+            "builds_omitted": 0,
+        },
+    }
+    body = body_of(replace(told, event=replace(group, members=members * 500)))
+    assert len(body) <= BODY_LIMIT
+    data = json.loads(body)["data"]
+    assert data["builds_omitted"] == 1000 - len(data["builds"]) > 0
 
 
 def test_changed_body_does_not_verify(webhook, receiver, to_receiver):
@@ -247,9 +319,9 @@ def test_url_that_cannot_be_used(webhook, make_delivery, options):
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_***", SECRET.removeprefix("whsec_")])
-def test_unusable_secret_sends_nothing(receiver, to_receiver, secret):
+def test_unusable_secret_sends_nothing(make_webhook, receiver, to_receiver, secret):
     """An unsigned webhook never leaves, and the broken secret is not repeated."""
-    unsigned = Webhook(Outgoing(allow=["127.0.0.1"]), lambda _: secret, RealClock())
+    unsigned = make_webhook(secret_of=lambda _: secret)
     with pytest.raises(RemoteFailure, match="project site has no usable webhook secret") as caught:
         unsigned.deliver(to_receiver())
     assert not caught.value.temporary

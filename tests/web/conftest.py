@@ -65,7 +65,7 @@ class Browser:
     def parse(html):
         return Page(html)
 
-    def post(self, path, headers=None, **fields):
+    def post(self, path, /, headers=None, **fields):
         answer = self.client.simulate_post(
             path,
             body=urlencode(fields),

@@ -86,6 +86,19 @@ def test_products_of_earlier_attempts_stand_apart(works, browser, services, admi
     assert {"/build/1/product/1/old.txt", "/build/1/product/2/new.txt"} <= set(hrefs(page))
 
 
+def test_it_says_until_when_products_stand(works, browser, services, admin):
+    """And what holds them besides."""
+    lease = works.running()
+    works.product(lease, "out.txt")
+    assert "They are not removed: its build has not ended." in browser.page("/build/1").text
+    works.finish(lease)
+    text = browser.page("/build/1").text
+    assert "What holds them besides: an evaluation that is kept has it." in text
+    assert browser.get("/ci/v1/builds/1").json["kept_why"] == "an evaluation that is kept has it"
+    services.builds.keep(admin, 1, kept=True)
+    assert "They are not removed: its build is kept." in browser.page("/build/1").text
+
+
 def test_products_are_kept_at_the_push_of_a_button(works, browser, person, store):
     """By who may change the project, and only of what succeeded."""
 

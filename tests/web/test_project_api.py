@@ -206,6 +206,20 @@ def test_whom_a_jobset_mails_to_is_not_for_everybody(script, stranger, make_scri
             assert "ada@example.org" not in reader.get(path).text, path
 
 
+def test_secrets_of_a_script_are_stars(script, stranger, watched, services, admin):
+    """For everybody; what was read may be sent back, and changes nothing of them."""
+    words = {"script": "make.sh", "parameters": "SIZE=small API_TOKEN=t0ken"}
+    script.request("PUT", JOBSET, json={"inputs": [SOURCE], **words})
+    for reader in (script, stranger):
+        whole = reader.get(JOBSET).json
+        assert whole["parameters"] == "SIZE=small API_TOKEN=***"
+    body = {name: value for name, value in whole.items() if name not in TOLD}
+    changed = body | {"parameters": "API_TOKEN=*** SIZE=large"}
+    assert script.request("PUT", JOBSET, json=changed).status_code == 200
+    stored = services.queries.jobset(admin, "project", "docs").jobset.settings.script
+    assert stored.parameters == "API_TOKEN=t0ken SIZE=large"
+
+
 def test_a_removed_jobset_is_gone(script, watched):
     """Its name is free, and the others stay."""
     script.request("PUT", JOBSET, json={})

@@ -14,18 +14,20 @@ from support.routes import NOTHING
 from support.routes import ROWS as OWN_ROWS
 
 from ciserver.machine import native_system
-from ciserver.model.account import CREATE_PROJECTS, Right, Visibility
+from ciserver.model.account import CREATE_PROJECTS, Actor, Right, Visibility
 from ciserver.model.build import BuildResult, ProductKind
 from ciserver.model.project import ProjectSettings
 from ciserver.model.schedule import ScheduleKind, Timing
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
+from ciserver.service.secrets import GivenSecret
 from ciserver.store.queue import Texts
 
 ROWS = (*OWN_ROWS, *DIALECT_ROWS)
 PASSWORD = "correct horse battery"
 NAME = "rose-garden"
 EVERYTHING = ("*",)
+GIVEN_SECRET = GivenSecret("plaintext_file", b"hunter22", path="~/.netrc")
 EMPTY_ZIP = b"PK\5\6" + bytes(18)
 
 
@@ -148,6 +150,12 @@ class Things:
     def _new_spare_jobset(self):
         return self._make_project(self._new_fresh()).id
 
+    def _new_spare_system(self):
+        return self._services.systems.add(ADMIN, f"spare-{self._new_fresh()}").name
+
+    def _new_webhook_key(self):
+        return self._services.webhook_keys.add(ADMIN).id
+
     def _new_queued(self):
         return self._factory.build(jobset=self._jobset).id
 
@@ -178,6 +186,16 @@ class Things:
     def _new_asked(self):
         """A request that is performed later."""
         return self._services.requests.ask_cancel(ADMIN, self["queued"])
+
+    def _new_own_secret(self):
+        owner = Actor(self._caller.name or "user", scopes=EVERYTHING)
+        return self._services.secrets.add_own(owner, GIVEN_SECRET).uuid
+
+    def _new_user_secret(self):
+        return self._services.secrets.add_own(ADMIN, GIVEN_SECRET, "user").uuid
+
+    def _new_project_secret(self):
+        return self._services.secrets.add_to_project(ADMIN, NAME, GIVEN_SECRET).uuid
 
     def _new_link(self):
         return self._services.access.make_sign_in_link("user")
@@ -323,7 +341,9 @@ def test_lists_tell_members_of_what_is_private(make_things, client_of):
     things, client = fill(make_things(caller, Visibility.PRIVATE)), client_of(caller)
     told = {row.path for row in LISTS if NAME in text_of(ask(client, row, things))}
     others = {"/api/latestbuilds?nr=100", "/api_2/projects"}
-    others |= {"/self-serve", "/self-serve/branches", "/pending"}
+    others |= {"/self-serve", "/self-serve/branches", "/pending", "/~ada"}
+    others |= {f"/api/v1/{one}" for one in ("platforms.json", "search.json?query=rose")}
+    others |= {"/api/v1/platforms/platforms_for_build.json"}
     others |= {"/api/queue?nr=100", "/queue-summary", "/steps", "/search?query=rose"}
     assert told == {"/", "/all", "/evals", "/queue", "/requests"} | others | {
         f"/ci/v1/{one}" for one in ("projects", "builds", "queue", "schedules", "requests")

@@ -1,6 +1,10 @@
 """/ci/v1/schedules and the form of a jobset's page: what is made, changed, shown and refused."""
 
+from dataclasses import replace
+
 import pytest
+
+from ciserver.model.project import ScriptDefaults
 
 JOBSET = "/jobset/project/main"
 PLACE = "/ci/v1/schedules"
@@ -32,6 +36,7 @@ def test_made_and_shown(script, stranger, watched):
         "ref": "HEAD",
         "only_if_changed": True,
         "last_good": False,
+        "script": False,
         "paused": False,
         "declared_by": "command",
         "next_due_at": answer.json["next_due_at"],
@@ -57,6 +62,31 @@ def test_every_way_to_say_when(script, watched, fields, when):
     made = script.post(PLACE, json={"jobset": "project", "kind": "periodic", **fields})
     assert (made.status_code, made.json["when"]) == (201, when)
     assert (made.json["jobset"], made.json["only_if_changed"]) == ("project:main", False)
+
+
+def test_of_a_script(script, watched, person, services, admin):
+    """Where the jobset has one; also by the form of its page."""
+    daily = {"jobset": "project", "kind": "periodic", "hours": [4], "script": True}
+    ((field, said),) = complaints_of(script.post(PLACE, json=daily))
+    assert (field, said) == ("script", "project:main has no script to run")
+    assert "in place of the recipe" not in person.page(JOBSET).text
+    known = services.queries.jobset(admin, "project", "main").jobset
+    settings = replace(known.settings, script=ScriptDefaults("make.sh"))
+    services.jobsets.put(admin, "project", "main", settings, known.inputs)
+    assert script.post(PLACE, json=daily).json["script"]
+    written = {"kind": "periodic", "cron": "0 4 * * *", "zone": "UTC", "script": "on"}
+    csrf = person.page(JOBSET).csrf
+    answer = person.post(f"{JOBSET}/schedules", csrf=csrf, **written)
+    assert answer.status_code == 303
+    page = person.page(answer.headers["location"]).text
+    assert "the script of the jobset" in page
+    assert services.schedules.show(admin, 2).schedule.runs_script
+    assert person.page(JOBSET).text.count("runs the script") == 2
+    services.jobsets.put(admin, "project", "main", known.settings, known.inputs)
+    services.schedules.fire(admin, 2)
+    services.evaluations.evaluate_next()
+    shown = " ".join(person.page(JOBSET).text.split())
+    assert "Failed: script: must be a path inside the repository" in shown
 
 
 def test_an_interval_begins_when_it_is_made(script, watched, clock):

@@ -38,6 +38,7 @@ from ciserver.model.project import (
 )
 from ciserver.model.push import Trust
 from ciserver.model.request import Action, JobRequest, RequestStatus
+from ciserver.model.secret import Secret, SecretType
 from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
 from ciserver.model.view import (
     AttemptView,
@@ -64,6 +65,8 @@ from ciserver.web import words
 from ciserver.web.evaluation_pages import sections
 from ciserver.web.log_lines import PAGE_LINES, more_lines, tail_lines
 from ciserver.web.project_forms import form_of_jobset, form_of_project
+from ciserver.web.secret_pages import SecretForm
+from ciserver.web.submit_pages import Form
 from ciserver.web.view import PageContext, View, step_to_show
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
@@ -284,7 +287,7 @@ def build_values(shown, **others):
         "parts_of": shown.needs,
         "products": ProductFiles.of_view(shown),
         "reads": (),
-        **dict.fromkeys(("may_ask", "may_bump", "may_keep"), False),
+        **dict.fromkeys(("may_ask", "may_bump", "may_keep", "may_resubmit", "may_edit"), False),
         **others,
     }
 
@@ -376,6 +379,20 @@ def page_values():
             "view": make_queue_view(),
             "paused": (Pause("", "bert"), Pause("local", "")),
             "may_pause": True,
+        },
+        "secrets.html": {
+            "secrets": (
+                Secret("6f1c", SecretType.SSH_KEY, "deploy", "", 0o600, NOW, None),
+                Secret("6f1d", SecretType.PLAINTEXT_FILE, "", ".netrc", 0o640, NOW, NOW),
+            ),
+            "form": SecretForm({"name": "ab"}, faults=(Complaint("name", "no"),)),
+            "types": tuple(SecretType),
+            "project": "hello",
+        },
+        "submit.html": {
+            "form": Form({"manifest": "image: host", "note": "For x"}, (Complaint("note", "no"),)),
+            "is_foreign": True,
+            "visibilities": tuple(Visibility),
         },
         "requests.html": {"requests": make_requests(), "next": 100, "offset": 0},
         "login.html": {"name": "anna", "next": "/queue", "error": "Name or password is wrong."},

@@ -9,6 +9,8 @@ from typing import Any
 import falcon
 
 from ciserver.dialects.abf.asked import PRODUCT, ROOT
+from ciserver.dialects.abf.neighbours import Neighbours
+from ciserver.dialects.abf.products import Products
 from ciserver.dialects.abf.resources import Resources
 from ciserver.dialects.abf.show import PREFIX
 from ciserver.dialects.abf.words import (
@@ -32,23 +34,31 @@ class Abf:
     prefixes = (PREFIX,)
 
     def __init__(self, services: Services, base_url: str) -> None:
-        self._resources = Resources(services, base_url)
+        self._products = Products(services)
+        self._lists = Resources(services, base_url, self._products)
+        self._neighbours = Neighbours(services, base_url)
 
     def add_routes(self, app: "falcon.App[falcon.Request, falcon.Response]") -> None:
-        lists = f"{PREFIX}/product_build_lists"
-        for path, suffix in (
-            (lists, "lists"),
-            (f"{PREFIX}/product_build_list", "new_list"),
-            (f"{lists}/{{number}}", "list"),
-            (f"{lists}/{{number}}/cancel", "cancel"),
-            (f"{PREFIX}/products", "products"),
-            (f"{PREFIX}/products/{{number}}", "product"),
-            (f"{PREFIX}/products/{{number}}/product_build_lists", "lists_of_product"),
-            (f"{PREFIX}/projects/get_id", "project_of_name"),
-            (f"{PREFIX}/projects/{{number}}", "project"),
-            (f"{PREFIX}/arches", "arches"),
+        lists, products = f"{PREFIX}/product_build_lists", f"{PREFIX}/products"
+        projects, platforms = f"{PREFIX}/projects", f"{PREFIX}/platforms"
+        for path, resource, suffix in (
+            (lists, self._lists, "lists"),
+            (f"{PREFIX}/product_build_list", self._lists, "new_list"),
+            (f"{lists}/{{number}}", self._lists, "list"),
+            (f"{lists}/{{number}}/cancel", self._lists, "cancel"),
+            (products, self._products, "products"),
+            (f"{products}/{{number}}", self._products, "product"),
+            (f"{products}/{{number}}/product_build_lists", self._lists, "lists_of_product"),
+            (f"{projects}/get_id", self._neighbours, "project_of_name"),
+            (f"{projects}/{{number}}", self._neighbours, "project"),
+            (f"{projects}/{{number}}/refs_list", self._neighbours, "refs"),
+            (platforms, self._neighbours, "platforms"),
+            (f"{platforms}/platforms_for_build", self._neighbours, "platforms"),
+            (f"{platforms}/{{number}}", self._neighbours, "platform"),
+            (f"{PREFIX}/search", self._neighbours, "search"),
+            (f"{PREFIX}/arches", self._neighbours, "arches"),
         ):
-            app.add_route(path, self._resources, suffix=suffix)
+            app.add_route(path, resource, suffix=suffix)
 
     def proof(self, req: falcon.Request) -> Proof | None:
         """As usual, or a token among the parameters of the address."""

@@ -3,8 +3,11 @@
 import hashlib
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import falcon
+
+from ciserver.dialects.abf.asked import Slice
 
 
 def answer(req: falcon.Request, resp: falcon.Response, media: dict[str, Any]) -> None:
@@ -21,10 +24,10 @@ def answer(req: falcon.Request, resp: falcon.Response, media: dict[str, Any]) ->
 
 
 def link_pages(
-    resp: falcon.Response, url: str, page: int, size: int, *, more: bool, last: int | None
+    resp: falcon.Response, url: str, asked: Slice, *, more: bool, last: int | None
 ) -> None:
     """Name the neighbours of a page in the header Link, and the last one where it is known."""
-    pages = dict[str, int]()
+    pages, page = dict[str, int](), asked.page
     if page > 1:
         pages |= {"first": 1, "prev": page - 1 if last is None else min(page - 1, last)}
     if more:
@@ -32,7 +35,8 @@ def link_pages(
         if last is not None:
             pages["last"] = last
     links = [
-        f'<{url}?page={number}&per_page={size}>; rel="{relation}"'
+        f"<{url}?{urlencode({'page': number, 'per_page': asked.size, **asked.filters})}>;"
+        f' rel="{relation}"'
         for relation, number in pages.items()
     ]
     if links:

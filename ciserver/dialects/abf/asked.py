@@ -6,6 +6,8 @@ from typing import Any
 
 import falcon
 
+from ciserver.dialects.abf.autostarts import Autostarts
+from ciserver.dialects.abf.given import boolean, whole
 from ciserver.edge.bodies import json_object
 from ciserver.model.errors import Complaint, Invalid, NotFound
 from ciserver.service.script_products import ProductGiven
@@ -13,16 +15,9 @@ from ciserver.service.script_products import ProductGiven
 ROOT, PRODUCT = "product_build_list", "product"
 _PAGE_SIZE, _LARGEST_PAGE = 20, 100
 _LAST_PAGE = 10**9
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_LONGEST_NAME = 100
+_NONE = -1  # no status and no list has this number
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # can neither be stored nor given to a script
-_BOOLEANS: dict[Any, bool] = {
-    True: True,  # and 1, which is equal to it
-    False: False,
-    "true": True,
-    "false": False,
-    "1": True,
-    "0": False,
-}
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,25 @@ class Asked:
 
 @dataclass(frozen=True)
 class Slice:
+    """A page, of all lists or of those that the parameters `status`, `name` (of the product) and
+    `id` name; None and empty name all.
+    """
+
     page: int
     size: int
+    status: int | None = None
+    name: str = ""
+    id: int | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.name) or (self.status, self.id) != (None, None)
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """As parameters of an address."""
+        given = {"status": self.status, "name": self.name or None, "id": self.id}
+        return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def object_given(req: falcon.Request, root: str) -> dict[str, Any]:
@@ -74,7 +86,7 @@ def list_asked(given: dict[str, Any]) -> Asked:
     return asked
 
 
-def product_asked(given: dict[str, Any]) -> ProductGiven:
+def product_asked(given: dict[str, Any], autostarts: Autostarts) -> ProductGiven:
     """Raises Invalid with every fault. Keys that nobody needs are no fault."""
     faults: list[Complaint] = []
     asked = ProductGiven(
@@ -84,10 +96,8 @@ def product_asked(given: dict[str, Any]) -> ProductGiven:
         script=_text(given, "main_script", "Main script", faults),
         parameters=_text(given, "params", "Params", faults),
         timeout_minutes=_number(given, "time_living", "Time living", faults),
+        autostart=autostarts.asked(given, faults),
     )
-    if given.get("autostart_status") is not None:
-        fault = "is set by the schedules of the jobset"
-        faults.append(Complaint("Autostart status", fault))
     if faults:
         raise Invalid("the product cannot be saved", complaints=faults)
     return asked
@@ -99,20 +109,11 @@ def no_commit(name: str) -> Complaint:
 
 def keep_asked(given: dict[str, Any]) -> bool:
     """Whether the list shall outlive others. Raises Invalid."""
-    value = given.get("not_delete")
-    if not isinstance(value, bool | int | str) or value not in _BOOLEANS:
+    value = boolean(given.get("not_delete"))
+    if value is None:
         fault = Complaint("Not delete", "must be true or false")
         raise Invalid("the list cannot be changed", complaints=[fault])
-    return _BOOLEANS[value]
-
-
-def whole(value: Any) -> int | None:
-    """A whole number, or text that is one; None for anything else."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
-        return value
-    return None
+    return value
 
 
 def id_in_path(text: str) -> int:
@@ -124,12 +125,23 @@ def id_in_path(text: str) -> int:
 
 
 def slice_asked(req: falcon.Request) -> Slice:
-    """The page that is asked for; what is no number of one is the first, of the usual size."""
+    """The page that is asked for; what is no number of one is the first, of the usual size. What
+    names no status or list there can be, names none.
+    """
     page, size = (whole(req.get_param(name)) or 0 for name in ("page", "per_page"))
+    status, name, number = (req.get_param(one) or "" for one in ("status", "name", "id"))
     return Slice(
         page=min(max(page, 1), _LAST_PAGE),
         size=min(size, _LARGEST_PAGE) if size > 0 else _PAGE_SIZE,
+        status=_one_of(status),
+        name=name[:_LONGEST_NAME],
+        id=_NONE if _UNUSABLE.search(name) else _one_of(number),
     )
+
+
+def _one_of(text: str) -> int | None:
+    found = whole(text)
+    return None if not text else _NONE if found is None else found
 
 
 def _number(given: dict[str, Any], key: str, name: str, faults: list[Complaint]) -> int | None:

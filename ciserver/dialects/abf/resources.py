@@ -1,8 +1,7 @@
 """The requests of ABF about its product build lists, which are our builds."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import falcon
@@ -10,23 +9,24 @@ import falcon
 from ciserver.dialects.abf import show
 from ciserver.dialects.abf.answers import answer, link_pages
 from ciserver.dialects.abf.asked import (
-    PRODUCT,
     ROOT,
     Asked,
+    Slice,
     id_in_path,
     keep_asked,
     list_asked,
     no_commit,
     object_given,
-    product_asked,
     slice_asked,
-    whole,
 )
-from ciserver.dialects.abf.words import CANCELING, STATE
+from ciserver.dialects.abf.given import whole
+from ciserver.dialects.abf.products import Products
+from ciserver.dialects.abf.words import CANCELING, STATE, statuses_of
 from ciserver.model.account import Actor, Right
-from ciserver.model.errors import AlreadyExists, Complaint, Conflict, Forbidden, Invalid, NotFound
+from ciserver.model.build import Build
+from ciserver.model.errors import Complaint, Conflict, Forbidden, Invalid, NotFound
 from ciserver.model.links import Links
-from ciserver.model.project import Jobset, Project
+from ciserver.model.project import Jobset
 from ciserver.model.view import BuildView
 from ciserver.service.services import Services
 from ciserver.service.submissions import ScriptSubmission
@@ -35,8 +35,9 @@ from ciserver.service.submissions import ScriptSubmission
 class Resources:
     """One responder a route, named by what it does."""
 
-    def __init__(self, services: Services, base_url: str) -> None:
+    def __init__(self, services: Services, base_url: str, products: Products) -> None:
         self._services = services
+        self._products = products
         self._base_url = base_url
 
     def _links(self, req: falcon.Request) -> Links:
@@ -57,19 +58,34 @@ class Resources:
         self, req: falcon.Request, resp: falcon.Response, jobset: Jobset | None
     ) -> None:
         actor, lists, asked = req.context.actor, self._services.lists, slice_asked(req)
-        builds = lists.by_update(actor, page=asked.page, size=asked.size, jobset=jobset)
+        builds, more, last = self._page(actor, asked, jobset)
         jobs = lists.jobs(builds)
         limits = [lists.timeout_seconds(jobs[one.id].timeout_seconds) for one in builds]
-        count, seen = lists.count(actor, jobset=jobset), asked.page * asked.size
-        more = (
-            bool(lists.by_update(actor, page=seen + 1, size=1, jobset=jobset))
-            if count is None
-            else seen < count
-        )
-        last = None if count is None else max(1, math.ceil(count / asked.size))
         url = f"{self._links(req).base}{req.path}.json"
-        link_pages(resp, url, asked.page, asked.size, more=more, last=last)
+        link_pages(resp, url, asked, more=more, last=last)
         answer(req, resp, show.lists(zip(builds, limits, strict=True)))
+
+    def _page(
+        self, actor: Actor, asked: Slice, jobset: Jobset | None
+    ) -> tuple[tuple[Build, ...], bool, int | None]:
+        """The builds of a page, whether more follow, and the last page where it is known."""
+        lists, page, size = self._services.lists, asked.page, asked.size
+        if asked.is_filtered:
+            builds, more = lists.filtered(
+                actor,
+                page=page,
+                size=size,
+                jobset=jobset,
+                statuses=None if asked.status is None else statuses_of(asked.status),
+                name=asked.name,
+                build_id=asked.id,
+            )
+            return builds, more, None
+        builds = lists.by_update(actor, page=page, size=size, jobset=jobset)
+        count, seen = lists.count(actor, jobset=jobset), page * size
+        if count is not None:
+            return builds, seen < count, max(1, math.ceil(count / size))
+        return builds, bool(lists.by_update(actor, page=seen + 1, size=1, jobset=jobset)), None
 
     def on_get_list(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
         actor, lists = req.context.actor, self._services.lists
@@ -78,10 +94,11 @@ class Resources:
         shown = show.product_build_list(
             view,
             lists.timeout_seconds(view.job.timeout_seconds),
-            product=self._product(actor, product) if product else None,
+            product=self._products.shown(actor, product) if product else None,
             project=self._project_of(actor, view, product),
             systems=lists.systems(),
             log=self._services.build_logs.of_build(actor, view.build.id),
+            outlook=self._services.keeping.outlook(view.build),
             links=self._links(req),
         )
         answer(req, resp, shown)
@@ -135,7 +152,7 @@ class Resources:
         submission = ScriptSubmission(
             revision=asked.commit_hash,
             ref=asked.project_version,
-            project=self._project_asked(actor, asked.project_id, faults),
+            project=self._products.project_asked(actor, asked.project_id, faults),
             script=asked.main_script,
             parameters=asked.params,
             timeout_minutes=asked.time_living,
@@ -144,16 +161,6 @@ class Resources:
         if faults:
             raise Invalid("the list cannot be made", complaints=faults)
         return submission
-
-    def _project_asked(
-        self, actor: Actor, number: int | None, faults: list[Complaint]
-    ) -> Project | None:
-        if number is None:
-            return None
-        with suppress(NotFound):
-            return self._services.lists.project(actor, number)
-        faults.append(Complaint("Project", "can't be blank"))
-        return None
 
     def _system_asked(self, number: int | None, faults: list[Complaint]) -> str:
         if number is None:
@@ -186,81 +193,3 @@ class Resources:
             raise Conflict(f"build {build_id} is being canceled already")
         self._services.builds.cancel(actor, build_id)
         answer(req, resp, show.said(build_id, "canceled"))
-
-    # -- their neighbours -------------------------------------------------------------------------
-
-    def on_get_product(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
-        actor = req.context.actor
-        jobset = self._services.lists.jobset(actor, id_in_path(number))
-        uri = jobset.source.uri if jobset.source else ""
-        owner = self._services.access.profile(actor, jobset.owner)
-        product = self._product(actor, jobset)
-        answer(req, resp, {"product": {**product, "project": show.project_of(jobset, uri, owner)}})
-
-    def on_post_products(self, req: falcon.Request, resp: falcon.Response) -> None:
-        actor = req.context.actor
-        self._services.rights.require_scope(actor, Right.EDIT.scope)
-        given, faults = object_given(req, PRODUCT), list[Complaint]()
-        project = self._project_asked(actor, whole(given.get("project_id")) or 0, faults)
-        if project is None:
-            raise Invalid("the product cannot be made", complaints=faults)
-        self._services.script_products.require_right(actor, project)
-        asked = product_asked(given)
-        with _own_name():
-            made = self._services.script_products.create(actor, project, asked)
-        answer(req, resp, show.said(made.id, "created", PRODUCT))
-
-    def on_put_product(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
-        actor, jobset_id = req.context.actor, id_in_path(number)
-        self._services.lists.jobset(actor, jobset_id, Right.EDIT)
-        asked = product_asked(object_given(req, PRODUCT))
-        with _own_name():
-            self._services.script_products.update(actor, jobset_id, asked)
-        answer(req, resp, show.said(jobset_id, "updated", PRODUCT))
-
-    def on_delete_product(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
-        jobset_id = id_in_path(number)
-        self._services.script_products.remove(req.context.actor, jobset_id)
-        answer(req, resp, show.said(jobset_id, "destroyed", PRODUCT))
-
-    def _product(self, actor: Actor, jobset: Jobset) -> dict[str, Any]:
-        stated = jobset.settings.script.timeout_minutes * 60
-        schedules = self._services.schedules.list_of_jobset(actor, jobset)
-        return show.product(
-            jobset,
-            self._services.lists.timeout_seconds(stated),
-            [one.schedule for one in schedules],
-        )
-
-    def on_get_project(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
-        project = self._services.lists.project(req.context.actor, id_in_path(number))
-        self._show_project(req, resp, project)
-
-    def on_get_project_of_name(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """By the parameters `name` and `owner`, of which the second may be left out."""
-        name, owner = (req.get_param(one) or "" for one in ("name", "owner"))
-        project = self._services.queries.project(req.context.actor, name).project
-        if owner not in {"", project.owner}:
-            raise NotFound(f"{owner} has no project {name}")
-        self._show_project(req, resp, project)
-
-    def _show_project(self, req: falcon.Request, resp: falcon.Response, project: Project) -> None:
-        actor = req.context.actor
-        jobsets = self._services.queries.project(actor, project.name).jobsets
-        sources = (one.jobset.source for one in jobsets)
-        source = next((one for one in sources if one is not None), None)
-        owner = self._services.access.profile(actor, project.owner)
-        answer(req, resp, show.project(project, source, owner))
-
-    def on_get_arches(self, req: falcon.Request, resp: falcon.Response) -> None:
-        answer(req, resp, show.arches(self._services.lists.systems()))
-
-
-@contextmanager
-def _own_name() -> Iterator[None]:
-    """A name that is taken is a fault of the product as others are."""
-    try:
-        yield
-    except AlreadyExists as error:
-        fault = Complaint("name", "has already been taken")
-        raise Invalid(error.message, complaints=[fault]) from error

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from ciserver.dialects.abf.asked import ROOT
+from ciserver.dialects.abf.autostarts import Autostarts
 from ciserver.dialects.abf.words import (
     AUTOSTARTED,
     STATE,
     VISIBILITY,
     arch_of,
-    autostart_of,
     done,
     log_name,
 )
@@ -19,12 +19,14 @@ from ciserver.model.account import User, Visibility
 from ciserver.model.build import Build, Product
 from ciserver.model.links import Links
 from ciserver.model.project import Input, Jobset, Project
-from ciserver.model.schedule import Schedule
-from ciserver.model.view import BuildView, System
+from ciserver.model.view import BuildView, System, Tip
 from ciserver.service.build_logs import BuildLogs, WholeLog
+from ciserver.service.keeping import Outlook
+from ciserver.service.scripts import without_secrets
 
 PREFIX = "/api/v1"
 LISTS = f"{PREFIX}/product_build_lists.json"
+_BRANCHES, _TAGS = "refs/heads/", "refs/tags/"
 
 
 def lists(builds: Iterable[tuple[Build, float]]) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def product_build_list(
     project: dict[str, Any] | None,
     systems: Iterable[System],
     log: WholeLog,
+    outlook: Outlook,
     links: Links,
 ) -> dict[str, Any]:
     build = view.build
@@ -50,7 +53,7 @@ def product_build_list(
             "project": project,
             "arch": _arch_of(build, systems),
             "main_script": view.job.script,
-            "params": view.job.parameters,
+            "params": without_secrets(view.job.parameters),
             "commit_hash": build.revision,
             "results": [*(_result(one, links) for one in view.results), *_log(log, links)],
             "created_at": _epoch(view.evaluation.requested_at),
@@ -58,6 +61,8 @@ def product_build_list(
             "not_delete": build.kept,
             "autostarted": build.kind in AUTOSTARTED,
             "reason": build.reason.value,
+            "removable_at": _epoch(outlook.removable_at) if outlook.removable_at else None,
+            "kept_why": outlook.why,
         }
     }
 
@@ -91,19 +96,16 @@ def _log(log: WholeLog, links: Links) -> Iterator[dict[str, Any]]:
         }
 
 
-def product(
-    jobset: Jobset, timeout_seconds: float, schedules: Iterable[Schedule]
-) -> dict[str, Any]:
+def product(jobset: Jobset, timeout_seconds: float, autostarts: Autostarts) -> dict[str, Any]:
     script = jobset.settings.script
-    codes = (autostart_of(one.timing) for one in schedules if not one.paused)
     return {
         "id": jobset.id,
         "name": jobset.name,
         "description": jobset.settings.description,
         "main_script": script.script,
-        "params": script.parameters,
+        "params": without_secrets(script.parameters),
         "time_living": _minutes(timeout_seconds),
-        "autostart_status": next((one for one in codes if one is not None), None),
+        **autostarts.shown(),
         "url": _address("products", jobset.id),
     }
 
@@ -123,15 +125,97 @@ def project(one: Project, source: Input | None, maintainer: User | None) -> dict
             **_project(one.id, one.name, one.settings.visibility, uri, person),
             "description": one.settings.description,
             "default_branch": ref.removeprefix("refs/heads/"),
-            "owner": {"id": person["id"], "name": one.owner, "type": "User", "url": person["url"]},
+            "owner": _owner(one, person),
             "repositories": [],
             "ancestry": None,
             "has_issues": False,
             "has_wiki": False,
             "is_package": False,
+            "project_statistics": [],
             "created_at": _epoch(one.created_at),
             "updated_at": _epoch(one.created_at),
         }
+    }
+
+
+def projects_found(projects: Iterable[Project]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "name": one.name,
+            "fullname": f"{one.owner}/{one.name}",
+            "visibility": VISIBILITY[one.settings.visibility],
+            "description": one.settings.description,
+            "url": _address("projects", one.id),
+        }
+        for one in projects
+    ]
+
+
+def refs(project_id: int, tips: Iterable[Tip]) -> dict[str, Any]:
+    return {
+        "refs_list": [
+            {
+                "ref": one.ref.removeprefix(_BRANCHES).removeprefix(_TAGS),
+                "object": {
+                    "type": "tag" if one.ref.startswith(_TAGS) else "commit",
+                    "sha": one.revision,
+                },
+            }
+            for one in tips
+        ],
+        "url": f"{PREFIX}/projects/{project_id}/refs_list.json",
+    }
+
+
+def platform_of(one: Project) -> dict[str, Any]:
+    """The platform of a product: its project, which has the rights."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "visibility": VISIBILITY[one.settings.visibility],
+        "platform_type": "main",
+        "url": _address("platforms", one.id),
+    }
+
+
+def platform(one: Project, owner: User | None) -> dict[str, Any]:
+    url = _address("platforms", one.id)
+    return {
+        "platform": {
+            **platform_of(one),
+            "description": one.settings.description,
+            "parent_platform_id": None,
+            "released": False,
+            "distrib_type": "",
+            "owner": _owner(one, _person(one.owner, owner)),
+            "repositories": [],
+            "created_at": _epoch(one.created_at),
+            "updated_at": _epoch(one.created_at),
+        },
+        "url": url,
+    }
+
+
+def platforms(projects: Iterable[Project]) -> dict[str, Any]:
+    return {"platforms": platforms_found(projects), "url": f"{PREFIX}/platforms.json"}
+
+
+def platforms_found(projects: Iterable[Project]) -> list[dict[str, Any]]:
+    return [{**platform_of(one), "distrib_type": "", "repositories": []} for one in projects]
+
+
+def found(results: dict[str, Any]) -> dict[str, Any]:
+    return {"results": results, "url": f"{PREFIX}/search.json"}
+
+
+def _owner(one: Project, person: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": person["id"],
+        "name": one.owner,
+        "uname": one.owner,
+        "type": "User",
+        "url": person["url"],
     }
 
 

@@ -45,6 +45,13 @@ _AUTOSTART = {
     Timing(cron="0 4 * * sun"): 2,
 }
 
+# What each code becomes where somebody sets it.
+AUTOSTART_TIMING = {
+    0: Timing(hours=(4, 16)),
+    1: Timing(hours=(4,)),
+    2: Timing(cron="0 4 * * 0"),
+}
+
 _SYSTEM_SUFFIX = "-linux"
 
 # What is wrong in their words, by our names of the fields.
@@ -64,6 +71,11 @@ NOT_SIGNED_IN = "You need to sign in or sign up before continuing."
 WRONG_PROOF = "Invalid email or password."
 FORBIDDEN = "Access violation to this page!"
 NOT_FOUND = "Error 404. Resource not found!"
+
+
+def statuses_of(code: int) -> tuple[BuildStatus, ...]:
+    """Ours for one of theirs; none for a code that there is not."""
+    return tuple(status for status, one in STATE.items() if one == code)
 
 
 def arch_of(system: str) -> str:

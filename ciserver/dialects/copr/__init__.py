@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import falcon
 
-from ciserver.dialects.copr.resources import Builds, BuildTasks, MockChroots, Projects, Root
+from ciserver.dialects.copr.chroots import MockChroots, ProjectChroots
+from ciserver.dialects.copr.resources import Builds, BuildTasks, Projects, Root
 from ciserver.dialects.copr.show import PREFIX
 from ciserver.edge.proofs import Proof, usual_proof
 from ciserver.edge.refusals import Refusal
@@ -16,6 +17,7 @@ from ciserver.model.errors import AlreadyExists
 from ciserver.service.services import Services
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
+_HINTS = {"unauthenticated": "login and token are a user's name and a token: ciserver token add"}
 
 
 class Copr:
@@ -28,7 +30,8 @@ class Copr:
     def add_routes(self, app: App) -> None:
         given = (self._services, self._base_url)
         root, tasks, builds = Root(), BuildTasks(*given), Builds(*given)
-        projects, chroots = Projects(*given), MockChroots(*given)
+        projects, chroots = Projects(*given), ProjectChroots(*given)
+        systems = MockChroots(*given)
         app.add_route(PREFIX, root, suffix="moved")
         app.add_route(f"{PREFIX}/", root)
         app.add_route(f"{PREFIX}/build_tasks", tasks)
@@ -38,12 +41,10 @@ class Copr:
         app.add_route(f"{PREFIX}/builds/{{build_id}}", builds, suffix="one")
         app.add_route(f"{PREFIX}/projects", projects)
         app.add_route(f"{PREFIX}/projects/{{project_id}}", projects, suffix="one")
-        app.add_route(f"{PREFIX}/projects/{{project_id}}/chroots", projects, suffix="chroots")
-        app.add_route(
-            f"{PREFIX}/projects/{{project_id}}/chroots/{{name}}", projects, suffix="chroot"
-        )
-        app.add_route(f"{PREFIX}/mock_chroots", chroots)
-        app.add_route(f"{PREFIX}/mock_chroots/{{name}}", chroots, suffix="one")
+        app.add_route(f"{PREFIX}/projects/{{project_id}}/chroots", chroots)
+        app.add_route(f"{PREFIX}/projects/{{project_id}}/chroots/{{name}}", chroots, suffix="one")
+        app.add_route(f"{PREFIX}/mock_chroots", systems)
+        app.add_route(f"{PREFIX}/mock_chroots/{{name}}", systems, suffix="one")
 
     def proof(self, req: falcon.Request) -> Proof | None:
         """Copr's pair of login and token is a pair of user and API token here."""
@@ -57,5 +58,6 @@ class Copr:
         data: dict[str, Any] = dict(refusal.details)
         if refusal.complaints:
             data["error"] = "; ".join(map(str, refusal.complaints))
-        message = f"{refusal.message}; {refusal.hint}" if refusal.hint else refusal.message
+        hint = refusal.hint or _HINTS.get(refusal.kind)
+        message = f"{refusal.message}; {hint}" if hint else refusal.message
         resp.media = {"message": message, "data": data} if data else {"message": message}

@@ -1,19 +1,17 @@
 """The resources of /api_2: each reads the request, calls a service and shows what it found."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterable
 
 import falcon
 
-from ciserver.dialects.copr import asked, query, show
+from ciserver.dialects.copr import asked, asked_projects, query, show
+from ciserver.dialects.copr.base import Resource, finding
 from ciserver.dialects.copr.words import CANCELED, WANTED
 from ciserver.model.account import Right
 from ciserver.model.build import Build
 from ciserver.model.errors import NotFound
-from ciserver.model.links import Links
 from ciserver.model.project import Jobset, Project
 from ciserver.model.request import Action
-from ciserver.model.view import GroupView, System
-from ciserver.service.services import Services
 
 _TASKS: dict[str, query.Reader] = {
     "owner": str,
@@ -40,40 +38,6 @@ _PROJECTS: dict[str, query.Reader] = {
     "limit": query.integer,
     "offset": query.integer,
 }
-
-
-class Resource:
-    def __init__(self, services: Services, base_url: str) -> None:
-        self._lists = services.lists
-        self._services = services
-        self._base_url = base_url
-
-    def _links(self, req: falcon.Request) -> Links:
-        return Links(self._base_url or req.prefix)
-
-    def _made(self, req: falcon.Request, resp: falcon.Response, kind: str, number: int) -> None:
-        resp.status = falcon.HTTP_201
-        resp.location = show.location(self._links(req), kind, number)
-
-    def _group(self, req: falcon.Request, build_id: int) -> GroupView:
-        with _found("build", build_id):
-            return self._lists.group(req.context.actor, build_id)
-
-    def _jobset(self, req: falcon.Request, project_id: int) -> Jobset:
-        with _found("project", project_id):
-            return self._lists.jobset(req.context.actor, project_id)
-
-    def _system(self, name: str) -> System:
-        wanted = query.chroot_name(name)
-        for one in self._lists.systems():
-            if one.name == wanted:
-                return one
-        raise NotFound(f"there is no chroot {wanted}")
-
-    def _shown(self, groups: tuple[tuple[Build, ...], ...]) -> list[show.Json]:
-        """Groups as builds; the builds of a group are of one job."""
-        jobs = self._lists.jobs(one[0] for one in groups)
-        return [show.build(one, jobs[one[0].id]) for one in groups]
 
 
 class Root:
@@ -147,7 +111,7 @@ class Builds(Resource):
             finished=given.get("is_finished"),
         )
         resp.media = {
-            "builds": self._shown(groups),
+            "builds": self._builds(groups),
             "_links": {"self": show.link("builds", **given | {"limit": page.limit})},
         }
 
@@ -169,8 +133,7 @@ class Builds(Resource):
         wishes = query.read(req, {"show_build_tasks": query.wish})
         wanted = {name: True for name, is_wanted in wishes.items() if is_wanted}
         group = self._group(req, query.path_id(build_id, "build with id"))
-        first = group.builds[0]
-        media = show.build(group.builds, self._lists.jobs([first])[first.id], **wanted)
+        (media,) = self._builds((group.builds,), **wanted)
         if wanted:
             media["build_tasks"] = show.tasks(group.builds, self._links(req))
         resp.media = media
@@ -178,14 +141,14 @@ class Builds(Resource):
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         sources, actor = self._services.source_builds, req.context.actor
         sources.require_scope(actor)
-        with asked.build(req, sources) as (project_id, wanted), _found("project", project_id):
+        with asked.build(req, sources) as (project_id, wanted), finding("project", project_id):
             made = sources.submit(actor, project_id, wanted)
         self._made(req, resp, "builds", made)
 
     def on_put_one(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
         """Cancel it; what else may be said of its state is taken and changes nothing."""
         number, actor = query.path_id(build_id, "build with id"), req.context.actor
-        with _found("build", number):
+        with finding("build", number):
             self._services.groups.require(actor, number, Right.CANCEL, Action.CANCEL_BUILD)
             if asked.state(req) == CANCELED:
                 self._services.groups.cancel(actor, number)
@@ -193,7 +156,7 @@ class Builds(Resource):
 
     def on_delete_one(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
         number = query.path_id(build_id, "build with id")
-        with _found("build", number):
+        with finding("build", number):
             self._services.groups.delete(req.context.actor, number)
         resp.status = falcon.HTTP_204
 
@@ -208,77 +171,67 @@ class Projects(Resource):
             if one.project_id in owners and _is_wanted(one, owners[one.project_id], given)
         ]
         resp.media = {
-            "projects": [show.project(*one) for one in query.any_page(given).of(tuple(found))],
+            "projects": self._projects(query.any_page(given).of(tuple(found))),
             "_links": {"self": show.link("projects", **given)},
         }
+
+    def _projects(self, found: Iterable[tuple[Jobset, Project]], **asked: bool) -> list[show.Json]:
+        found = tuple(found)
+        settings = self._services.source_projects.settings(one for one, _ in found)
+        return [show.project(one, owner, settings[one.id], **asked) for one, owner in found]
 
     def on_get_one(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         wishes = query.read(req, {"show_builds": query.wish, "show_chroots": query.wish})
         wanted = {name: True for name, is_wanted in wishes.items() if is_wanted}
         jobset = self._jobset(req, query.path_id(project_id, "project with id"))
         owner = self._lists.project(req.context.actor, jobset.project_id)
-        media = show.project(jobset, owner, **wanted)
+        (media,) = self._projects(((jobset, owner),), **wanted)
         if "show_builds" in wanted:
             page = query.page({})
             groups = self._lists.newest_groups(
                 req.context.actor, limit=page.limit, jobsets=[jobset]
             )
-            media["project_builds"] = self._shown(groups)
+            media["project_builds"] = self._builds(groups)
         if "show_chroots" in wanted:
-            media["project_chroots"] = self._chroots(jobset.id)
+            media["project_chroots"] = [
+                show.project_chroot(jobset.id, one)
+                for one in self._services.source_projects.systems(jobset)
+            ]
         resp.media = media
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         actor = req.context.actor
         self._services.rights.require_project_maker(actor)
-        name, texts = asked.new_project(req)
-        self._made(req, resp, "projects", self._services.source_projects.make(actor, name, **texts))
+        name, wanted = asked_projects.new_project(req)
+        made = self._services.source_projects.make(
+            actor,
+            name,
+            description=wanted.description or "",
+            homepage=wanted.homepage or "",
+            told=wanted.told,
+            systems=wanted.chroots,
+        )
+        self._made(req, resp, "projects", made)
 
     def on_put_one(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         number, actor = query.path_id(project_id, "project with id"), req.context.actor
-        with _found("project", number):
+        with finding("project", number):
             self._lists.jobset(actor, number, Right.EDIT)
-            self._services.source_projects.change(actor, number, **asked.changes(req))
+            wanted = asked_projects.changes(req)
+            self._services.source_projects.change(
+                actor,
+                number,
+                description=wanted.description,
+                homepage=wanted.homepage,
+                told=wanted.told,
+            )
         resp.status = falcon.HTTP_204
 
     def on_delete_one(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
         number = query.path_id(project_id, "project with id")
-        with _found("project", number):
+        with finding("project", number):
             self._services.source_projects.remove(req.context.actor, number)
         resp.status = falcon.HTTP_204
-
-    def on_get_chroots(self, req: falcon.Request, resp: falcon.Response, project_id: str) -> None:
-        jobset = self._jobset(req, query.path_id(project_id, "project with id"))
-        resp.media = {
-            "chroots": self._chroots(jobset.id),
-            "_links": {"self": show.link("projects", jobset.id, "chroots")},
-        }
-
-    def on_get_chroot(
-        self, req: falcon.Request, resp: falcon.Response, project_id: str, name: str
-    ) -> None:
-        jobset = self._jobset(req, query.path_id(project_id, "project with id"))
-        resp.media = show.project_chroot(jobset.id, self._system(name))
-
-    def _chroots(self, jobset_id: int) -> list[show.Json]:
-        return [show.project_chroot(jobset_id, one) for one in self._lists.systems()]
-
-
-class MockChroots(Resource):
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """All of them are active."""
-        given = query.read(req, {"active_only": query.wish})
-        resp.media = {
-            "chroots": [show.mock_chroot(one) for one in self._lists.systems()],
-            "_links": {"self": show.link("mock_chroots", **given)},
-        }
-
-    def on_get_one(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
-        resp.media = show.mock_chroot(self._system(name))
-
-
-def _found(kind: str, number: int) -> AbstractContextManager[None]:
-    return query.told_as(f"there is no {kind} with id {number}", **{f"{kind}_id": number})
 
 
 def _is_wanted(jobset: Jobset, owner: Project, given: query.Given) -> bool:

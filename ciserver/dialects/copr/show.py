@@ -1,17 +1,21 @@
 """Builds, jobsets and systems as Copr shows them. Clients refuse entities with unknown keys."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from ciserver.dialects.copr.words import STATE, state_of
-from ciserver.model.build import Build, Job
+from ciserver.model.build import Build, Job, Product
 from ciserver.model.links import Links
 from ciserver.model.project import Jobset, Project
+from ciserver.model.source import Origin, SourceSettings, SourceSystem
 from ciserver.model.view import System
+from ciserver.service.source_builds import origin_of
 
 PREFIX = "/api_2"
+_PACKAGE = re.compile(r"(?P<name>.+)-(?P<version>[^-]+)-[^-]+\.(?P<arch>[^.]+)\.rpm")
 
 Json = dict[str, Any]
 
@@ -73,24 +77,23 @@ def tasks(builds: Iterable[Build], links: Links) -> list[Json]:
     return [task(one, links) for one in builds]
 
 
-def build(group: tuple[Build, ...], job: Job, **query: Any) -> Json:
+def build(
+    group: tuple[Build, ...], job: Job, products: Mapping[int, Iterable[Product]], **query: Any
+) -> Json:
     """A group of builds; `query` is what the address of the answer had."""
-    first = group[0]
+    first, origin = group[0], origin_of(job)
     return {
         "build": {
             "id": first.group_id,
             "state": state_of(group),
             "submitter": first.requested_by,
-            "built_packages": [],
-            "package_version": None,
+            "built_packages": _built(group, products),
+            "package_version": (origin.version or None) if origin else None,
             "package_name": first.job,
-            "repos": [],
+            "repos": list(origin.repositories) if origin else [],
             "submitted_on": _epoch(min(one.queued_at for one in group)),
             "enable_net": job.network,
-            "source_type": "scm" if first.revision else "custom",
-            "source_metadata": (
-                {"type": "git", "committish": first.revision} if first.revision else {}
-            ),
+            **_source(first, origin),
         },
         "_links": {
             "self": link("builds", first.group_id, **query),
@@ -100,7 +103,29 @@ def build(group: tuple[Build, ...], job: Job, **query: Any) -> Json:
     }
 
 
-def project(jobset: Jobset, owner: Project, **query: Any) -> Json:
+def _source(build: Build, origin: Origin | None) -> Json:
+    """Where it came from. Clients refuse one without metadata."""
+    if origin is not None:
+        told = {"pkg": origin.name}
+        return {
+            "source_type": "link" if origin.url else "upload",
+            "source_metadata": {"url": origin.url, **told} if origin.url else told,
+        }
+    if build.revision:
+        told = {"type": "git", "committish": build.revision}
+        return {"source_type": "scm", "source_metadata": told}
+    return {"source_type": "custom", "source_metadata": {}}
+
+
+def _built(group: tuple[Build, ...], products: Mapping[int, Iterable[Product]]) -> list[Json]:
+    """The packages that the builds of a group left, each once."""
+    names = (one.name for build in group for one in products[build.id])
+    found = (_PACKAGE.fullmatch(one) for one in names)
+    packages = {(one["name"], one["version"]) for one in found if one and "src" not in one["arch"]}
+    return [{"name": name, "version": version} for name, version in sorted(packages)]
+
+
+def project(jobset: Jobset, owner: Project, settings: SourceSettings, **query: Any) -> Json:
     """A jobset with the project that it is of."""
     homepage = owner.settings.homepage
     return {
@@ -110,13 +135,13 @@ def project(jobset: Jobset, owner: Project, **query: Any) -> Json:
             "owner": jobset.owner,
             "is_a_group_project": False,
             "description": description(jobset, owner),
-            "instructions": "",
+            "instructions": settings.instructions,
             # Clients refuse a project whose homepage is no address.
             "homepage": homepage if is_address(homepage) else None,
-            "contact": None,
-            "disable_createrepo": False,
-            "build_enable_net": True,
-            "repos": [],
+            "contact": settings.contact or None,
+            "disable_createrepo": not settings.makes_index,
+            "build_enable_net": settings.network,
+            "repos": list(settings.repositories),
         },
         "_links": {
             "self": link("projects", jobset.id, **query),
@@ -131,32 +156,29 @@ def description(jobset: Jobset, owner: Project) -> str:
     return jobset.settings.description or owner.settings.description
 
 
-def project_chroot(jobset_id: int, system: System) -> Json:
-    """A recipe chooses its systems, so a project has all that there are."""
+def project_chroot(jobset_id: int, chroot: SourceSystem) -> Json:
     return {
         "chroot": {
-            "name": system.name,
-            "buildroot_pkgs": [],
-            "comps": None,
-            "comps_name": None,
-            "comps_len": 0,
+            "name": chroot.system,
+            "buildroot_pkgs": list(chroot.packages),
+            "comps": chroot.comps or None,
+            "comps_name": chroot.comps_name or None,
+            "comps_len": len(chroot.comps.encode()),
         },
         "_links": {
             "project": link("projects", jobset_id),
-            "self": link("projects", jobset_id, "chroots", system.name),
+            "self": link("projects", jobset_id, "chroots", chroot.system),
         },
     }
 
 
 def mock_chroot(system: System) -> Json:
-    release, version, arch = _parts(system.name)
+    parts = zip(("os_release", "os_version", "arch"), _parts(system.name), strict=True)
     return {
         "chroot": {
             "name": system.name,
-            "os_release": release,
-            "os_version": version,
-            "arch": arch,
-            "is_active": True,
+            **{name: system.labels.get(name, part) for name, part in parts},
+            "is_active": system.active,
         },
         "_links": {"self": link("mock_chroots", system.name)},
     }

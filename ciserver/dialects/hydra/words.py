@@ -37,6 +37,8 @@ STATE_BY_REASON: dict[Reason, int | None] = {
     Reason.DISK_FULL: 3,
     Reason.MISSING_ARTIFACT: None,
     Reason.SOURCE_UNAVAILABLE: None,
+    Reason.PACKAGES_UNAVAILABLE: None,
+    Reason.SECRET_UNAVAILABLE: None,
     Reason.SANDBOX_BROKEN: 3,
     Reason.WORKER_LOST: 3,
     Reason.UNSUPPORTED_SYSTEM: 9,

@@ -1,19 +1,21 @@
-"""What a request brings: a submission as JSON or as a form, ids, and where a page begins."""
+"""What a request brings: a job or a group of them, ids, and where a page begins."""
 
-import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import falcon
 
-from ciserver.dialects.srht.words import VISIBILITY
-from ciserver.edge.bodies import number, raw_body
+from ciserver.dialects.srht.bodies import read_body, type_faults
+from ciserver.dialects.srht.words import FIELD, VISIBILITY
+from ciserver.edge.bodies import number
 from ciserver.model.account import Visibility
 from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.service.job_groups import GivenGroup
 from ciserver.service.submissions import ManifestSubmission
 
 EVERYBODY = "*"
-_FIELDS: dict[str, type] = {
+_JOB: dict[str, type] = {
     "manifest": str,
     "note": str,
     "tags": list,
@@ -24,33 +26,61 @@ _FIELDS: dict[str, type] = {
     "secrets": bool,
     "visibility": str,
 }
-_LISTS_OF_TEXT = {"tags", "access:read", "access:write"}
-_FORM_SWITCH = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+_IN_JOB: dict[str, type] = dict.fromkeys(("tags", "access:read", "access:write"), str)
+_GROUP: dict[str, type] = {"jobs": list, "triggers": list, "note": str, "execute": bool}
+_IN_GROUP: dict[str, type] = {"jobs": int}
 _HIGHEST_ID = 2**63 - 1
+_CORE = {ours: core for core, ours in FIELD.items()}
+
+Made = TypeVar("Made")
 
 
-def submission(req: falcon.Request) -> ManifestSubmission:
-    """The job that the body describes. Raises Invalid with every fault, TooLarge."""
-    media_type, _ = falcon.parse_header(req.content_type or "")
-    complaints: list[Complaint] = []
-    if media_type.lower() == falcon.MEDIA_JSON:
-        body = _json(raw_body(req), complaints)
-    else:
-        body = _form(raw_body(req))
-    complaints += _faults(body)
-    if complaints:
-        raise Invalid("the job cannot be submitted", complaints=complaints)
-    readers = body.get("access:read", [EVERYBODY])
-    return ManifestSubmission(
-        manifest=body["manifest"],
-        note=body.get("note", ""),
-        tags=tuple(body.get("tags", ())),
-        visibility=_visibility(body, is_open=EVERYBODY in readers),
+@dataclass(frozen=True)
+class Given(Generic[Made]):
+    """What a body asks for, without the fields that have `faults`: these must be told, with
+    whatever else is wrong.
+    """
+
+    what: Made
+    faults: tuple[Complaint, ...]
+
+
+def submission(req: falcon.Request) -> Given[ManifestSubmission]:
+    """The job that the body describes. Raises TooLarge."""
+    body, faults = read_body(req, _JOB, _IN_JOB)
+    faults += type_faults(body, _JOB, _IN_JOB, required="manifest")
+    asked = body.get("visibility", "PUBLIC")
+    if isinstance(asked, str) and asked.upper() not in VISIBILITY:
+        faults.append(Complaint("visibility", f"should be one of {', '.join(VISIBILITY)}"))
+    right = _right(body, _JOB)
+    readers = _texts(right.get("access:read", [EVERYBODY]))
+    job = ManifestSubmission(
+        manifest=right.get("manifest", ""),
+        note=right.get("note", ""),
+        # In the place of what is no text: what is wrong with others is told by their places.
+        tags=tuple(one if isinstance(one, str) else "" for one in right.get("tags", ())),
+        visibility=_visibility(right, is_open=EVERYBODY in readers),
         readers=_names(name for name in readers if name != EVERYBODY),
-        writers=_names(body.get("access:write", [])),
-        triggers=tuple(body.get("triggers", ())),
-        execute=body.get("execute", True),
+        writers=_names(_texts(right.get("access:write", []))),
+        triggers=tuple(right.get("triggers", ())),
+        execute=right.get("execute", True),
+        secrets=right.get("secrets", True),
     )
+    return Given(job, _in_core_words(faults))
+
+
+def group(req: falcon.Request) -> Given[GivenGroup]:
+    """The group that the body describes. Raises TooLarge."""
+    body, faults = read_body(req, _GROUP, _IN_GROUP)
+    faults += type_faults(body, _GROUP, _IN_GROUP, required="jobs")
+    right = _right(body, _GROUP)
+    asked = GivenGroup(
+        builds=tuple(one for one in right.get("jobs", ()) if type(one) is int),
+        note=right.get("note", ""),
+        triggers=tuple(right.get("triggers", ())),
+        execute=right.get("execute", False),
+    )
+    return Given(asked, _in_core_words(faults))
 
 
 def job_id(text: str) -> int:
@@ -74,65 +104,30 @@ def start(req: falcon.Request) -> int | None:
     return min(int(text), _HIGHEST_ID)
 
 
-def _json(raw: bytes, complaints: list[Complaint]) -> dict[str, Any]:
-    try:
-        body = json.loads(raw)
-        # A lone surrogate can be written in JSON, but neither kept nor sent.
-        json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        complaints.append(Complaint("", "Invalid JSON provided"))
-        return {}
-    if not isinstance(body, dict):
-        complaints.append(Complaint("", "Expected JSON dictionary"))
-        return {}
-    return body
+def _in_core_words(faults: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """As the core names the fields, which has more to say of them."""
+    named = ((one, *one.field.partition("[")) for one in faults)
+    return tuple(
+        Complaint(_CORE.get(name, name) + bracket + place, one.message)
+        for one, name, bracket, place in named
+    )
 
 
-def _form(raw: bytes) -> dict[str, Any]:
-    """A form's fields with the types of JSON; a list is a field that comes several times."""
-    text = raw.decode("utf-8", "replace")
-    fields = falcon.uri.parse_query_string(text, keep_blank=True, csv=False)
-    return {
-        name: _of_form([given] if isinstance(given, str) else given, _FIELDS[name])
-        for name, given in fields.items()
-        if name in _FIELDS
-    }
+def _right(body: dict[str, Any], fields: dict[str, type]) -> dict[str, Any]:
+    """Those fields that are of their types."""
+    return {name: one for name, one in body.items() if type(one) is fields.get(name)}
 
 
-def _of_form(given: list[str], wanted: type) -> Any:
-    if wanted is list:
-        return given
-    text = given[-1]
-    return _FORM_SWITCH.get(text.lower(), text) if wanted is bool else text
-
-
-def _faults(body: dict[str, Any]) -> Iterator[Complaint]:
-    if "manifest" not in body:
-        yield Complaint("manifest", "is required")
-    for name, wanted in _FIELDS.items():
-        if name in body:
-            yield from _faults_of(name, body[name], wanted)
-
-
-def _faults_of(name: str, value: Any, wanted: type) -> Iterator[Complaint]:
-    fits = isinstance(value, wanted)
-    if value is None:
-        yield Complaint(name, "may not be null")
-    elif not fits:
-        yield Complaint(name, f"should be a {wanted.__name__}")
-    elif name in _LISTS_OF_TEXT:
-        for place, one in enumerate(value):
-            if not isinstance(one, str):
-                yield Complaint(f"{name}[{place}]", "should be a str")
-    elif name == "visibility" and value.upper() not in VISIBILITY:
-        yield Complaint(name, f"should be one of {', '.join(VISIBILITY)}")
+def _texts(given: Iterable[Any]) -> list[str]:
+    return [one for one in given if isinstance(one, str)]
 
 
 def _names(given: Iterable[str]) -> tuple[str, ...]:
-    """People may be named as ~ada or as ada."""
-    return tuple(name.removeprefix("~") for name in given)
+    """People may be named as ~ada or as ada; each counts once."""
+    return tuple(dict.fromkeys(name.removeprefix("~") for name in given))
 
 
-def _visibility(body: dict[str, Any], *, is_open: bool) -> Visibility:
+def _visibility(right: dict[str, Any], *, is_open: bool) -> Visibility:
     """Of two answers the one that shows it to fewer."""
-    return VISIBILITY[body.get("visibility", "PUBLIC").upper()] if is_open else Visibility.PRIVATE
+    asked = VISIBILITY.get(right.get("visibility", "PUBLIC").upper(), Visibility.PRIVATE)
+    return asked if is_open else Visibility.PRIVATE

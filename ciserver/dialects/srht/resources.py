@@ -7,8 +7,9 @@ from collections.abc import Callable
 import falcon
 
 from ciserver.dialects.srht import given, show
+from ciserver.dialects.srht.programs import program, without_session
 from ciserver.edge.files import serve_file
-from ciserver.model.account import ANONYMOUS, Actor, Right
+from ciserver.model.account import Actor, Right
 from ciserver.model.errors import BuildAlreadyFinished, NotFound
 from ciserver.model.links import Links
 from ciserver.service.services import Services
@@ -25,10 +26,7 @@ class Jobs:
         return self._base_url or str(req.prefix)
 
     def _program(self, req: falcon.Request, right: Right) -> Actor:
-        """Who asks, by a token with the scope for it. Raises NotSignedIn, Forbidden."""
-        actor = _without_session(req)
-        self._services.rights.require_scope(actor, right.scope)
-        return actor
+        return program(self._services.rights, req, right)
 
     def _show(self, req: falcon.Request, resp: falcon.Response, actor: Actor, job_id: int) -> None:
         view = self._services.queries.build(actor, job_id)
@@ -46,7 +44,8 @@ class Jobs:
 
     def on_post_jobs(self, req: falcon.Request, resp: falcon.Response) -> None:
         actor = self._program(req, Right.EVALUATE)
-        build = self._services.submissions.submit(actor, given.submission(req))
+        asked = given.submission(req)
+        build = self._services.submissions.submit(actor, asked.what, faults=asked.faults)
         self._show(req, resp, actor, build.id)
 
     # -- one --------------------------------------------------------------------------------------
@@ -57,7 +56,7 @@ class Jobs:
 
     def on_get_manifest(self, req: falcon.Request, resp: falcon.Response, job_id: str) -> None:
         """The one answer that needs no token, where everybody may see the job."""
-        recipe = self._services.queries.recipe(_without_session(req), given.job_id(job_id))
+        recipe = self._services.queries.recipe(without_session(req), given.job_id(job_id))
         if not recipe:
             raise NotFound(f"job {job_id} was made without a manifest")
         resp.content_type = "text/plain; charset=utf-8"
@@ -109,8 +108,3 @@ class Logs:
         resp.content_type = "text/plain; charset=utf-8"
         file = self._services.logs.open(build_id, step) or io.BytesIO()
         serve_file(req, resp, file, file.seek(0, io.SEEK_END))
-
-
-def _without_session(req: falcon.Request) -> Actor:
-    """A person's browser is nobody here: a foreign page could make it ask."""
-    return ANONYMOUS if req.context.session else req.context.actor

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from ciserver.dialects.srht.words import STATE, TASK_STATE
 from ciserver.model.build import Build, Job, Product
+from ciserver.model.job_group import JobGroupView
 from ciserver.model.links import Links
 from ciserver.model.status import StepStatus
 from ciserver.model.view import BuildView, Submitted
@@ -27,6 +28,15 @@ def job(one: Submitted, made_of: Job, base: str) -> dict[str, Any]:
         "runner": build.worker or None,
         "tags": "/".join(one.tags) or None,
         "owner": _owner(build.requested_by or build.project),
+    }
+
+
+def group(view: JobGroupView) -> dict[str, Any]:
+    return {
+        "id": view.group.id,
+        "note": view.group.note or None,
+        "owner": _owner(view.group.owner),
+        "jobs": [{"id": one.id, "status": STATE[one.status]} for one in view.builds],
     }
 
 

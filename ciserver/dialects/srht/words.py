@@ -33,8 +33,8 @@ VISIBILITY = {
     "PRIVATE": Visibility.PRIVATE,
 }
 SCOPE = {Right.READ.scope: "jobs:read", Right.EVALUATE.scope: "jobs:write"}
-# What a submission's complaints are about.
-FIELD = {"readers": "access:read", "writers": "access:write"}
+# What the complaints of a submission, and of a group, are about.
+FIELD = {"readers": "access:read", "writers": "access:write", "builds": "jobs"}
 
 
 def already(status: BuildStatus) -> str:

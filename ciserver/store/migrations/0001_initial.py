@@ -115,6 +115,46 @@ class HookSecret(Table):
         table_name = "hook_secrets"
 
 
+class Secret(Table):
+    """Of a user, or of a project: one of the two is there. Its value is sealed."""
+
+    id = p.AutoField()
+    uuid = p.TextField(unique=True)
+    user = p.TextField(default="")
+    project = within(Project, null=True)
+    type = p.TextField()
+    name = p.TextField(default="")
+    path = p.TextField(default="")
+    mode = p.IntegerField(default=0)
+    sealed = p.BlobField()
+    created_at = MomentField()
+    last_used_at = MomentField(null=True)
+
+    class Meta:
+        table_name = "secrets"
+        indexes = ((("user", "project", "id"), False),)
+
+
+Secret.add_index(
+    Secret.index(
+        Secret.user,
+        Secret.name,
+        name="secrets_name_of_user",
+        unique=True,
+        where=p.SQL("project_id IS NULL AND name != ''"),
+    )
+)
+Secret.add_index(
+    Secret.index(
+        Secret.project,
+        Secret.name,
+        name="secrets_name_of_project",
+        unique=True,
+        where=p.SQL("project_id IS NOT NULL AND name != ''"),
+    )
+)
+
+
 class Jobset(Table):
     id = p.AutoField()
     project = within(Project)
@@ -251,6 +291,7 @@ class Schedule(Table):
     ref = p.TextField()
     only_if_changed = p.BooleanField()
     last_good = p.BooleanField()
+    runs_script = p.BooleanField(default=False)
     paused = p.BooleanField(default=False)
     removed = p.BooleanField(default=False)
     declared_by = p.TextField()
@@ -408,9 +449,47 @@ class System(Table):
 
     id = p.AutoField()
     name = p.TextField(unique=True)
+    active = p.BooleanField(default=True)
+    labels = p.TextField(default="{}")  # JSON map
+    images = p.TextField(default="[]")  # JSON list
 
     class Meta:
         table_name = "systems"
+
+
+class SourceSettings(Table):
+    """How a jobset builds sources that are sent in; without a row, as usual."""
+
+    jobset = within(Jobset, primary_key=True)
+    settings = p.TextField(default="{}")  # JSON map
+    chosen = p.BooleanField(default=False)  # source_systems has its systems, if any
+
+    class Meta:
+        table_name = "source_settings"
+
+
+class SourceSystem(Table):
+    """A system that sources which are sent in to a jobset are built for."""
+
+    jobset = within(Jobset)
+    system = p.TextField()
+    packages = p.TextField(default="[]")  # JSON list
+    comps = p.TextField(default="")
+    comps_name = p.TextField(default="")
+
+    class Meta:
+        table_name = "source_systems"
+        primary_key = p.CompositeKey("jobset", "system")
+
+
+class Upload(Table):
+    """A file that was sent in for the builds of an evaluation; the row goes with the file."""
+
+    name = p.TextField(primary_key=True)
+    evaluation = p.ForeignKeyField(Evaluation)
+
+    class Meta:
+        table_name = "uploads"
 
 
 class Requester(Table):
@@ -515,6 +594,7 @@ class Build(Table):
             (("group_id",), False),
             (("jobset", "group_id", "system"), False),
             (("status", "id"), False),
+            (("status", "updated_at", "id"), False),
         )
 
 
@@ -671,15 +751,61 @@ class Star(Table):
         primary_key = p.CompositeKey("user", "jobset", "job")
 
 
-class Submission(Table):
-    """What a build was submitted with; its text is the build's recipe."""
+class Label(Table):
+    """What a build is called and sorted by, beside its job's name."""
 
     build = within(Build, primary_key=True)
     note = p.TextField(default="")
     tags = p.TextField(default="[]")  # JSON list
 
     class Meta:
-        table_name = "submissions"
+        table_name = "labels"
+
+
+class TagPath(Table):
+    """A beginning of somebody's tags in small letters: `hello`, and `hello/commits` below it."""
+
+    id = p.AutoField()
+    owner = p.TextField()  # who asked for the builds
+    path = p.TextField()
+
+    class Meta:
+        table_name = "tag_paths"
+        indexes = ((("owner", "path"), True),)
+
+
+class TaggedBuild(Table):
+    path = within(TagPath)
+    build = within(Build)
+
+    class Meta:
+        table_name = "tagged_builds"
+        primary_key = p.CompositeKey("path", "build")
+
+
+class JobGroup(Table):
+    """Builds that somebody joined, to be told of the end of all of them together."""
+
+    id = p.AutoField()
+    owner = p.TextField()
+    note = p.TextField(default="")
+    triggers = p.TextField(default="[]")  # JSON list
+    created_at = MomentField()
+    ended_at = MomentField(null=True)  # when all of them had ended for the first time
+
+    class Meta:
+        table_name = "job_groups"
+
+
+class JobGroupMember(Table):
+    """A build is in one group, or in none."""
+
+    build = within(Build, primary_key=True)
+    group = within(JobGroup)
+
+    class Meta:
+        table_name = "job_group_members"
+        indexes = ((("group", "build"), False),)
 
 
 class Attempt(Table):
@@ -902,6 +1028,7 @@ ALL: tuple[Any, ...] = (
     Project,
     Member,
     HookSecret,
+    Secret,
     Jobset,
     ProjectRename,
     JobsetRename,
@@ -915,6 +1042,9 @@ ALL: tuple[Any, ...] = (
     PinnedInput,
     Text,
     System,
+    SourceSettings,
+    SourceSystem,
+    Upload,
     Requester,
     JobCounter,
     Lane,
@@ -923,7 +1053,11 @@ ALL: tuple[Any, ...] = (
     Need,
     Reuse,
     Star,
-    Submission,
+    Label,
+    TagPath,
+    TaggedBuild,
+    JobGroup,
+    JobGroupMember,
     Attempt,
     Step,
     Product,

@@ -22,7 +22,7 @@ def rows(heading):
 def test_the_worked_example(make_client, product, clock):
     """Whoever plays it gets these answers."""
     user, path, body = re.search(
-        r"curl -u (\w+):'.*' http://ci.example.org(\S+) -d '\n(.*?)'$",
+        r"curl -u (\w+):'.*?' http://ci.example.org(\S+) -d '\n(.*?)'$",
         TEXT,
         re.DOTALL | re.MULTILINE,
     ).groups()

@@ -11,7 +11,8 @@ from ciserver.model.build import BuildResult, Offer, StepResult
 from ciserver.model.status import BuildStatus, StepStatus
 
 # As documented, but for these decisions: numbers are integers, the url is that of the list itself,
-# its project is the product's, and the reason of a status stands beside it.
+# its project is the product's, and beside it stand the reason of a status, when the results may be
+# removed and what holds them besides, and how the product starts by itself.
 SHOWN = {
     "id": 1,
     "status": 0,
@@ -26,6 +27,8 @@ SHOWN = {
         "params": PARAMS,
         "time_living": 60,
         "autostart_status": None,
+        "autostart_only_if_changed": False,
+        "autostart": None,
         "url": "/api/v1/products/1.json",
     },
     "project": {
@@ -70,6 +73,8 @@ SHOWN = {
     "not_delete": False,
     "autostarted": False,
     "reason": "",
+    "removable_at": 1772366405 + 90 * 24 * 3600,
+    "kept_why": "an evaluation that is kept has it",
 }
 ITEM = {key: SHOWN[key] for key in ("id", "status", "notified_at", "time_living", "url")}
 
@@ -169,7 +174,12 @@ def test_create(ivan, services, admin, product, commit, arch, path, number):
     assert (shown["main_script"], shown["params"]) == ("other.sh", "lst=libs")
     assert (shown["time_living"], shown["arch"]["id"]) == (61, arch.id)
     job = services.queries.build(admin, said["id"]).job
-    assert job.environment == {"lst": "libs"}
+    assert job.environment == {
+        "PROJECT": "ivan/evil_tools",
+        "PROJECT_VERSION": commit,
+        "COMMIT_HASH": commit,
+        "lst": "libs",
+    }
     assert job.timeout_seconds == 61 * 60
     (request,) = services.requests.list_newest(admin, limit=1)
     assert (request.action, request.who, request.created) == ("submit-build", "ivan", (said["id"],))
@@ -235,12 +245,20 @@ def test_what_lists_link_to(ivan, anybody, product, repository, services, admin)
     """The product with its project, the project by itself, and the architectures."""
     shown = ivan.get("/api/v1/products/1.json").json["product"]
     project = SHOWN["project"] | {"git_url": str(repository.bare)}
-    assert shown == SHOWN["product"] | {"project": project}
+    platform = {
+        "id": 1,
+        "name": "evil_tools",
+        "visibility": "open",
+        "platform_type": "main",
+        "url": "/api/v1/platforms/1.json",
+    }
+    assert shown == SHOWN["product"] | {"project": project, "platform": platform}
     alone = ivan.get("/api/v1/projects/1.json").json["project"]
     assert {key: alone[key] for key in project} == project
     assert alone["owner"] == {
         "id": 1,
         "name": "ivan",
+        "uname": "ivan",
         "type": "User",
         "url": "/api/v1/users/1.json",
     }

@@ -26,7 +26,12 @@ JUNK = st.recursive(
 NUMBERS = st.sampled_from(["1", 1, "2", 0, -1, "9" * 30, 2**63])
 LIST = st.dictionaries(st.sampled_from(FIELDS), JUNK | NUMBERS)
 PRODUCT = st.dictionaries(
-    st.sampled_from(["name", "description", "project_id", "autostart_status", *FIELDS[3:8]]),
+    st.sampled_from(
+        [
+            *("name", "description", "project_id", "autostart_status", "autostart_only_if_changed"),
+            *FIELDS[3:8],
+        ]
+    ),
     JUNK | NUMBERS,
 )
 BODY = (
@@ -52,12 +57,16 @@ PATHS = st.sampled_from(
         "/api/v1/products/{}",
         "/api/v1/products/{}/product_build_lists",
         "/api/v1/projects/{}",
+        "/api/v1/projects/{}/refs_list",
+        "/api/v1/platforms",
+        "/api/v1/platforms/{}",
+        "/api/v1/search",
         "/api/v1/arches",
         "/api/v1/{}",
     ]
 )
 QUERY = st.dictionaries(
-    st.sampled_from(["page", "per_page", "other"]),
+    st.sampled_from(["page", "per_page", "status", "name", "id", "type", "query", "other"]),
     st.text(st.characters(exclude_categories=["Cs"])) | st.integers().map(str),
 )
 

@@ -167,10 +167,10 @@ def test_schedules_at_the_usual_hours_have_a_code(timing, code):
 
 
 def test_a_product_tells_its_autostart(ivan, services, admin, product):
-    """But for one that is paused."""
-    at = services.schedules.add(
-        admin, product.project, product.name, ScheduleKind.NIGHTLY, Timing(hours=(4,))
-    )
+    """But for one that is paused, or that evaluates the recipe."""
+    where = (admin, product.project, product.name, ScheduleKind.NIGHTLY)
+    services.schedules.add(*where, Timing(hours=(4, 16)))
+    at = services.schedules.add(*where, Timing(hours=(4,)), runs_script=True)
     shown = [ivan.get(f"/api/v1/products/{product.id}.json").json["product"]]
     services.schedules.pause(admin, at.id, paused=True)
     shown += [ivan.get(f"/api/v1/products/{product.id}.json").json["product"]]

@@ -4,7 +4,7 @@ import pytest
 from dialects.abf.playing import FORBIDDEN, LISTS, NOT_FOUND, NOT_SIGNED_IN
 
 from ciserver.model.account import Right
-from ciserver.model.project import ProjectSettings
+from ciserver.model.project import ProjectSettings, ScriptDefaults
 
 PRODUCTS = "/api/v1/products.json"
 GIVEN = {
@@ -38,6 +38,11 @@ def make(admin, services, product):
         )
 
     return make
+
+
+@pytest.fixture
+def path_of():
+    return lambda product: f"/api/v1/products/{product.id}.json"
 
 
 @pytest.fixture
@@ -103,7 +108,10 @@ FAULTS = [
     ({"main_script": []}, "Main script is not text"),
     ({"params": "PATH=/x"}, "Params 'PATH' is reserved"),
     ({"params": "x"}, "Params 'x' is not NAME=VALUE"),
-    ({"autostart_status": 1}, "Autostart status is set by the schedules of the jobset"),
+    ({"autostart_status": 3}, "Autostart status is not included in the list"),
+    ({"autostart_status": "daily"}, "Autostart status is not included in the list"),
+    ({"autostart_status": [0]}, "Autostart status is not included in the list"),
+    ({"autostart_only_if_changed": 7}, "Autostart only if changed must be true or false"),
     (
         {"name": "a b"},
         (
@@ -170,3 +178,33 @@ def test_who_may(anybody, olga, ivan, make, product, services, admin):
     services.projects.set_member(admin, product.project, "olga", frozenset({Right.EDIT}))
     assert ask(olga, "PUT", path, description="hers").status_code == 200
     assert services.lists.jobset(admin, product.id).settings.description == "hers"
+
+
+def test_secrets_in_params_are_stars(ivan, path_of, put_product, repository, commit):
+    """For everybody, with the product and its lists; what was read may be sent back as it is."""
+    given = "lst=libs REPO_TOKEN=t0ken SIGN_KEY='k e y'"
+    product = put_product(repository.bare, script=ScriptDefaults("MATRIX", given, 60))
+    shown = ivan.get(path_of(product)).json["product"]["params"]
+    assert shown == "lst=libs REPO_TOKEN=*** SIGN_KEY=***"
+    ask(ivan, "PUT", path_of(product), params=shown.replace("libs", "all"))
+    made = ivan.create(product_id=product.id, commit_hash=commit, params=f"{shown} A=b")
+    number = made.json["product_build_list"]["id"]
+    assert ivan.show(number)["params"] == f"{shown} A=b"
+    answer = ivan.get(f"{LISTS}/{number}.json").text + ivan.get(path_of(product)).text
+    assert "t0ken" not in answer
+    assert "k e y" not in answer
+
+
+def test_what_is_under_the_stars_is_what_is_run(
+    ivan, path_of, put_product, repository, commit, services, admin
+):
+    """Also after a round."""
+    given = "lst=libs REPO_TOKEN=t0ken"
+    product = put_product(repository.bare, script=ScriptDefaults("MATRIX", given, 60))
+    ask(ivan, "PUT", path_of(product), params="REPO_TOKEN=*** lst=all")
+    assert services.lists.jobset(admin, product.id).settings.script.parameters == (
+        "REPO_TOKEN=t0ken lst=all"
+    )
+    made = ivan.create(product_id=product.id, commit_hash=commit, params="REPO_TOKEN=***")
+    number = made.json["product_build_list"]["id"]
+    assert services.queries.build(admin, number).job.environment["REPO_TOKEN"] == "t0ken"

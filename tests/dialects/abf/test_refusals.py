@@ -94,8 +94,8 @@ FAULTS = [
         {"time_living": 1, "main_script": "/", "params": "x", "commit_hash": "y"},
         (
             "Main script must be a path inside the repository, of at most 255 characters."
-            " Time living must be 2 to 720 minutes."
-            " Commit hash Unable find commit 'y' in project. Params 'x' is not NAME=VALUE"
+            " Time living must be 2 to 720 minutes. Params 'x' is not NAME=VALUE."
+            " Commit hash Unable find commit 'y' in project"
         ),
     ),
 ]

@@ -1,5 +1,6 @@
 """Builds made, canceled and deleted through /api_2: what is taken, what is refused, who may."""
 
+import io
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from ciserver.model.project import ProjectSettings
 from ciserver.model.request import RequestStatus
 from ciserver.model.status import BuildStatus
 
+S = BuildStatus
 LINUX = "x86_64-linux"
 URL = "https://example.org/rose-1.0-2.src.rpm"
 BOUNDARY = "marker"
@@ -135,6 +137,8 @@ def test_what_cannot_be_built(post, jobset, ada, services, given, names):
         ("[]", "application/json"),
         ("null", "application/json"),
         ("[" * 100_000, "application/json"),
+        ('{"project_id": 1, "project_id": 1}', "application/json"),
+        ('{"project_id": NaN}', "application/json"),
         (b"\xff", "application/json"),
         ("{}", "text/plain"),
         ("{}", ""),
@@ -159,6 +163,68 @@ def test_an_upload_in_either_order(upload, jobset, store, kept):
     for name in kept():
         with store.files.open_upload(name) as content:
             assert content.read() == b"content"
+
+
+def test_where_a_build_came_from(get, post, upload, jobset, ada, client):
+    """An address or a file, with what its name tells of the package; never null."""
+    made = [
+        post({"project_id": jobset.id, "srpm_url": URL}, ada),
+        upload((*GOOD_PARTS[0][:2], GOOD_PARTS[0][2] % jobset.id), GOOD_PARTS[1]),
+    ]
+    told = [get(one.headers["location"].partition(".org")[2])["build"] for one in made]
+    sources = [(one["source_type"], one["source_metadata"]) for one in told]
+    pkg = {"pkg": "rose-1.0-2.src.rpm"}
+    assert sources == [("link", {"url": URL, **pkg}), ("upload", pkg)]
+    assert [(one["package_name"], one["package_version"]) for one in told] == [
+        ("rose", "1.0-2")
+    ] * 2
+
+
+def test_the_packages_that_were_built(get, make, jobset, make_group):
+    """Each once, over all chroots; sources and other files are none."""
+    running = make_group((LINUX, S.RUNNING), ("fedora-40-aarch64", S.RUNNING), jobset=jobset)
+    rpms = ("rose-1.0-2.noarch", "rose-libs-1.0-2.{}", "rose-1.0-2.src", "rose-1.0-2.nosrc")
+    for build, arch in zip(running, ("aarch64", "x86_64"), strict=True):
+        for name in (*(f"{one.format(arch)}.rpm" for one in rpms), "build.log", "odd.rpm"):
+            make.reporter.add_product(make.leases[build.id], f"results/{name}", io.BytesIO(b"x"))
+    built = [{"name": "rose", "version": "1.0"}, {"name": "rose-libs", "version": "1.0"}]
+    assert get(f"/api_2/builds/{running[0].group_id}")["build"]["built_packages"] == built
+    assert get("/api_2/builds")["builds"][0]["build"]["built_packages"] == built
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [({"srpm_url": "https://example.org/rose-1.0.tar.gz"}, "srpm_url"), (None, "srpm")],
+)
+def test_what_rpmbuild_cannot_build(post, upload, jobset, ada, kept, given, name):
+    """Without scripts of the administrator's a source is a source package."""
+    if given is None:
+        metadata = ("metadata", None, f'{{"project_id": {jobset.id}}}')
+        answer = upload(metadata, ("srpm", "rose.tar.gz", "content"))
+    else:
+        answer = post({"project_id": jobset.id, **given}, ada)
+    error = refused(answer, 400)["data"]["error"]
+    assert error == f"{name}: its name must end with .src.rpm: no other source is built here"
+    assert kept() == []
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=marker"])
+def test_what_says_that_it_is_too_large_is_not_read(client, ada, kept, kind):
+    """It is refused by its length alone."""
+    length = str((101 << 20) + 1)
+    headers = {"Content-Type": kind, "Content-Length": length, **ada}
+    answer = client.simulate_post("/api_2/builds", body="", headers=headers)
+    assert "100 MiB" in refused(answer, 413)["message"]
+    assert kept() == []
+
+
+def test_a_body_that_is_no_json_is_repeated(post, upload, ada):
+    """As far as it is needed to see what is wrong."""
+    told = refused(post('{"project_id": ' + "x" * 5000, ada), 400)
+    assert told["data"]["request_string"] == ('{"project_id": ' + "x" * 5000)[:1000]
+    told = refused(upload(("metadata", None, "{"), GOOD_PARTS[1]), 400)
+    assert told["data"] == {"request_string": "{"}
+    assert told["message"].startswith("metadata is not JSON")
 
 
 def test_an_upload_is_done_again_elsewhere(client, upload, jobset):

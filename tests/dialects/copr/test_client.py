@@ -193,6 +193,27 @@ def test_projects_and_chroots(client, project):
     assert client.mock_chroots.get_one(LINUX).is_active is True
 
 
+def test_chroots_are_switched_off_and_on(client, project, files):
+    """As the client asks for it; what is off is not built for."""
+    (chroot,) = project.get_project_chroot_list()
+    chroot.buildroot_pkgs = ["gcc", "make"]
+    assert chroot.update()._response.status_code == 200
+    assert project.get_project_chroot(LINUX).buildroot_pkgs == ["gcc", "make"]
+    assert chroot.disable()._response.status_code == 204
+    assert not list(project.get_project_chroot_list())
+    with pytest.raises(RequestError) as error:
+        project.get_project_chroot(LINUX)
+    assert status_of(error) == 404
+    with pytest.raises(RequestError) as error:
+        project.create_build_from_url(f"{files}/rose.src.rpm")
+    assert status_of(error) == 400
+    assert project.enable_project_chroot(LINUX)._response.status_code == 201
+    with pytest.raises(RequestError) as error:
+        project.enable_project_chroot(LINUX)
+    assert status_of(error) == 409
+    assert project.get_project_chroot(LINUX).buildroot_pkgs == []
+
+
 def test_a_project_is_made_changed_and_deleted(client, files):
     """As the client sends it, with a null for whatever is open."""
     made = client.projects.create("daisies", "ada", [LINUX], homepage="https://example.org")

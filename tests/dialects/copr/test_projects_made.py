@@ -57,6 +57,60 @@ def test_made_changed_and_deleted(ask, get, ada, services):
         refused(ask("PUT", path, {}, ada), 404)
 
 
+def test_what_is_told_of_its_sources_is_kept(ask, get, ada, services, store):
+    """And told to the scripts that build them; the network as a build does not say otherwise."""
+    told = {
+        "instructions": "Use it\nwell",
+        "contact": "ada@example.org",
+        "repos": ["https://example.org/repo/", "copr://ada/tulips"],
+        "disable_createrepo": True,
+        "build_enable_net": False,
+    }
+    made = ask("POST", "projects", {"name": "roses", **told}, ada)
+    path = made.headers["location"].partition("/api_2/")[2]
+    shown = get(f"/api_2/{path}")["project"]
+    assert {**shown, **told} == shown
+    assert get("/api_2/projects")["projects"][0]["project"] == shown
+    jobs = []
+    for more in ({}, {"enable_net": True}):
+        wanted = {"project_id": shown["id"], "srpm_url": "https://example.org/a-1-1.src.rpm"}
+        built = ask("POST", "builds", {**wanted, **more}, ada).headers["location"]
+        build = get(built.partition("falconframework.org")[2])["build"]
+        assert build["repos"] == told["repos"]
+        jobs += services.lists.jobs(store.listings.of_group(build["id"])).values()
+    assert [one.network for one in jobs] == [False, True]
+    assert jobs[0].environment["REPOS"] == "https://example.org/repo/\ncopr://ada/tulips"
+    assert jobs[0].environment["CREATEREPO"] == "0"
+    for _ in range(2):
+        changes = {"contact": "", "repos": [], "instructions": None}
+        assert ask("PUT", path, changes, ada).status_code == 204
+        shown = get(f"/api_2/{path}")["project"]
+        assert (shown["contact"], shown["repos"]) == (None, [])
+        assert shown["instructions"] == "Use it\nwell"
+        assert (shown["disable_createrepo"], shown["build_enable_net"]) == (True, False)
+    (last, *_) = services.requests.list_newest(ADMIN, limit=1)
+    assert last.what == {"jobset": "roses:main", "sources": ["contact", "repositories"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "chroots"),
+    [
+        ({}, [LINUX, "fedora-40-x86_64"]),
+        ({"chroots": None}, [LINUX, "fedora-40-x86_64"]),
+        ({"chroots": [LINUX, "unknown-1-x86_64", "old-1-x86_64"]}, [LINUX]),
+        ({"chroots": ["unknown-1-x86_64"]}, []),
+        ({"chroots": []}, []),
+    ],
+)
+def test_a_project_is_made_with_its_chroots(ask, get, ada, services, given, chroots):
+    """Unknown ones and those that are not active are left out, as Copr does."""
+    services.systems.add(ADMIN, "fedora-40-x86_64")
+    services.systems.add(ADMIN, "old-1-x86_64", active=False)
+    made = ask("POST", "projects", {"name": "roses", **given}, ada)
+    path = made.headers["location"].partition("falconframework.org")[2]
+    assert [one["chroot"]["name"] for one in get(f"{path}/chroots")["chroots"]] == chroots
+
+
 @pytest.mark.parametrize(
     ("given", "names"),
     [
@@ -73,6 +127,8 @@ def test_made_changed_and_deleted(ask, get, ada, services):
         ({"name": "r", "contact": "nobody"}, {"contact"}),
         ({"name": "r", "description": 1, "instructions": []}, {"description", "instructions"}),
         ({"name": "r", "description": "\0"}, {"description"}),
+        ({"name": "r", "repos": ["a b"]}, {"repos"}),
+        ({"name": "r", "repos": ["https://example.org/" + "x" * 981]}, {"repos"}),
         ({"name": "r", "disable_createrepo": 1}, {"disable_createrepo"}),
         ({"name": "r", "build_enable_net": "no"}, {"build_enable_net"}),
     ],

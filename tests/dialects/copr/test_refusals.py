@@ -39,6 +39,8 @@ CHANGES = {
     "/api_2/builds/1": {"PUT", "DELETE"},
     "/api_2/projects": {"POST"},
     "/api_2/projects/1": {"PUT", "DELETE"},
+    "/api_2/projects/1/chroots": {"POST"},
+    f"/api_2/projects/1/chroots/{LINUX}": {"PUT", "DELETE"},
 }
 
 
@@ -187,6 +189,8 @@ def test_a_wrong_proof_is_refused(client, add_user, value):
         assert set(told) == {"message"}
     unknown = {"Authorization": "Bearer cis_wrong"}
     told = client.simulate_get("/api_2/", headers=unknown).json["message"]
+    assert "ciserver token add" in told
+    told = check_refused(client.simulate_post("/api_2/builds"), 401)["message"]
     assert "ciserver token add" in told
 
 

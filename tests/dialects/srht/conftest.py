@@ -39,6 +39,12 @@ class Program:
         assert answer.status_code == 200, answer.text
         return answer.json["id"]
 
+    def join(self, *jobs, **fields):
+        """A new group of these jobs."""
+        answer = self.post("/api/job-group", json={"jobs": jobs, **fields})
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
     def job(self, job_id):
         answer = self.get(f"/api/jobs/{job_id}")
         assert answer.status_code == 200, answer.text

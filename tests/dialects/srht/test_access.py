@@ -15,7 +15,7 @@ from ciserver.model.project import ProjectSettings
 NO_TOKEN = "No authorization supplied (expected an OAuth token)"
 WRONG_TOKEN = "Invalid or expired OAuth token"
 NOT_TWO_WORDS = "Invalid authorization supplied"
-# Everything beneath a job, with what it needs; the last does not change a queued one.
+# Everything but manifests and logs, with what it needs.
 ROUTES = {
     ("GET", "/api/jobs"): "jobs:read",
     ("POST", "/api/jobs"): "jobs:write",
@@ -23,6 +23,10 @@ ROUTES = {
     ("GET", "/api/jobs/{}/artifacts"): "jobs:read",
     ("POST", "/api/jobs/{}/start"): "jobs:write",
     ("POST", "/api/jobs/{}/cancel"): "jobs:write",
+    ("POST", "/api/job-group"): "jobs:write",
+    ("GET", "/api/job-group/{}"): "jobs:read",
+    ("POST", "/api/job-group/{}/start"): "jobs:write",
+    ("POST", "/api/job-group/{}/cancel"): "jobs:write",
 }
 OPEN = (
     "/api/jobs/{}/manifest",
@@ -61,7 +65,7 @@ def started(ada, worker):
 def test_every_route_is_told_here(parts):
     """With what it needs."""
     there = {
-        (method.method, re.sub("{job_id}", "{}", route.path).removesuffix("/"))
+        (method.method, re.sub("{(job|group)_id}", "{}", route.path).removesuffix("/"))
         for route in falcon.inspect.inspect_routes(parts.app)
         for method in route.methods
         if not method.internal and any(is_under(route.path, one) for one in Srht.prefixes)
@@ -132,8 +136,10 @@ def test_a_token_expires(stranger, add_token, clock):
 
 @pytest.mark.parametrize("route", ROUTES, ids=" ".join)
 def test_what_each_route_needs(route, ada, stranger, program):
-    """A token that lacks the scope is told which, though the job is public."""
-    method, path = route[0], route[1].format(ada.submit())
+    """A token that lacks the scope is told which, though the job is public and the group theirs."""
+    job_id = ada.submit(execute=False)
+    assert ada.join(job_id)["id"] == job_id
+    method, path = route[0], route[1].format(job_id)
     needed = ROUTES[route]
     assert refused(stranger.request(method, path), 401, NO_TOKEN)
     for scopes in (("projects:write",), ("users:write", "deliveries:write"), ("jobs:read",)):
@@ -142,7 +148,8 @@ def test_what_each_route_needs(route, ada, stranger, program):
         reason = f"Your OAuth token is not permitted to use this endpoint (needs {needed})"
         answer = program("ada", *scopes).request(method, path)
         assert refused(answer, 403, reason), scopes
-    for good in (needed, needed.replace("jobs", "builds"), "jobs:write", "*"):
+    with_client = f"0123abcd/{needed}"
+    for good in (needed, needed.replace("jobs", "builds"), with_client, "jobs:write", "*"):
         assert allowed(program("ada", good).request(method, path)), good
 
 
@@ -179,7 +186,7 @@ def test_a_session_reads_logs(started, session, stranger):
 
 def everywhere(program, job_id):
     """The status of each thing that can be asked of a job."""
-    paths = [path for method, path in ROUTES if "{}" in path and method == "GET"]
+    paths = [path for method, path in ROUTES if path.startswith("/api/jobs/{}") and method == "GET"]
     return {path: program.get(path.format(job_id)).status_code for path in (*paths, *OPEN)}
 
 

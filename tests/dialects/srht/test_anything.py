@@ -17,6 +17,7 @@ FIELDS = (
     "execute",
     "secrets",
     "visibility",
+    "jobs",
     "unknown",
 )
 KEYS = ("action", "condition", "url", "to", "cc", "image", "tasks")
@@ -74,7 +75,15 @@ BODIES = st.one_of(
     ),
 )
 TYPES = st.sampled_from(
-    ["application/json", "application/x-www-form-urlencoded", "text/plain", "", ";;=", "a/b; q="]
+    [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=b",
+        "text/plain",
+        "",
+        ";;=",
+        "a/b; q=",
+    ]
 )
 PATHS = st.sampled_from(
     [
@@ -86,7 +95,10 @@ PATHS = st.sampled_from(
         "/api/jobs/{}/start",
         "/api/jobs/{}/cancel",
         "/api/jobs/{}/{}",
+        "/api/job-group",
         "/api/job-group/{}",
+        "/api/job-group/{}/start",
+        "/api/job-group/{}/cancel",
         "/logs/{}/log",
         "/logs/{}/{}/log",
         "/query",

@@ -42,7 +42,10 @@ BODIES = [
     ('{"unknown": {"a": ["\\udfff"]}}', [NOT_JSON, REQUIRED]),
     ('{"\\ud83d": 1}', [NOT_JSON, REQUIRED]),
     ("[" * 100_000, [NOT_JSON, REQUIRED]),
-    ("[" * 500 + "]" * 500, [NO_OBJECT, REQUIRED]),
+    ("[" * 500 + "]" * 500, [NOT_JSON, REQUIRED]),
+    ('{"a": ' * 101 + "1" + "}" * 101, [NOT_JSON, REQUIRED]),
+    ("[" * 99 + "]" * 99, [NO_OBJECT, REQUIRED]),
+    ('{"manifest": "x", "manifest": "y"}', [NOT_JSON, REQUIRED]),
     ("9" * 10_000, [NOT_JSON, REQUIRED]),
     ("null", [NO_OBJECT, REQUIRED]),
     ('""', [NO_OBJECT, REQUIRED]),
@@ -65,6 +68,27 @@ def test_another_type_is_read_as_a_form(ada, none_made):
     for name in ("", "text/plain", "application/json-patch+json", "multipart/form-data", "/"):
         body, headers = json.dumps({"manifest": GOOD}), {"Content-Type": name}
         assert errors(ada.post("/api/jobs", body=body, headers=headers)) == [REQUIRED], name
+
+
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
+DISPOSITION = b'--b\r\nContent-Disposition: form-data; name="manifest"\r\n\r\n'
+
+
+def test_odd_multipart_forms(ada, none_made):
+    """What cannot be read has no manifest."""
+    for body in (
+        b"",
+        b"--b",
+        b"--b--\r\n",
+        b"manifest=x",
+        DISPOSITION,
+        DISPOSITION + b"image: host",
+        DISPOSITION.replace(b"; name", b"; eman") + b"x\r\n--b--\r\n",
+        DISPOSITION.replace(b"Content-Disposition", b"\xff\xfe") + b"x\r\n--b--\r\n",
+        DISPOSITION.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 10_000 + b"\r\n\r\n"),
+        (DISPOSITION + b"x\r\n") * 100 + b"--b--\r\n",
+    ):
+        assert errors(ada.post("/api/jobs", body=body, headers=MULTIPART)) == [REQUIRED], body[:80]
 
 
 def test_odd_forms(ada, none_made):
@@ -104,9 +128,51 @@ def test_nulls(ada, none_made):
 def test_lists_of_other_things_than_text(ada, none_made):
     """Each place that is wrong."""
     for field in ("tags", "access:read", "access:write"):
-        answer = ada.post("/api/jobs", json={"manifest": GOOD, field: ["ok", 1, None, ["a"]]})
+        answer = ada.post("/api/jobs", json={"manifest": GOOD, field: ["ada", 1, None, ["a"]]})
         places = [f"{field}[{place}]" for place in (1, 2, 3)]
         assert errors(answer) == [fault(place, "should be a str") for place in places]
+
+
+def test_what_is_wrong_of_itself_hides_nothing(ada, none_made):
+    """Types, the manifest, tags, triggers and people: all of it in one answer, each once."""
+    body = {
+        "manifest": "image: 1\ntasks:\n  - a: echo\n  - a: echo\n",
+        "note": 5,
+        "tags": ["ok", 1, "a b", ""],
+        "access:read": ["nobody", None],
+        "access:write": {},
+        "triggers": [{"action": "pigeon"}, {"action": "webhook"}],
+        "execute": "yes",
+        "visibility": "hidden",
+    }
+    found = [one["field"] for one in errors(ada.post("/api/jobs", json=body))]
+    assert sorted(found) == [
+        "access:read",
+        "access:read[1]",
+        "access:write",
+        "execute",
+        "manifest",
+        "manifest",
+        "note",
+        "tags[1]",
+        "tags[2]",
+        "tags[3]",
+        "triggers[0].action",
+        "triggers[1].url",
+        "visibility",
+    ]
+
+
+def test_a_manifest_of_a_wrong_type_is_not_read(ada, none_made):
+    """It is told once, beside the faults of other fields."""
+    for manifest, reason in ((None, "may not be null"), (["image: x"], "should be a str")):
+        answer = ada.post("/api/jobs", json={"manifest": manifest, "tags": ["/"]})
+        assert errors(answer) == [
+            fault("manifest", reason),
+            fault("tags[0]", "must be letters, digits, '-', '_', '.' or ':'"),
+        ]
+    answer = ada.post("/api/jobs", json={"note": "x" * 5000})
+    assert [one["field"] for one in errors(answer)] == ["manifest", "note"]
 
 
 def test_every_wrong_type_is_named_at_once(ada, none_made):
@@ -116,6 +182,7 @@ def test_every_wrong_type_is_named_at_once(ada, none_made):
     assert found == [fault(field, f"should be a {kind}") for field, kind, _ in WRONG_TYPES]
 
 
+WEBHOOK = {"action": "webhook", "url": "https://example.org/ci"}
 IMPOSSIBLE = [
     ({"manifest": "x" * MANIFEST_LIMIT}, fault("manifest", "must be less than 16384 bytes")),
     ({"note": "x" * 4097}, fault("note", "must be at most 4096 characters")),
@@ -135,12 +202,20 @@ IMPOSSIBLE = [
         {"access:write": ["~nobody", "*"]},
         {"field": "access:write", "reason": "there is no user *"},
     ),
+    ({"tags": ["../x"]}, "tags[0]"),
+    ({"tags": ["a\n"]}, "tags[0]"),
+    ({"tags": ["\N{CYRILLIC SMALL LETTER A}"]}, "tags[0]"),
+    ({"tags": ["<script>"]}, "tags[0]"),
+    ({"tags": ["x"] * 101}, fault("tags", "must be at most 100")),
+    ({"access:read": [f"user-{n}" for n in range(101)]}, "access:read"),
     ({"access:read": [""]}, "access:read"),
     ({"access:read": ["\x00"]}, "access:read"),
     ({"triggers": [1]}, "triggers[0]"),
     ({"triggers": [None]}, "triggers[0]"),
+    ({"triggers": [WEBHOOK] * 21}, fault("triggers", "must have at most 20 triggers")),
+    ({"triggers": [WEBHOOK] * 9999}, fault("triggers", "must have at most 20 triggers")),
     ({"triggers": [{}]}, fault("triggers[0].action", "is required")),
-    ({"triggers": [{"action": "irc"}]}, "triggers[0].action"),
+    ({"triggers": [{"action": "pigeon"}]}, "triggers[0].action"),
     ({"triggers": [{"action": "webhook"}]}, fault("triggers[0].url", "is required")),
     ({"triggers": [{"action": ["webhook"]}]}, "triggers[0].action"),
     (
@@ -152,6 +227,10 @@ IMPOSSIBLE = [
     ({"manifest": "\x00"}, "manifest"),
     ({"manifest": "- a\n"}, "manifest"),
     ({"manifest": "tasks:\n  - a: b\n"}, {"field": "manifest", "reason": "image: is required"}),
+    ({"manifest": GOOD + "  - build: echo again\n"}, "manifest"),
+    ({"manifest": GOOD + "artifacts: [../x]\n"}, "manifest"),
+    ({"manifest": GOOD + "artifacts: [a/x, b/x]\n"}, "manifest"),
+    ({"manifest": GOOD + f"artifacts: {[f'x{n}' for n in range(101)]}\n"}, "manifest"),
     ({"manifest": GOOD + "systems: [x]\n"}, "manifest"),
     ({"manifest": GOOD + "matrix: {a: [b]}\n"}, "manifest"),
 ]
@@ -174,7 +253,7 @@ def test_every_fault_is_named_at_once(ada, none_made):
         json={
             "manifest": "image: 1\ntasks: 2\n",
             "tags": [" ", "/"],
-            "triggers": [{"action": "job"}],
+            "triggers": [{"action": "pigeon"}],
             "access:read": ["nobody"],
             "note": "x" * 5000,
         },
@@ -189,6 +268,21 @@ def test_every_fault_is_named_at_once(ada, none_made):
         "tags[1]",
         "triggers[0].action",
     ]
+
+
+def test_very_many_faults_are_told_in_part(ada, none_made):
+    """The answer to a body is not many times its size."""
+    for fields in (
+        {"tags": [1] * 200_000},
+        {"tags": ["/"] * 200_000},
+        {"access:read": ["x"] * 200_000},
+        {"access:write": [f"u{n}" for n in range(80_000)]},
+        {"triggers": [1] * 200_000},
+    ):
+        found = errors(ada.post("/api/jobs", json={"manifest": GOOD, **fields}))
+        assert 1 <= len(found) <= 101
+    for jobs in (["x"] * 200_000, list(range(120_000))):
+        assert 1 <= len(errors(ada.post("/api/job-group", json={"jobs": jobs}))) <= 101
 
 
 def test_a_huge_body_is_refused(ada, none_made):
@@ -219,6 +313,10 @@ METHODS = {
     "/api/jobs/1/artifacts": "GET",
     "/api/jobs/1/start": "POST",
     "/api/jobs/1/cancel": "POST",
+    "/api/job-group": "POST",
+    "/api/job-group/1": "GET",
+    "/api/job-group/1/start": "POST",
+    "/api/job-group/1/cancel": "POST",
     "/logs/1/log": "GET",
     "/logs/1/build/log": "GET",
     "/query/log/1/log": "GET",
@@ -240,8 +338,7 @@ def test_unknown_paths(ada):
     for path in (
         "/api/jobs/1/none",
         "/api/jobs/1/log",
-        "/api/job-group",
-        "/api/job-group/1/start",
+        "/api/job-group/1/none",
         "/logs",
         "/logs/1",
         "/query",
@@ -258,7 +355,7 @@ def test_a_slash_at_the_end_makes_no_difference(ada):
     answer = ada.post("/api/jobs/", json={"manifest": GOOD})
     assert answer.status_code == 200
     for path, known in METHODS.items():
-        if path.startswith("/api/") and "GET" in known:
+        if path.startswith("/api/jobs") and "GET" in known:
             plain, slash = ada.get(path), ada.get(f"{path}/")
             assert (slash.status_code, slash.content) == (200, plain.content), path
     assert ada.post("/api/jobs/1/cancel/").json == {}

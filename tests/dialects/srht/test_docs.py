@@ -36,7 +36,7 @@ def test_the_example_works(make_server):
     server = make_server().start()
     server.cli("user", "add", "ada", input_text="correct horse battery\n" * 2)
     token = server.cli("token", "add", "ada", "--scopes", "jobs:write").stdout.split()[-1]
-    submit, look = blocks("sh")
+    submit, look, join = blocks("sh")
     submitted = json.loads(run(submit, server.url, token))
     assert submitted["status"] in {"queued", "running", "success"}  # a worker may be quick
     (build,) = server.until_built()
@@ -49,6 +49,11 @@ def test_the_example_works(make_server):
     assert job == json.loads(told.replace("CI/", f"{server.url}/").replace("WORKER", worker))
     assert "hello" in shown[end:]
     assert build["id"] == 1
+    held = submit.replace('"note"', '"execute": false, "note"')
+    pending = [json.loads(run(held, server.url, token))["id"] for _ in range(2)]
+    group = json.loads(run(join.replace("[7, 8]", json.dumps(pending)), server.url, token))
+    assert [one["id"] for one in group["jobs"]] == pending
+    assert {one["status"] for one in group["jobs"]} <= {"queued", "running", "success"}
 
 
 def run(script, url, token):

@@ -187,6 +187,44 @@ def test_a_form_is_as_good_as_json(ada, services, actor):
     assert services.queries.recipe(actor("ada"), view.build.id) == fields["manifest"]
 
 
+def test_a_form_of_parts_is_as_good(ada, services, actor):
+    """As `curl -F` sends it, the manifest as a file."""
+    manifest = "image: host\ntasks:\n  - a: echo\n"
+    parts = (("tags", "x"), ("tags", "y"), ("execute", "false"), ("colour", "green"))
+    lines = [
+        "--b",
+        'Content-Disposition: form-data; name="manifest"; filename="build.yml"',
+        "Content-Type: application/x-yaml",
+        "",
+        manifest,
+    ]
+    for name, text in parts:
+        lines += ["--b", f'Content-Disposition: form-data; name="{name}"', "", text]
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = ada.post("/api/jobs", body="\r\n".join([*lines, "--b--", ""]), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json["status"], answer.json["tags"]) == ("pending", "x/y")
+    assert services.queries.recipe(actor("ada"), answer.json["id"]) == manifest
+
+
+SECRET = "46f739e5-4538-45dd-a79f-bf173b7a2ed9"
+
+
+def test_secrets_of_a_manifest(ada, program, services, actor):
+    """They are looked for when the job runs, unless it is to have none; who names any must be
+    allowed to read them.
+    """
+    manifest = f"{SUBMITTED['manifest']}secrets:\n  - {SECRET}\n"
+    for fields, are_off in (({}, False), ({"secrets": True}, False), ({"secrets": False}, True)):
+        job_id = program("ada", "*").submit(manifest=manifest, **fields)
+        job = services.queries.build(actor("ada"), job_id).job
+        assert (job.secrets, job.secrets_off) == ((SECRET,), are_off)
+    answer = ada.post("/api/jobs", json={"manifest": manifest})
+    assert answer.status_code == 403
+    assert "secrets:read" in answer.json["errors"][0]["reason"]
+    assert ada.submit(manifest=manifest, secrets=False)
+
+
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json"]
 )

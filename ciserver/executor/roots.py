@@ -1,0 +1,132 @@
+"""Which root file system a build runs on: that of the image it names, or this machine's."""
+
+import errno
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ciserver.executor.bubblewrap import Bubblewrap
+from ciserver.executor.images import Image, Images
+from ciserver.executor.rooted import Layer, Rooted, overlay_words
+from ciserver.executor.sandbox import PATH, BuildUser, Sandbox, SandboxFailed, spawn
+from ciserver.executor.workdir import WorkDirectory
+from ciserver.model.build import OWN_IMAGES, Job
+
+LAYER = "layer"
+_FULL = "No space left"
+
+
+class Roots:
+    """What a build changes of its image is its own. Where this machine can lay an overlay over the
+    image, every build has that; where not, a copy is made for those that install packages.
+    """
+
+    def __init__(
+        self, images: Images, sandbox: Bubblewrap, *, overlay_fault: str, refuses_unknown: bool
+    ) -> None:
+        """`overlay_fault` says why there are no overlays; empty where there are."""
+        self.images = images
+        self.overlay_fault = overlay_fault
+        self.refuses_unknown = refuses_unknown
+        self._sandbox = sandbox
+
+    @contextmanager
+    def enter(self, job: Job, directory: WorkDirectory) -> Iterator[Sandbox]:
+        """The sandbox for this job, whose image stays until the end. Raises SandboxFailed, and
+        OSError where the disk is full.
+        """
+        image: Image | None = None
+        try:
+            with self.images.use(job.image) as image:
+                if image is None:
+                    yield self._host(job)
+                    return
+                if fault := self.images.owner_fault(image):
+                    raise SandboxFailed(f"the image {image.name} cannot be used: {fault}")
+                yield Rooted(self._sandbox, self._layer(job, image, directory.root / LAYER))
+        finally:
+            if image and self.images.id_of(image.name) != image.facts.id:
+                self.images.sweep()  # it was kept for this build alone, perhaps
+
+    def _host(self, job: Job) -> Sandbox:
+        if self.refuses_unknown and job.image not in OWN_IMAGES:
+            raise SandboxFailed(f"the image {job.image} is no longer here")
+        return self._sandbox
+
+    def fault(self, name: str) -> str:
+        """Why builds cannot run on the image of that name, by trying; empty when they can."""
+        with self.images.use(name) as image:
+            if image is None:
+                return "it is not whole"
+            if fault := self.images.owner_fault(image):
+                return fault
+            broken = Rooted(self._sandbox, Layer(image, "none")).diagnose()
+            return broken.reason if broken else ""
+
+    def _layer(self, job: Job, image: Image, place: Path) -> Layer:
+        user = self._sandbox.user
+        if not self.overlay_fault:
+            _make_overlay(image.root, place, user)
+            return Layer(image, "overlay", place)
+        if job.packages or job.repositories:
+            _copy(image.root, place, user)
+            return Layer(image, "copy", place)
+        return Layer(image, "none")
+
+
+def overlay_fault(folder: Path, user: BuildUser | None) -> str:
+    """Why no overlay can be mounted for what lies in the folder, by trying; empty when it can."""
+    with tempfile.TemporaryDirectory(prefix="build-probe-", dir=folder) as made:
+        place = Path(made)
+        place.chmod(0o711)
+        lower = place / "image"
+        lower.mkdir()
+        (lower / "old").touch()
+        _give(lower, user)
+        _make_overlay(lower, place / LAYER, user)
+        script = "echo new >merged/new && rm merged/old"
+        command = [*overlay_words(place / LAYER), "sh", "-ec", script]
+        try:
+            child, output = spawn(command, user=user, cwd=None, environment={"PATH": PATH})
+        except SandboxFailed as error:
+            return str(error)
+        os.set_blocking(output, True)
+        with os.fdopen(output, "rb") as said:
+            told = said.read().decode(errors="replace").strip().splitlines()
+        failed = child.wait() != 0
+    return (told[-1] if told else "it failed without a word") if failed else ""
+
+
+def kind_words(fault: str) -> str:
+    """How builds get a root file system that they may change, for people."""
+    if not fault:
+        return "in an overlay"
+    return f"in a copy, made for builds that install packages, as there is no overlay: {fault}"
+
+
+def _make_overlay(lower: Path, place: Path, user: BuildUser | None) -> None:
+    place.mkdir(mode=0o700)
+    (place / "lower").symlink_to(lower)
+    for name in ("upper", "work", "merged"):
+        (place / name).mkdir(mode=0o755)
+        _give(place / name, user)
+    _give(place, user)
+
+
+def _copy(root: Path, place: Path, user: BuildUser | None) -> None:
+    place.mkdir(mode=0o700)
+    _give(place, user)
+    command = ["cp", "-a", "--reflink=auto", "--", str(root), str(place / "root")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        if _FULL in done.stderr:
+            raise OSError(errno.ENOSPC, "the image could not be copied")
+        raise SandboxFailed(f"the image could not be copied: {done.stderr.strip()[-500:]}")
+
+
+def _give(path: Path, user: BuildUser | None) -> None:
+    if user:
+        os.chown(path, user.uid, user.gid)

@@ -1,0 +1,34 @@
+"""Which of somebody's builds are looked for, by what they are called and how they fared."""
+
+from dataclasses import dataclass
+
+from ciserver.model.status import BuildStatus
+
+_ANY = frozenset(BuildStatus)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A piece of text that must be there, in letters of either case; or must not, if `negated`."""
+
+    text: str
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class LabelSearch:
+    """Builds of which every term is true. To `tags` they are one text, with slashes between and
+    around them.
+    """
+
+    note: tuple[Term, ...] = ()
+    image: tuple[Term, ...] = ()
+    tags: tuple[Term, ...] = ()
+    statuses: frozenset[BuildStatus] = _ANY
+
+    @property
+    def names_statuses(self) -> bool:
+        return self.statuses != _ANY
+
+
+EVERYTHING = LabelSearch()

@@ -1,0 +1,44 @@
+"""Which of the recipe files of a revision are read, and why the others are not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ciserver.model.evaluation import SkippedJob
+from ciserver.recipe.evaluators import PROGRAMS
+from ciserver.recipe.manifest import job_name
+
+_MOST_NAMED = 100
+
+
+@dataclass(frozen=True)
+class ChosenFiles:
+    files: tuple[str, ...]
+    left_out: tuple[SkippedJob, ...] = ()
+
+
+def choose_files(found: Sequence[str], *, most: int = 0) -> ChosenFiles:
+    """The files to read, in their order: of manifests that make jobs of the same name the first,
+    and of all no more than `most`; 0 is no limit.
+    """
+    first: dict[str, str] = {}
+    for file in found:
+        if not file.endswith(PROGRAMS):
+            first.setdefault(job_name(file), file)
+    single = [file for file in found if file.endswith(PROGRAMS) or first[job_name(file)] == file]
+    kept = frozenset(single)
+    chosen = tuple(single[:most] if most else single)
+    twins = (
+        SkippedJob(job_name(file), f"{file}: the job is made by {first[job_name(file)]}")
+        for file in found
+        if file not in kept
+    )
+    fault = f"only the first {most} recipes of a revision are read"
+    beyond = (SkippedJob(job_name(file), f"{file}: {fault}") for file in single[len(chosen) :])
+    return ChosenFiles(chosen, tuple(_bounded([*twins, *beyond])))
+
+
+def _bounded(left_out: list[SkippedJob]) -> Iterator[SkippedJob]:
+    yield from left_out[:_MOST_NAMED]
+    if len(left_out) > _MOST_NAMED:
+        more = f"and {len(left_out) - _MOST_NAMED} more recipes are not read"
+        yield SkippedJob(left_out[_MOST_NAMED].job, more)
