@@ -22,7 +22,10 @@ Span = Annotated[float, Field(ge=0)]
 System = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+]*(-[A-Za-z0-9_.+]+)+$")]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
 _STRICT = ConfigDict(extra="forbid", strict=False)
-_SECRETS = {"smtp.password": "CISERVER_SMTP_PASSWORD"}
+_SECRETS = {
+    "smtp.password": "CISERVER_SMTP_PASSWORD",
+    "database.url": "CISERVER_DATABASE_URL",
+}
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -35,6 +38,17 @@ class Server:
     threads: Annotated[int, Field(ge=4, le=1000)] = 128  # open requests at once
     followers: Annotated[int, Field(ge=0, le=1000)] = (
         100  # live log readers at once; more are answered 503
+    )
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Database:
+    """Where rows are kept."""
+
+    # Such as postgresql://ciserver@db.example.org/ciserver, or CISERVER_DATABASE_URL; default:
+    # SQLite in the data directory.
+    url: Annotated[str, Field(pattern=r"^((postgres(ql)?://|sqlite:).+)?$")] = field(
+        default="", repr=False
     )
 
 
@@ -137,6 +151,7 @@ class Log:
 @dataclass(frozen=True, config=_STRICT)
 class Settings:
     server: Server = field(default_factory=Server)
+    database: Database = field(default_factory=Database)
     builds: Builds = field(default_factory=Builds)
     images: ImageSettings = field(default_factory=ImageSettings)
     git: Git = field(default_factory=Git)

@@ -131,7 +131,7 @@ def make_parts(
     """Open the store (bringing its schema up to date) and build the services over it."""
     clock = clock or SystemClock()
     data.make()
-    store = Store(data.root)
+    store = open_store(settings, data)
     store.database.migrate()
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
     bells, token = Bells(), secrets.token_urlsafe(32)
@@ -296,20 +296,32 @@ def make_parts(
     return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
 
 
-def compare_products(data: DataDirectory) -> tuple[tuple[Product, ...], tuple[KeptFile, ...]]:
+def open_store(settings: Settings, data: DataDirectory) -> Store:
+    """The rows where the settings say, and the files of the data directory."""
+    return Store(data.root, settings.database.url)
+
+
+def has_database(settings: Settings, data: DataDirectory) -> bool:
+    """Whether there may be rows: a file of SQLite is made at the first start."""
+    return bool(settings.database.url) or (data.root / "ciserver.db").exists()
+
+
+def compare_products(
+    settings: Settings, data: DataDirectory
+) -> tuple[tuple[Product, ...], tuple[KeptFile, ...]]:
     """Products without a file, and files without a product that are not just being written."""
-    store = Store(data.root)
+    store = open_store(settings, data)
     try:
         return orphans.compare(store)
     finally:
         store.database.close()
 
 
-def remove_orphaned_products(data: DataDirectory) -> int:
+def remove_orphaned_products(settings: Settings, data: DataDirectory) -> int:
     """Remove the files without a product, also beside a running server; answers how many."""
-    if not (data.root / "ciserver.db").exists():
+    if not has_database(settings, data):
         return 0
-    store = Store(data.root)
+    store = open_store(settings, data)
     try:
         return orphans.remove(store)
     finally:

@@ -1,5 +1,6 @@
 """Fixtures that every shelf may use."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -8,11 +9,12 @@ import pytest
 import structlog
 from support.clock import StillClock
 from support.memory import keep_temporary_files_in_memory
+from support.postgresql import drop_databases, empty_database, make_database
 from support.prepared import put_database
 from support.repositories import Repository
 from support.server import Server
 
-from ciserver.config import Settings
+from ciserver.config import Database, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.model.account import Actor
 from ciserver.wiring import make_parts, scratch_root
@@ -49,11 +51,28 @@ def admin():
     return ADMIN
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_database_stays():
+    yield
+    drop_databases()
+
+
 @pytest.fixture
-def parts(tmp_path, clock):
+def database_url():
+    """Where rows are kept; empty: SQLite. The whole suite runs on PostgreSQL when asked to."""
+    if os.environ.get("CISERVER_TEST_DATABASE") != "postgresql":
+        yield ""
+        return
+    url = make_database()
+    yield url
+    empty_database(url)
+
+
+@pytest.fixture
+def parts(tmp_path, clock, database_url):
     """A whole server without anything that runs: services, store and application."""
     data = put_database(DataDirectory(tmp_path / "data"))
-    made = make_parts(Settings(), data, clock=clock)
+    made = make_parts(Settings(database=Database(database_url)), data, clock=clock)
     yield made
     made.store.database.close()
     forget_scratch(tmp_path / "data")

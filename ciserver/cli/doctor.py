@@ -18,10 +18,14 @@ from ciserver.executor.images import describe
 from ciserver.executor.roots import kind_words
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.machine import choose_sandbox, make_images, make_roots, work_root
-from ciserver.model.errors import CiError
-from ciserver.store.database import Database
+from ciserver.model.errors import Busy, CiError
 from ciserver.store.signing import KEY_FILE, SigningKeys
-from ciserver.wiring import compare_products, remove_orphaned_products
+from ciserver.wiring import (
+    compare_products,
+    has_database,
+    open_store,
+    remove_orphaned_products,
+)
 
 _NAMED = 3
 _SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
@@ -40,7 +44,7 @@ class Finding:
 def doctor(*, data: DataDirectory, settings: Settings, output: str, remove_orphans: bool) -> None:
     """Show the effective settings (secrets hidden) and try what the server needs."""
     if remove_orphans:
-        removed = remove_orphaned_products(data)
+        removed = remove_orphaned_products(settings, data)
         click.echo(f"removed {removed} files that belong to no product", err=True)
     findings = list(_examine(settings, data))
     if output == "json":
@@ -105,21 +109,23 @@ def _server(_settings: Settings, data: DataDirectory) -> Finding:
     return Finding("ok", f"a server runs over {data.root} at {server.url} (process {server.pid})")
 
 
-def _database(_settings: Settings, data: DataDirectory) -> Finding:
-    path = data.root / "ciserver.db"
-    if not path.exists():
-        return Finding("note", f"{path} will be made at the first start")
-    pending = Database(path).pending_migrations()
+def _database(settings: Settings, data: DataDirectory) -> Finding:
+    if not has_database(settings, data):
+        return Finding("note", f"{data.root / 'ciserver.db'} will be made at the first start")
+    database = open_store(settings, data).database
+    try:
+        pending = database.pending_migrations()
+    except Busy as refusal:
+        return Finding("bad", f"{refusal.message}; {refusal.hint}")
     if pending:
         return Finding("note", f"migrations wait: {', '.join(pending)}; run ciserver migrate")
-    return Finding("ok", f"the database {path} is up to date")
+    return Finding("ok", f"the database {database.place} is up to date")
 
 
-def _products(_settings: Settings, data: DataDirectory) -> Finding:
-    path = data.root / "ciserver.db"
-    if not path.exists() or Database(path).pending_migrations():
+def _products(settings: Settings, data: DataDirectory) -> Finding:
+    if _database(settings, data).level != "ok":
         return Finding("note", "the files of products are compared once the database is up to date")
-    lost, orphans = compare_products(data)
+    lost, orphans = compare_products(settings, data)
     if lost:
         some = ", ".join(f"{one.name} of build {one.build_id}" for one in lost[:_NAMED])
         return Finding(

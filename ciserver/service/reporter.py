@@ -65,7 +65,7 @@ class LocalReporter:
 
     def claim(self, offer: Offer) -> Work | None:
         now = self._clock.now()
-        with self._store.transaction():
+        with self._store.transaction(beside=True):
             claimed = self._store.queue.claim(
                 offer, secrets.token_hex(16), now, now + timedelta(seconds=LEASE_SECONDS)
             )

@@ -43,7 +43,16 @@ class Caches:
                 saved_at=now,
                 used_at=now,
             )
-            .on_conflict_replace()
+            .on_conflict(
+                conflict_target=[t.Cache.project, t.Cache.trust, t.Cache.key],
+                preserve=[
+                    t.Cache.file,
+                    t.Cache.sha256,
+                    t.Cache.size,
+                    t.Cache.saved_at,
+                    t.Cache.used_at,
+                ],
+            )
             .as_rowcount()
         )
 

@@ -1,10 +1,5 @@
-"""Opens the database and keeps the one-writer rule.
+"""Opens the database and keeps the one-writer rule, which each kind of database does in its way."""
 
-SQLite takes one writer at a time. Writers of this process queue at a lock, which is fair and cheap,
-instead of at the file, which is neither; writers of other processes wait at the file.
-"""
-
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,71 +8,80 @@ from typing import Any
 import peewee
 from playhouse.migrations import Runner
 
-from ciserver.model.errors import Busy, CiError
+from ciserver.model.errors import CiError
+from ciserver.store.postgresql import Postgresql
+from ciserver.store.sqlite import Sqlite
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
+_SQLITE = "sqlite:"
 Row = Mapping[str, Any]
 
 
-class _Sqlite(peewee.SqliteDatabase):
-    def rollback(self: Any) -> None:
-        # SQLite has rolled back by itself when its disk was full, and a second time is an error.
-        if self.connection().in_transaction:
-            super().rollback()
-
-
 class Database:
-    def __init__(self, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> None:
-        self.path = path
-        self._writer = threading.RLock()
-        self._peewee: Any = _Sqlite(
-            str(path),
-            pragmas={
-                "journal_mode": "wal",
-                # A row that was promised (202) survives a power cut.
-                "synchronous": "full",
-                "foreign_keys": 1,
-                "cache_size": -2_000,
-                "wal_autocheckpoint": 2_000,
-                "journal_size_limit": 16 * 1024 * 1024,
-            },
-            timeout=busy_seconds,
-            lock_type="immediate",
-        )
+    """A file of SQLite, or the database at an address such as `postgresql://HOST/NAME`."""
+
+    def __init__(self, address: Path | str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        self._engine = _engine(address, busy_seconds)
+        self._peewee = self._engine.peewee
+        self.place = self._engine.place
+        # Whether transactions beside each other lock single rows; else one has the whole database.
+        self.locks_rows = self._engine.locks_rows
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the migrations that were applied.
-        Raises CiError for a file that is no database.
+        Raises CiError for what is no database, or not ours.
         """
         try:
-            with self._writer, self._peewee.connection_context():
+            with self._engine.writing(), self._peewee.connection_context(), self._alone():
+                self._engine.require_fit()
                 applied: list[str] = Runner(self._peewee, str(MIGRATIONS)).up()
         except peewee.DatabaseError as error:
-            raise CiError(
-                f"the database {self.path} cannot be used: {error}",
+            raise self._engine.refusal(error) or CiError(
+                f"the database {self.place} cannot be used: {error}",
                 hint="move the file away, or bring back a backup of it",
             ) from error
         return applied
 
     def pending_migrations(self) -> list[str]:
-        status = Runner(self._peewee, str(MIGRATIONS)).status()
+        with self._refused():
+            status = Runner(self._peewee, str(MIGRATIONS)).status()
         return [one.name for one in status if not one.applied]
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. May be nested; the outermost one commits. Raises Busy when another
-        process holds the database for too long, or its disk takes no more.
+    def _alone(self) -> Iterator[None]:
+        """Of several servers that start together, one brings the schema up to date."""
+        with self._peewee.atomic():
+            self._engine.begun(beside=False)
+            yield
+
+    @contextmanager
+    def transaction(self, *, beside: bool = False) -> Iterator[None]:
+        """All or nothing. May be nested; the outermost one commits. One writes at a time, but for
+        those `beside` each other, which take care by themselves where the database lets them.
+        Raises Busy when another process holds the database for too long, it is not there, or its
+        disk takes no more.
         """
-        with self._writer:
-            try:
-                with self._peewee.atomic():
-                    yield
-            except peewee.OperationalError as error:
-                busy = _busy(error)
-                if busy is None:
-                    raise
-                raise busy from error
+        with self._engine.writing(), self._refused():
+            outermost = self._peewee.transaction_depth() == 0
+            with self._peewee.atomic():
+                if outermost:
+                    self._engine.begun(beside=beside)
+                yield
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """A state of the database that passes is a refusal."""
+        try:
+            yield
+        except peewee.DatabaseError as error:
+            busy = self._engine.refusal(error)
+            if busy is None:
+                raise
+            raise busy from error
+        finally:
+            if self._peewee.transaction_depth() == 0:
+                self._engine.rest()
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once the transaction under way is durable; at once when there is none."""
@@ -85,38 +89,64 @@ class Database:
 
     def rows(self, query: Any) -> list[dict[str, Any]]:
         """All rows of a query as plain dictionaries."""
-        return list(query.dicts().execute(self._peewee))
+        with self._refused():
+            return list(query.dicts().execute(self._peewee))
 
     def row(self, query: Any) -> dict[str, Any] | None:
-        return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
+        with self._refused():
+            return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
 
     def scalar(self, query: Any) -> Any:
-        return query.scalar(self._peewee)
+        with self._refused():
+            return query.scalar(self._peewee)
 
     def insert(self, query: Any) -> int:
-        """Run an INSERT and return the new id."""
-        return int(query.execute(self._peewee) or 0)
+        """Run an INSERT and return the new id; 0 where the table has no numbers for its rows."""
+        with self._refused():
+            made = query.execute(self._peewee)
+        return made if isinstance(made, int) else 0
 
     def change(self, query: Any) -> int:
         """Run an UPDATE or DELETE and return how many rows it touched."""
-        return int(query.execute(self._peewee))
+        with self._refused():
+            return int(query.execute(self._peewee))
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a hand-written statement of a hot path; returns the cursor."""
-        return self._peewee.execute_sql(statement, parameters)
+        with self._refused():
+            return self._peewee.execute_sql(self._engine.spoken(statement), parameters)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read within it is of one moment; others write meanwhile."""
+        with self._refused(), self._peewee.atomic(*self._engine.reading):
+            yield
+
+    def stream(self, statement: str, rows: int) -> Iterator[list[tuple[Any, ...]]]:
+        """The answer some rows at a time, within a transaction; it is never held as a whole."""
+        cursor = self._engine.cursor()
+        try:
+            cursor.execute(statement)
+            while some := cursor.fetchmany(rows):
+                yield some
+        finally:
+            cursor.close()
+
+    def count_on(self, table: str) -> None:
+        """Rows with numbers were put into the table: the next one gets a number after theirs."""
+        self._engine.count_on(table)
 
     def explain(self, statement: str, parameters: Sequence[Any] = ()) -> str:
         """The query plan as text; for tests that hold an index to its promise."""
-        return "\n".join(row[3] for row in self.sql(f"EXPLAIN QUERY PLAN {statement}", parameters))
+        return self._engine.plan(statement, parameters)
 
     def connection(self) -> Any:
         """The connection of this thread; for tests that look at what statements cost."""
         return self._peewee.connection()
 
     def tables(self) -> dict[str, str]:
-        """Every table and index with the statement that makes it."""
-        found = self.sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-        return dict(found.fetchall())
+        """What the schema consists of, by name."""
+        return self._engine.tables()
 
     def create(self, models: Sequence[Any]) -> None:
         """Make tables straight from their classes; migrations do this for real databases."""
@@ -124,17 +154,13 @@ class Database:
             self._peewee.create_tables(models)
 
     def close(self) -> None:
-        """Close this thread's connection."""
-        if not self._peewee.is_closed():
-            self._peewee.close()
+        """Close this thread's connection, and those that nobody uses."""
+        self._engine.close()
 
 
-def _busy(error: peewee.OperationalError) -> Busy | None:
-    """The refusal for a state of the database that passes; None for other errors."""
-    # Leaving an inner transaction that SQLite has already ended fails in place of the cause.
-    said = f"{error}; {error.__context__ and error.__context__.__context__}"
-    if "locked" in said:
-        return Busy("the database is held by another process", hint="try again in a moment")
-    if "full" in said or "disk I/O" in said or "readonly" in said:
-        return Busy(f"the database cannot be written ({said})", hint="make room on its disk")
-    return None
+def _engine(address: Path | str, busy_seconds: float) -> Sqlite | Postgresql:
+    text = str(address)
+    if text.startswith(("postgresql://", "postgres://")):
+        return Postgresql(text, busy_seconds=busy_seconds)
+    path = text.removeprefix(_SQLITE).removeprefix("//") if text.startswith(_SQLITE) else text
+    return Sqlite(Path(path), busy_seconds=busy_seconds)

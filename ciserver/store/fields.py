@@ -27,3 +27,13 @@ class MomentField(peewee.BigIntegerField):
 
     def python_value(self, value: Any) -> datetime | None:
         return None if value is None else from_microseconds(value)
+
+
+class FlagField(peewee.SmallIntegerField):
+    """True or False, stored as 1 or 0: hand-written statements mean the same on every database."""
+
+    def db_value(self, value: Any) -> int | None:
+        return None if value is None else int(value)
+
+    def python_value(self, value: Any) -> bool | None:
+        return None if value is None else bool(value)

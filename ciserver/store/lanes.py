@@ -37,7 +37,8 @@ class Lanes:
         """So many more, or fewer, builds of the lane may be claimed at this priority."""
         self._db.sql(
             "INSERT INTO ready (lane_id, priority, builds) VALUES (?, ?, ?)"
-            " ON CONFLICT (lane_id, priority) DO UPDATE SET builds = builds + excluded.builds",
+            " ON CONFLICT (lane_id, priority) DO UPDATE"
+            " SET builds = ready.builds + excluded.builds",
             (lane, priority, builds),
         )
         if builds < 0:
@@ -52,8 +53,9 @@ class Lanes:
         times compare.
         """
         age = now.timestamp() / _HALF_LIFE_SECONDS
+        lock = " FOR UPDATE" if self._db.locks_rows else ""
         rank, shares = self._db.sql(
-            "SELECT share_rank, shares FROM jobsets WHERE id = ?", (jobset_id,)
+            f"SELECT share_rank, shares FROM jobsets WHERE id = ?{lock}", (jobset_id,)
         ).fetchone()
         # A clock that was set back by years must not overflow.
         used = seconds * _USUAL_SHARES / max(1, shares)

@@ -52,8 +52,14 @@ _BEST = _HEADS.replace(
     "WHERE (priority, share_rank) ="
     " (SELECT priority, share_rank FROM open ORDER BY priority DESC, share_rank LIMIT 1)",
 )
-# Where a count is wrong and the lane is empty: it holds up no other.
+# Where a count is wrong and the lane is empty, or others take all that is left of it: it holds up
+# no other.
 _ANY = _HEADS.replace("{which}", "")
+# Where claims run beside each other, one takes what no other is about to take.
+_LOCK_BUILD = f"SELECT id FROM builds WHERE id = ? AND {_CLAIMABLE} FOR UPDATE SKIP LOCKED"
+_LOCK_IN_LANE = f"""
+SELECT id FROM builds WHERE lane_id = ? AND priority = ? AND {_CLAIMABLE}
+ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
     lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = ''
@@ -120,7 +126,8 @@ class Arrivals:
         evaluation, lane = self._evaluation, self._lane(job)
         (number,) = self._db.sql(
             "INSERT INTO job_counters (jobset_id, job, number) VALUES (?, ?, 1)"
-            " ON CONFLICT (jobset_id, job) DO UPDATE SET number = number + 1 RETURNING number",
+            " ON CONFLICT (jobset_id, job) DO UPDATE SET number = job_counters.number + 1"
+            " RETURNING number",
             (evaluation.jobset_id, job.name),
         ).fetchone()
         (build_id,) = self._db.sql(
@@ -176,7 +183,8 @@ class Arrivals:
             self._lanes.count_ready(lane, priority, builds)
         self._db.sql(
             "INSERT INTO requesters (name, builds) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET builds = builds + excluded.builds",
+            " ON CONFLICT (name) DO UPDATE"
+            " SET builds = requesters.builds + excluded.builds",
             (self._evaluation.requested_by, len(self._made)),
         )
 
@@ -274,9 +282,19 @@ class Queue:
             values += offer.images
         for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
+            if row is not None and self._db.locks_rows:
+                row = self._lock(*row, alone=question == _BUMPED)
             if row is not None:
                 return row[0], row[1], row[2]
         return None
+
+    def _lock(self, build_id: int, lane: int, priority: int, *, alone: bool) -> Any:
+        """The build, or the next one of its lane, that no other claim has locked."""
+        statement, values = (
+            (_LOCK_BUILD, (build_id,)) if alone else (_LOCK_IN_LANE, (lane, priority))
+        )
+        row = self._db.sql(statement, values).fetchone()
+        return row and (row[0], lane, priority)
 
     # -- out --------------------------------------------------------------------------------------
 

@@ -96,17 +96,10 @@ class Schedules:
 
     def move_on(self, schedule: Schedule, next_due_at: datetime | None) -> bool:
         """Set the next due moment; False when somebody else has moved it since it was read."""
-        expected = None if schedule.next_due_at is None else to_microseconds(schedule.next_due_at)
-        return bool(
-            self._db.sql(
-                "UPDATE schedules SET next_due_at = ? WHERE id = ? AND next_due_at IS ?",
-                (
-                    None if next_due_at is None else to_microseconds(next_due_at),
-                    schedule.id,
-                    expected,
-                ),
-            ).rowcount
+        moved = t.Schedule.update(next_due_at=next_due_at).where(
+            t.Schedule.id == schedule.id, t.Schedule.next_due_at == schedule.next_due_at
         )
+        return bool(self._db.change(moved))
 
     def pause(self, schedule_id: int, *, paused: bool, next_due_at: datetime | None) -> None:
         self._db.change(

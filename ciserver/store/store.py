@@ -49,8 +49,8 @@ from ciserver.store.uploads import Uploads
 
 
 class Store:
-    def __init__(self, root: Path) -> None:
-        self.database = Database(root / "ciserver.db")
+    def __init__(self, root: Path, database_url: str = "") -> None:
+        self.database = Database(database_url or root / "ciserver.db")
         self.files = Files(root)
         self.accounts = Accounts(self.database)
         seal = Seal(root / "secret.key")

@@ -424,7 +424,7 @@ def test_an_end_that_could_not_be_written_is_written_later(parts, project, make,
     # What is pinned has its time from a clock, just before the builds are written.
     pinning = evaluations._pinning
     plain = pinning._clock
-    locking = pinning._clock = LockingClock(clock, store.database.path)
+    locking = pinning._clock = LockingClock(clock, store.database.place)
     with pytest.raises(Busy):
         evaluations.evaluate_next()
     locking.holder.execute("ROLLBACK")

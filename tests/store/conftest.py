@@ -2,6 +2,18 @@
 
 import pytest
 from support.factories import Factory
+from support.postgresql import empty_database, make_database
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request):
+    """Each test of the store runs on both databases."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    url = make_database()
+    yield url
+    empty_database(url)
 
 
 @pytest.fixture

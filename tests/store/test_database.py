@@ -144,7 +144,7 @@ def test_a_held_database_is_busy(tmp_path):
     database = Database(tmp_path / "held.db", busy_seconds=0.2)
     database.migrate()
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(database.path)],
+        [sys.executable, "-c", HOLD, str(database.place)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -227,6 +227,6 @@ def test_other_processes_read_while_one_writes(database):
     """A reader sees the last committed state and does not wait."""
     with database.transaction():
         add_text(database, "uncommitted")
-        other = sqlite3.connect(database.path, timeout=0)
+        other = sqlite3.connect(database.place, timeout=0)
         assert other.execute("SELECT count(*) FROM texts").fetchone() == (0,)
         other.close()

@@ -4,6 +4,7 @@ import io
 
 import pytest
 from support.factories import ADMIN, MAIL, OFFER, SYSTEM, done, make_job
+from support.statements import recorded
 
 from ciserver.model.build import BuildResult, Lease, Loss, Offer, Output, Task
 from ciserver.model.errors import LeaseLost
@@ -198,11 +199,8 @@ class TestArrivals:
 
     def test_many_cost_two_statements_each(self, make, store):
         def statements(jobs):
-            seen, connection = [], store.database.connection()
-            connection.set_trace_callback(seen.append)
-            self.bring(make, store, [make_job(name=f"job-{n}") for n in range(jobs)])
-            connection.set_trace_callback(None)
-            return len(seen)
+            some = [make_job(name=f"job-{n}") for n in range(jobs)]
+            return len(recorded(lambda: self.bring(make, store, some)))
 
         assert statements(60) - statements(10) == 2 * 50
 

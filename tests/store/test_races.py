@@ -17,13 +17,13 @@ from pathlib import Path
 from ciserver.model.build import Offer
 from ciserver.store.store import Store
 
-store, worker, system = Store(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
+store, worker, system = Store(Path(sys.argv[1]), sys.argv[4]), sys.argv[2], sys.argv[3]
 print("ready", flush=True)
 sys.stdin.readline()
 number = 0
 while True:
     now, number = datetime.now(UTC), number + 1
-    with store.transaction():
+    with store.transaction(beside=True):
         found = store.queue.claim(
             Offer(worker, (system,)), f"{worker}-{number}", now, now + timedelta(hours=1)
         )
@@ -53,10 +53,10 @@ def test_two_threads(make, store):
     assert len(claimed) == len(set(claimed)) == BUILDS
 
 
-def test_two_processes(make, store, parts):
+def test_two_processes(make, store, parts, database_url):
     """Processes that claim at once share the builds without a double."""
     make.evaluated(make.jobset(), *(make_job(name=f"job-{n}") for n in range(BUILDS)))
-    claimers = [start_claimer(parts.data.root, f"worker-{n}") for n in range(2)]
+    claimers = [start_claimer(parts.data.root, f"worker-{n}", database_url) for n in range(2)]
     for one in claimers:
         assert one.stdout.readline() == "ready\n"
     for one in claimers:
@@ -70,9 +70,9 @@ def test_two_processes(make, store, parts):
     assert dict(holders) == {f"worker-{n}": len(one) for n, one in enumerate(said) if one}
 
 
-def start_claimer(root: Path, name: str):
+def start_claimer(root: Path, name: str, url: str):
     return subprocess.Popen(
-        [sys.executable, "-c", CLAIMER, str(root), name, OFFER.systems[0]],
+        [sys.executable, "-c", CLAIMER, str(root), name, OFFER.systems[0], url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

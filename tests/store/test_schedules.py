@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from support.factories import ALL
+from support.statements import recorded
 
 from ciserver.model.errors import NotFound
 from ciserver.model.schedule import Firing, ScheduleKind, Timing
@@ -33,17 +34,6 @@ def add(store, make, clock):
         return store.schedules.get(made)
 
     return add
-
-
-def statements(store, ask):
-    """The statements that a question runs, with their values."""
-    seen, connection = [], store.database.connection()
-    connection.set_trace_callback(seen.append)
-    try:
-        ask()
-    finally:
-        connection.set_trace_callback(None)
-    return [one for one in seen if one.startswith("SELECT")]
 
 
 def cost(store, ask):
@@ -78,16 +68,18 @@ def many(store, add):
 
 
 @pytest.mark.parametrize("question", ["due", "next"])
-def test_what_is_due_is_found_by_its_index(many, clock, question):
+def test_what_is_due_is_found_by_its_index(many, clock, question, database_url):
     """Looking costs the same however many schedules wait: the table is not read."""
     ask = {
         "due": lambda: many.schedules.list_due(clock.now(), 100),
         "next": many.schedules.next_due,
     }[question]
-    plan = "\n".join(many.database.explain(one) for one in statements(many, ask))
+    plan = "\n".join(many.database.explain(*one) for one in recorded(ask))
     assert "schedules_due" in plan
     assert "TEMP B-TREE" not in plan
-    assert cost(many, ask) < 5
+    assert "Sort" not in plan
+    if not database_url:
+        assert cost(many, ask) < 5
 
 
 def test_the_longest_due_comes_first(store, add, clock):

@@ -19,7 +19,7 @@ def migrated() -> bytes:
         database = Database(Path(made) / "ciserver.db")
         database.migrate()
         database.close()
-        return database.path.read_bytes()
+        return Path(database.place).read_bytes()
 
 
 def put_database(data: DataDirectory) -> DataDirectory:

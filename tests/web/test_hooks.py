@@ -52,7 +52,7 @@ def test_a_signed_push_is_answered_with_its_evaluation(door, make_sender, servic
 def test_what_is_answered_is_durable(sender, parts):
     """Whoever reads the database file after the 202 finds the evaluation in it."""
     (told,) = sender.push().json["evaluations"]
-    with sqlite3.connect(parts.store.database.path) as other:
+    with sqlite3.connect(parts.store.database.place) as other:
         rows = other.execute("SELECT id, status FROM evaluations").fetchall()
     other.close()
     assert rows == [(told["id"], "requested")]
@@ -256,7 +256,7 @@ def test_there_are_no_other_doors(make_sender, parts):
 def test_a_held_database_is_busy_not_broken(sender, store, services, admin):
     """503 with Retry-After while another process holds the database; the sender tries again."""
     store.database.sql("PRAGMA busy_timeout = 50")
-    holder = sqlite3.connect(store.database.path)
+    holder = sqlite3.connect(store.database.place)
     holder.execute("BEGIN IMMEDIATE")
     busy = sender.push()
     holder.rollback()

@@ -4,7 +4,7 @@ from typing import Any
 
 import peewee as p
 
-from ciserver.store.fields import MomentField
+from ciserver.store.fields import FlagField, MomentField
 
 
 class Table(p.Model):
@@ -22,7 +22,7 @@ class User(Table):
     name = p.TextField(unique=True)
     email = p.TextField(default="")
     password_hash = p.TextField(default="")
-    is_admin = p.BooleanField(default=False)
+    is_admin = FlagField(default=False)
     full_name = p.TextField(default="")
     roles = p.TextField(default="[]")  # JSON list
     created_at = MomentField()
@@ -73,15 +73,15 @@ class Project(Table):
     display_name = p.TextField(default="")
     description = p.TextField(default="")
     homepage = p.TextField(default="")
-    enabled = p.BooleanField(default=True)
-    hidden = p.BooleanField(default=False)
+    enabled = FlagField(default=True)
+    hidden = FlagField(default=False)
     visibility = p.TextField(default="public")
     # The file that declares the jobsets, and the evaluation whose declarations are in force.
     declaration_file = p.TextField(default="")
     declaration_type = p.TextField(default="git")
     declaration_value = p.TextField(default="")
     declared_by = p.IntegerField(null=True)
-    removed = p.BooleanField(default=False)  # what was built stays for what refers to it
+    removed = FlagField(default=False)  # what was built stays for what refers to it
     signing_secret = p.BlobField()  # sealed
     created_at = MomentField()
 
@@ -163,20 +163,20 @@ class Jobset(Table):
     slug = p.TextField(index=True)
     description = p.TextField(default="")
     mode = p.TextField(default="on")
-    hidden = p.BooleanField(default=False)
+    hidden = FlagField(default=False)
     recipe_input = p.TextField(default="source")
     recipe_path = p.TextField()  # JSON list of globs
     check_interval_seconds = p.IntegerField(default=0)
     shares = p.IntegerField(default=100)
     keep_evaluations = p.IntegerField(default=3)
-    tell_by_mail = p.BooleanField(default=True)
+    tell_by_mail = FlagField(default=True)
     mail_to = p.TextField(default="")
     script = p.TextField(default="")
     parameters = p.TextField(default="")
     timeout_minutes = p.IntegerField(default=0)
-    removed = p.BooleanField(default=False)
-    paused = p.BooleanField(default=False)  # its builds wait
-    reuse_results = p.BooleanField(default=True)  # results of equal content
+    removed = FlagField(default=False)
+    paused = FlagField(default=False)  # its builds wait
+    reuse_results = FlagField(default=True)  # results of equal content
     checked_at = MomentField(null=True)
     next_check_at = MomentField(null=True)
     evaluations_made = p.IntegerField(default=0)
@@ -247,7 +247,7 @@ class Input(Table):
     repository_key = p.TextField(index=True)
     ref = p.TextField()
     watch = p.TextField()  # JSON list of globs
-    local = p.BooleanField(default=False)
+    local = FlagField(default=False)
     refresh_seconds = p.IntegerField(default=30)
     credential = p.BlobField(null=True)  # sealed
 
@@ -289,11 +289,11 @@ class Schedule(Table):
     kind = p.TextField()
     timing = p.TextField()  # JSON
     ref = p.TextField()
-    only_if_changed = p.BooleanField()
-    last_good = p.BooleanField()
-    runs_script = p.BooleanField(default=False)
-    paused = p.BooleanField(default=False)
-    removed = p.BooleanField(default=False)
+    only_if_changed = FlagField()
+    last_good = FlagField()
+    runs_script = FlagField(default=False)
+    paused = FlagField(default=False)
+    removed = FlagField(default=False)
     declared_by = p.TextField()
     created_at = MomentField()
     next_due_at = MomentField(null=True)
@@ -412,7 +412,7 @@ class Grant(Table):
 
     evaluation = within(Evaluation)
     user = p.TextField()
-    may_write = p.BooleanField(default=False)
+    may_write = FlagField(default=False)
 
     class Meta:
         table_name = "grants"
@@ -449,7 +449,7 @@ class System(Table):
 
     id = p.AutoField()
     name = p.TextField(unique=True)
-    active = p.BooleanField(default=True)
+    active = FlagField(default=True)
     labels = p.TextField(default="{}")  # JSON map
     images = p.TextField(default="[]")  # JSON list
 
@@ -462,7 +462,7 @@ class SourceSettings(Table):
 
     jobset = within(Jobset, primary_key=True)
     settings = p.TextField(default="{}")  # JSON map
-    chosen = p.BooleanField(default=False)  # source_systems has its systems, if any
+    chosen = FlagField(default=False)  # source_systems has its systems, if any
 
     class Meta:
         table_name = "source_settings"
@@ -561,7 +561,7 @@ class Build(Table):
     detail = p.TextField(default="")
     waiting = p.TextField(default="")  # why it may not be claimed; empty = it may
     priority = p.IntegerField(default=0)
-    bumped = p.BooleanField(default=False)
+    bumped = FlagField(default=False)
     kind = p.TextField()
     ref = p.TextField()
     revision = p.TextField()
@@ -571,9 +571,9 @@ class Build(Table):
     lost_attempts = p.IntegerField(default=0)
     token = p.TextField(default="")
     worker = p.TextField(default="")
-    kept = p.BooleanField(default=False)
+    kept = FlagField(default=False)
     look_at = MomentField(null=True)  # whether its products still stand
-    deleted = p.BooleanField(default=False)
+    deleted = FlagField(default=False)
     lease_until = MomentField(null=True)
     queued_at = MomentField()
     started_at = MomentField(null=True)
@@ -852,7 +852,7 @@ class Product(Table):
     default_path = p.TextField(default="")
     removed_at = MomentField(null=True)
     removed_why = p.TextField(default="")
-    file_left = p.BooleanField(default=False)  # removed, and its file not seen to yet
+    file_left = FlagField(default=False)  # removed, and its file not seen to yet
 
     class Meta:
         table_name = "products"
@@ -1011,7 +1011,7 @@ class DeliveryTry(Table):
     delivery = within(Delivery)
     number = p.IntegerField()
     at = MomentField()
-    ok = p.BooleanField()
+    ok = FlagField()
     detail = p.TextField()
     duration_seconds = p.DoubleField()
 

@@ -324,7 +324,7 @@ def test_wrong_methods(ada, done, method, path, allowed):
 def test_a_request_that_cannot_be_stored(ada, parts, done):
     """503, to be tried again; for the calls that make new builds, too."""
     parts.store.database.sql("PRAGMA busy_timeout = 10")
-    held = sqlite3.connect(parts.store.database.path, isolation_level=None)
+    held = sqlite3.connect(parts.store.database.place, isolation_level=None)
     with contextlib.closing(held):
         held.execute("BEGIN IMMEDIATE")
         for method, path in CHANGES:

@@ -1,0 +1,168 @@
+"""PostgreSQL: the database of several machines.
+
+Writers keep the rule that SQLite has by nature, one at a time, with a lock of the database that
+ends with its transaction; whoever dies gives it back. What is made to run beside its like, such as
+claims, shares it.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from urllib.parse import urlsplit
+
+import peewee
+from playhouse.pool import PooledPostgresqlDatabase
+
+from ciserver.model.errors import Busy, CiError
+
+_CONNECTIONS = 40
+_CONNECT_SECONDS = 5
+# Each question has its index and shows a page of what there is. A planner that guesses otherwise,
+# from counts that are old or rows that are alike, would read tables as a whole.
+_PLANNER = {
+    "enable_mergejoin": "off",
+    "enable_hashjoin": "off",
+    "random_page_cost": "1.1",
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+}
+_COLUMNS = """
+SELECT table_name || '.' || column_name, data_type || is_nullable FROM information_schema.columns
+WHERE table_schema = current_schema()"""
+_INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
+_CONSTRAINTS = """
+SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE connamespace = current_schema()::regnamespace"""
+_WRITER = 0x6369736572766572  # the key of the writers' lock
+_HINT = re.compile(r"\s+INDEXED BY \w+")
+_LITERAL = re.compile(r"('(?:[^']|'')*')")
+
+
+class Postgresql:
+    locks_rows = True
+    reading = ("REPEATABLE READ",)  # how a transaction begins that only reads
+
+    def __init__(self, url: str, *, busy_seconds: float) -> None:
+        self.place = without_password(url)
+        try:
+            import psycopg  # noqa: F401, PLC0415  an extra: said here, not as a missing module
+        except ImportError:
+            raise CiError(
+                f"the database {self.place} needs a driver that is not installed",
+                hint="pip install 'ciserver[postgres]'",
+            ) from None
+        settings = {
+            "lock_timeout": int(busy_seconds * 1000),
+            # A row that was promised (202) survives a power cut.
+            "synchronous_commit": "on",
+            **_PLANNER,
+        }
+        self.peewee: Any = PooledPostgresqlDatabase(
+            url,
+            prefer_psycopg3=True,
+            max_connections=_CONNECTIONS,
+            timeout=busy_seconds,
+            connect_timeout=_CONNECT_SECONDS,
+            options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+            application_name="ciserver",
+        )
+
+    def writing(self) -> AbstractContextManager[Any]:
+        """Held around a transaction."""
+        return nullcontext()
+
+    def begun(self, *, beside: bool) -> None:
+        """Called first within each outermost transaction. Waits until it may write."""
+        lock = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
+        self.peewee.execute_sql(f"SELECT {lock}({_WRITER})")
+
+    def spoken(self, statement: str) -> str:
+        """A hand-written statement as this database wants it: they are written for SQLite."""
+        return _spoken(statement)
+
+    def cursor(self) -> Any:
+        """One that reads row by row."""
+        return self.peewee.connection().cursor(name="stream")
+
+    def count_on(self, table: str) -> None:
+        (sequence,) = self.peewee.execute_sql(
+            "SELECT pg_get_serial_sequence(table_name, column_name) FROM information_schema.columns"
+            " WHERE table_schema = current_schema() AND table_name = %s"
+            " AND column_default LIKE 'nextval%%' UNION ALL SELECT NULL LIMIT 1",
+            (table,),
+        ).fetchone()
+        if sequence is not None:
+            self.peewee.execute_sql(
+                f"SELECT setval(%s, (SELECT coalesce(max(id), 0) + 1 FROM {table}), false)",
+                (sequence,),
+            )
+
+    def require_fit(self) -> None:
+        """Raises CiError where texts are ordered in another way than everywhere else."""
+        (collation,) = self.peewee.execute_sql(
+            "SELECT datcollate FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+        if collation.upper() not in {"C", "POSIX", "C.UTF-8", "C.UTF8"}:
+            raise CiError(
+                f"the database {self.place} orders texts by the rules of {collation}",
+                hint="make one that does not: CREATE DATABASE ciserver TEMPLATE template0"
+                " ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'",
+            )
+
+    def plan(self, statement: str, parameters: Sequence[Any]) -> str:
+        rows = self.peewee.execute_sql(f"EXPLAIN {statement}", parameters)
+        return "\n".join(one if isinstance(one, str) else json.dumps(one) for (one,) in rows)
+
+    def tables(self) -> dict[str, str]:
+        """Every column, index and constraint with what it is."""
+        found: dict[str, str] = {}
+        for question in (_COLUMNS, _INDEXES, _CONSTRAINTS):
+            found |= dict(self.peewee.execute_sql(question).fetchall())
+        return found
+
+    def refusal(self, error: peewee.DatabaseError) -> Busy | None:
+        """The refusal for a state of the database that passes; None for other errors."""
+        state = getattr(error.__cause__ or error.__context__, "sqlstate", None) or ""
+        if state == "55P03":
+            return Busy("the database is held by another writer", hint="try again in a moment")
+        if state.startswith("53"):
+            return Busy(f"the database takes no more: {error}", hint="look at its server")
+        if isinstance(error, peewee.OperationalError | peewee.InterfaceError) and (
+            not state or state.startswith(("08", "57P"))
+        ):
+            # What else was connected to that server is cut off as well.
+            self.peewee.close_idle()
+            return Busy(
+                f"the database {self.place} does not answer", hint="look whether its server runs"
+            )
+        return None
+
+    def rest(self) -> None:
+        """Called when this thread has no transaction: its connection is for whoever comes next."""
+        if not self.peewee.is_closed():
+            self.peewee.close()
+
+    def close(self) -> None:
+        self.rest()
+        self.peewee.close_idle()
+
+
+def without_password(url: str) -> str:
+    """The address of a database as it may be shown."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username}@{host}").geturl()
+
+
+@functools.cache
+def _spoken(statement: str) -> str:
+    """No hints for the planner, and its own marks for parameters."""
+    pieces = _LITERAL.split(_HINT.sub("", statement).replace("%", "%%"))
+    pieces[::2] = [one.replace("?", "%s") for one in pieces[::2]]
+    return "".join(pieces)
