@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from ciserver.bells import Bell, Bells
+from ciserver.model.errors import Busy
 from ciserver.model.ports import Clock
 from ciserver.service.services import Services
 
@@ -54,7 +56,10 @@ class Loop:
         while not self._stopping:
             try:
                 seconds = self._work()
-            except Exception:  # the store is away; what waits is still there when it is back
+            except Busy as refusal:  # what waits is still there when the store is back
+                log.warning("loop-waits", loop=self._thread.name, why=refusal.message)
+                seconds = _AFTER_CRASH_SECONDS
+            except Exception:
                 log.exception("loop-crashed", loop=self._thread.name)
                 seconds = _AFTER_CRASH_SECONDS
             self._rung.wait(seconds)
@@ -162,7 +167,11 @@ class Ticker:
 
     def _every(self, seconds: float, job: Callable[[], object]) -> None:
         self._scheduler.add_job(
-            job, "interval", seconds=seconds, coalesce=True, misfire_grace_time=None
+            partial(_round, job),
+            "interval",
+            seconds=seconds,
+            coalesce=True,
+            misfire_grace_time=None,
         )
 
     def _reconcile(self) -> None:
@@ -170,3 +179,11 @@ class Ticker:
         bells = self._bells
         for bell in (bells.evaluations, bells.deliveries, bells.builds, bells.requests):
             bell.ring()
+
+
+def _round(job: Callable[[], object]) -> None:
+    """The next round does what this one cannot while the store is away."""
+    try:
+        job()
+    except Busy as refusal:
+        log.warning("round-skipped", round=getattr(job, "__qualname__", ""), why=refusal.message)
