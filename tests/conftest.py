@@ -9,7 +9,7 @@ import pytest
 import structlog
 from support.clock import StillClock
 from support.memory import keep_temporary_files_in_memory
-from support.postgresql import drop_databases, empty_database, make_database
+from support.postgresql import database, drop_databases
 from support.prepared import put_database
 from support.repositories import Repository
 from support.server import Server
@@ -58,14 +58,18 @@ def _no_database_stays():
 
 
 @pytest.fixture
-def database_url():
-    """Where rows are kept; empty: SQLite. The whole suite runs on PostgreSQL when asked to."""
-    if os.environ.get("CISERVER_TEST_DATABASE") != "postgresql":
-        yield ""
-        return
-    url = make_database()
-    yield url
-    empty_database(url)
+def database_url(request):
+    """Where rows are kept; empty: SQLite. All tests run on PostgreSQL when the environment asks."""
+    usual = os.environ.get("CISERVER_TEST_DATABASE", "sqlite")
+    with database(getattr(request, "param", usual)) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_alone(database_url):
+    """The test uses what other databases do not have."""
+    if database_url:
+        pytest.skip("this test is of SQLite")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 from support.postgresql import empty_database, make_database
 from support.repositories import Repository
 
-
 pytestmark = pytest.mark.e2e
 
 RECIPE = "image: host\ntasks:\n  - build: cat project/name.txt\n"

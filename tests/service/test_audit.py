@@ -295,6 +295,7 @@ def test_a_change_leaves_one_row(ground, clock, name):
     assert (row.status, row.message, row.asked_as) == (DONE, "Ok", "")
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_refused_change_leaves_one_row(ground, name):
     """Somebody who may not do it is on record, with the reason; nothing else has changed."""
@@ -400,6 +401,7 @@ def test_no_secret_is_on_record(ground):
     assert [one for one in told if one in str(trail)] == []
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_a_failed_write_leaves_neither(ground, store):
     """The change and its row are one: where the row cannot be written, nothing changes."""
     store.database.sql(

@@ -67,6 +67,7 @@ def spec(condition, **options):
 # -- written --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_written_with_the_end(make, store):
     """The end of a build and its deliveries are one: when the one fails, so does the other."""
     build = make.build(B.RUNNING, triggers=(MAIL,))

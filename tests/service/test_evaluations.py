@@ -370,6 +370,7 @@ def mirrors(parts):
     return scratch_root(parts.settings, parts.data) / "mirrors"
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_all_builds_or_none(evaluate, services, store):
     """When one build cannot be written, none is, and the evaluation says that it failed."""
     store.database.sql(
@@ -414,6 +415,7 @@ class LockingClock:
         return self._clock.now()
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_an_end_that_could_not_be_written_is_written_later(parts, project, make, store, clock):
     """An evaluation does not wait for its lease when the database was held at the wrong moment."""
     revision = project.commit({".build.yml": GOOD})

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from support.factories import ADMIN, ALL, MAIN
+from support.postgresql import on_both
 
 from ciserver.model.account import Right
 from ciserver.model.build import Offer
@@ -273,11 +274,13 @@ def test_what_is_gone_meanwhile(requests, perform, make):
 PERFORMER = """
 import sys
 from pathlib import Path
-from ciserver.config import Settings
+from ciserver.config import Database, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.wiring import make_parts
 
-requests = make_parts(Settings(), DataDirectory(Path(sys.argv[1]))).services.requests
+requests = make_parts(
+    Settings(database=Database(sys.argv[2])), DataDirectory(Path(sys.argv[1]))
+).services.requests
 print("ready", flush=True)
 sys.stdin.readline()
 while requests.perform_next():
@@ -288,13 +291,14 @@ while requests.perform_next():
 def start_performer(parts):
     """A process that performs what waits once it is told to."""
     return subprocess.Popen(
-        [sys.executable, "-c", PERFORMER, str(parts.data.root)],
+        [sys.executable, "-c", PERFORMER, str(parts.data.root), parts.settings.database.url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
+@on_both
 def test_two_processes_perform_each_request_once_and_in_order(requests, make, parts):
     """Whichever of them does it."""
     build = make.build(B.SUCCEEDED)
@@ -314,6 +318,7 @@ def test_two_processes_perform_each_request_once_and_in_order(requests, make, pa
     assert make.store.evaluations.get(build.evaluation_id).builds_total == 25
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_a_slow_performer_is_waited_for(requests, perform, make, parts):
     """However long it takes: who comes meanwhile does not perform the same, nor what is newer."""
     build = make.build(B.SUCCEEDED)
@@ -331,6 +336,7 @@ def test_a_slow_performer_is_waited_for(requests, perform, make, parts):
     assert [len(row(requests, one).created) for one in asked] == [1, 1]
 
 
+@on_both
 def test_a_performer_killed_at_its_work(requests, perform, make, parts):
     """By kill -9 before its transaction ends: nothing of it is there, and the request waits and is
     performed at once, before what is newer.
@@ -342,7 +348,7 @@ def test_a_performer_killed_at_its_work(requests, perform, make, parts):
         "with requests._store.transaction():\n    requests.perform_next()\n",
     ).replace('print("performed", flush=True)', 'print("performed", flush=True); sys.stdin.read()')
     performer = subprocess.Popen(
-        [sys.executable, "-c", half, str(parts.data.root)],
+        [sys.executable, "-c", half, str(parts.data.root), parts.settings.database.url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -360,6 +366,7 @@ def test_a_performer_killed_at_its_work(requests, perform, make, parts):
     assert (len(first), len(second), first < second) == (3, 3, True)
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_broken_between_the_change_and_its_row(requests, perform, make):
     """The change and the outcome are one: neither is there, and later both are, once."""
     build = make.build(B.SUCCEEDED)
@@ -378,6 +385,7 @@ def test_broken_between_the_change_and_its_row(requests, perform, make):
     assert make.store.evaluations.get(build.evaluation_id).builds_total == 3
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 def test_a_crash_is_on_record(requests, perform, make):
     """A fault of the server itself is told by an incident, half a change is none."""
     build = make.build(B.SUCCEEDED)

@@ -19,6 +19,7 @@ import peewee
 import pytest
 from support.clock import StillClock
 from support.factories import ADMIN, ALL, Factory, make_job
+from support.postgresql import on_both
 from support.waiting import until
 
 from ciserver.config import Settings
@@ -216,9 +217,10 @@ def check_each_fired_once(store, ids):
     assert len({one.evaluation_id for (one,) in firings}) == len(ids)
 
 
+@on_both
 def test_two_servers_and_their_threads(parts, many, clock, store):
     """Four threads of two servers over one data directory: each moment is fired by one."""
-    other = make_parts(Settings(), DataDirectory(parts.data.root), clock=clock)
+    other = make_parts(parts.settings, DataDirectory(parts.data.root), clock=clock)
     moved, start = [], threading.Barrier(4)
 
     def fire(one):
@@ -241,7 +243,7 @@ FIRE = """
 import sys
 from datetime import datetime
 from pathlib import Path
-from ciserver.config import Settings
+from ciserver.config import Database, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.wiring import make_parts
 
@@ -249,7 +251,8 @@ class Clock:
     def now(self):
         return datetime.fromisoformat(sys.argv[2])
 
-parts = make_parts(Settings(), DataDirectory(Path(sys.argv[1])), clock=Clock())
+settings = Settings(database=Database(sys.argv[3]))
+parts = make_parts(settings, DataDirectory(Path(sys.argv[1])), clock=Clock())
 print("ready", flush=True)
 sys.stdin.readline()
 parts.services.schedules.fire_due()
@@ -258,7 +261,8 @@ parts.services.schedules.fire_due()
 
 def start_firing(parts, now):
     """A process of its own that is ready to fire what is due."""
-    command = [sys.executable, "-c", FIRE, str(parts.data.root), now.isoformat()]
+    url = parts.settings.database.url
+    command = [sys.executable, "-c", FIRE, str(parts.data.root), now.isoformat(), url]
     made = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert made.stdout.readline() == "ready\n"
     return made
@@ -269,6 +273,7 @@ def go(process):
     process.stdin.flush()
 
 
+@on_both
 def test_two_processes(parts, many, clock, store):
     """Processes that fire at the same time: each moment is fired by one."""
     processes = [start_firing(parts, clock.now()) for _ in range(2)]
@@ -280,6 +285,7 @@ def test_two_processes(parts, many, clock, store):
     check_each_fired_once(store, many)
 
 
+@on_both
 def test_a_process_that_is_killed_in_the_midst(parts, many, clock, store, schedules):
     """What it fired it fired whole, and the next one fires the rest and no more."""
     process = start_firing(parts, clock.now())
@@ -291,6 +297,7 @@ def test_a_process_that_is_killed_in_the_midst(parts, many, clock, store, schedu
     check_each_fired_once(store, many)
 
 
+@pytest.mark.usefixtures("sqlite_alone")
 @pytest.mark.parametrize(
     "step", ["UPDATE ON schedules", "INSERT ON evaluations", "UPDATE ON firings"]
 )

@@ -2,18 +2,14 @@
 
 import pytest
 from support.factories import Factory
-from support.postgresql import empty_database, make_database
+from support.postgresql import BOTH, database
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=BOTH)
 def database_url(request):
     """Each test of the store runs on both databases."""
-    if request.param == "sqlite":
-        yield ""
-        return
-    url = make_database()
-    yield url
-    empty_database(url)
+    with database(request.param) as url:
+        yield url
 
 
 @pytest.fixture

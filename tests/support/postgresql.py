@@ -6,6 +6,8 @@ The server is that of PGHOST and the other variables of libpq, or the one on thi
 import functools
 import itertools
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import peewee
 import psycopg
@@ -14,6 +16,8 @@ import pytest
 from ciserver.store.database import Database
 from ciserver.store.tables import Table
 
+BOTH = ("sqlite", "postgresql")
+on_both = pytest.mark.parametrize("database_url", BOTH, indirect=True)
 _MAINTENANCE = "postgresql:///postgres"
 _NUMBERS = itertools.count(1)
 _idle: list[str] = []
@@ -34,6 +38,17 @@ def _reason() -> str:
     except psycopg.OperationalError as error:
         return f"no PostgreSQL answers: {error}"
     return ""
+
+
+@contextmanager
+def database(kind: str) -> Iterator[str]:
+    """The address of a database without rows of this kind; empty for SQLite's usual one."""
+    if kind == "sqlite":
+        yield ""
+        return
+    url = make_database()
+    yield url
+    empty_database(url)
 
 
 def make_database() -> str:
