@@ -1,6 +1,7 @@
 """What a claim costs while many builds wait, by how many jobsets they are of.
 
 python bench/claims.py [--builds 100000] [--jobsets 1 10 100 1000] [--claims 500]
+                       [--database postgresql:///AN_EMPTY_ONE]
 """
 
 import argparse
@@ -15,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ciserver.cli.journal import start_logging
-from ciserver.config import Settings
+from ciserver.config import Database, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.workdir import remove_tree
 from ciserver.machine import scratch_root
@@ -70,19 +71,20 @@ def claim_often(store: Store, claims: int) -> Iterator[Claim]:
     for _ in range(claims):
         now = datetime.now(UTC)
         wall, cpu = time.perf_counter(), time.process_time()
-        with store.transaction():
+        with store.transaction(beside=True):
             claimed = store.queue.claim(OFFER, secrets.token_hex(16), now, now + LEASE)
         yield Claim(1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - cpu))
         if claimed is None:
             sys.exit("nothing was claimed")
 
 
-def measured(place: Path, builds: int, jobsets: int, claims: int) -> list[Claim]:
-    parts = make_parts(Settings(), DataDirectory(place / "data"))
+def measured(place: Path, builds: int, jobsets: int, told: argparse.Namespace) -> list[Claim]:
+    settings = Settings(database=Database(told.database))
+    parts = make_parts(settings, DataDirectory(place / "data"))
     scratch = scratch_root(parts.settings, parts.data)
     try:
         fill(parts, builds, jobsets, datetime.now(UTC))
-        return list(claim_often(parts.store, claims))
+        return list(claim_often(parts.store, told.claims))
     finally:
         parts.store.database.close()
         if scratch != parts.data.root:
@@ -94,13 +96,14 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=100_000)
     parser.add_argument("--jobsets", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--claims", type=int, default=500)
+    parser.add_argument("--database", default="", help="one number of jobsets for each database")
     told = parser.parse_args()
     start_logging("warning")
     print(f"milliseconds a claim, its commit included, of {told.builds} queued builds")
     print(f"{'jobsets':>8}" + "".join(f"{name:>8}" for name in ("p50", "p95", "p99", "cpu p50")))
     for jobsets in told.jobsets:
         with tempfile.TemporaryDirectory(prefix="ciserver-bench-") as place:
-            costs = measured(Path(place), told.builds, jobsets, told.claims)
+            costs = measured(Path(place), told.builds, jobsets, told)
         walls = statistics.quantiles([one.wall for one in costs], n=100)
         figures = (walls[49], walls[94], walls[98], statistics.median(one.cpu for one in costs))
         print(f"{jobsets:8}" + "".join(f"{one:8.2f}" for one in figures))

@@ -7,6 +7,7 @@ from typing import Any
 
 import peewee
 from playhouse.migrations import Runner
+from playhouse.pool import MaxConnectionsExceeded
 
 from ciserver.model.errors import CiError
 from ciserver.store.postgresql import Postgresql
@@ -60,7 +61,7 @@ class Database:
         """All or nothing. May be nested; the outermost one commits. One writes at a time, but for
         those `beside` each other, which take care by themselves where the database lets them.
         Raises Busy when another process holds the database for too long, it is not there, or its
-        disk takes no more.
+        disk takes no more, and Invalid for a value that it cannot hold.
         """
         with self._engine.writing(), self._refused():
             outermost = self._peewee.transaction_depth() == 0
@@ -71,14 +72,14 @@ class Database:
 
     @contextmanager
     def _refused(self) -> Iterator[None]:
-        """A state of the database that passes is a refusal."""
+        """What the database cannot do now, or cannot hold, is a refusal."""
         try:
             yield
-        except peewee.DatabaseError as error:
-            busy = self._engine.refusal(error)
-            if busy is None:
+        except (peewee.DatabaseError, peewee.InterfaceError, MaxConnectionsExceeded) as error:
+            refusal = self._engine.refusal(error)
+            if refusal is None:
                 raise
-            raise busy from error
+            raise refusal from error
         finally:
             if self._peewee.transaction_depth() == 0:
                 self._engine.rest()

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import peewee
-from playhouse.pool import PooledPostgresqlDatabase
+from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
 
-from ciserver.model.errors import Busy, CiError
+from ciserver.model.errors import Busy, CiError, Invalid
 
 _CONNECTIONS = 40
 _CONNECT_SECONDS = 5
@@ -124,8 +124,14 @@ class Postgresql:
             found |= dict(self.peewee.execute_sql(question).fetchall())
         return found
 
-    def refusal(self, error: peewee.DatabaseError) -> Busy | None:
-        """The refusal for a state of the database that passes; None for other errors."""
+    def refusal(self, error: Exception) -> CiError | None:
+        """The refusal for a state of the database that passes, and for what it cannot hold; None
+        for other errors.
+        """
+        if isinstance(error, MaxConnectionsExceeded):
+            return Busy("too much is asked of the database at once", hint="try again in a moment")
+        if isinstance(error, peewee.DataError):
+            return Invalid(f"a value cannot be kept: {error}")
         state = getattr(error.__cause__ or error.__context__, "sqlstate", None) or ""
         if state == "55P03":
             return Busy("the database is held by another writer", hint="try again in a moment")

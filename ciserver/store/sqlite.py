@@ -12,7 +12,7 @@ from typing import Any
 
 import peewee
 
-from ciserver.model.errors import Busy
+from ciserver.model.errors import Busy, CiError
 
 
 class _Peewee(peewee.SqliteDatabase):
@@ -74,7 +74,7 @@ class Sqlite:
         found = self.peewee.execute_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         return dict(found.fetchall())
 
-    def refusal(self, error: peewee.DatabaseError) -> Busy | None:
+    def refusal(self, error: Exception) -> CiError | None:
         """The refusal for a state of the database that passes; None for other errors."""
         # Leaving an inner transaction that SQLite has already ended fails in place of the cause.
         said = f"{error}; {error.__context__ and error.__context__.__context__}"

@@ -8,8 +8,9 @@ import sys
 import threading
 
 import pytest
+from support.postgresql import database as on
 
-from ciserver.model.errors import Busy
+from ciserver.model.errors import Busy, Invalid
 from ciserver.store import tables
 from ciserver.store.database import Database
 from ciserver.store.store import Store
@@ -230,3 +231,41 @@ def test_other_processes_read_while_one_writes(database):
         other = sqlite3.connect(database.place, timeout=0)
         assert other.execute("SELECT count(*) FROM texts").fetchone() == (0,)
         other.close()
+
+
+def test_what_postgresql_cannot_hold_is_refused():
+    """A text with the character NUL, which SQLite keeps, and a number that is too large."""
+    with on("postgresql") as url:
+        database = Database(url)
+        for statement, value in (
+            ("INSERT INTO texts (sha256, text) VALUES ('1', ?)", "a\0b"),
+            ("INSERT INTO ready (lane_id, priority, builds) VALUES (1, ?, 1)", 2**40),
+        ):
+            with pytest.raises(Invalid, match="cannot be kept"), database.transaction():
+                database.sql(statement, (value,))
+        assert texts(database) == []
+        database.close()
+
+
+def test_more_threads_than_connections():
+    """They wait for each other, and none is refused while they are quick."""
+    with on("postgresql") as url:
+        database = Database(url)
+        start, seen = threading.Barrier(60), []
+
+        def ask():
+            start.wait()
+            seen.append(database.sql("SELECT 1, pg_sleep(0.01)").fetchone()[0])
+
+        threads = [threading.Thread(target=ask) for _ in range(60)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(30)
+        assert seen == [1] * 60
+        database.close()
+
+
+def test_a_password_is_not_shown():
+    shown = Database("postgresql://ada:hunter22@db.example.org:5433/ci?sslmode=require").place
+    assert shown == "postgresql://ada@db.example.org:5433/ci?sslmode=require"
