@@ -22,6 +22,7 @@ from ciserver.git.directory import ContentLimits
 from ciserver.git.mirror import Mirrors
 from ciserver.model.errors import BadConfiguration
 from ciserver.model.ports import Clock
+from ciserver.store.store import Store
 from triggers.email import Smtp
 from triggers.outgoing import Outgoing
 
@@ -98,6 +99,16 @@ def make_roots(
         overlay_fault=overlay_fault(work, build_user(settings)),
         refuses_unknown=settings.images.unknown == "refuse",
     )
+
+
+def open_store(settings: Settings, data: DataDirectory) -> Store:
+    """The rows where the settings say, and the files of the data directory."""
+    return Store(data.root, settings.database.url)
+
+
+def has_database(settings: Settings, data: DataDirectory) -> bool:
+    """Whether there may be rows: a file of SQLite is made at the first start."""
+    return bool(settings.database.url) or (data.root / "ciserver.db").exists()
 
 
 def native_system() -> str:

@@ -23,6 +23,7 @@ from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.machine import (
     build_user,
+    has_database,
     make_addresses,
     make_images,
     make_limits,
@@ -31,6 +32,7 @@ from ciserver.machine import (
     make_smtp,
     native_system,
     offered_systems,
+    open_store,
     scratch_root,
     work_root,
 )
@@ -294,16 +296,6 @@ def make_parts(
         store, clock, services.builds, services.logs, caches, links, given_secrets
     )
     return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
-
-
-def open_store(settings: Settings, data: DataDirectory) -> Store:
-    """The rows where the settings say, and the files of the data directory."""
-    return Store(data.root, settings.database.url)
-
-
-def has_database(settings: Settings, data: DataDirectory) -> bool:
-    """Whether there may be rows: a file of SQLite is made at the first start."""
-    return bool(settings.database.url) or (data.root / "ciserver.db").exists()
 
 
 def compare_products(

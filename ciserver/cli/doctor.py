@@ -17,13 +17,18 @@ from ciserver.executor.groups import ControlGroups
 from ciserver.executor.images import describe
 from ciserver.executor.roots import kind_words
 from ciserver.executor.sandbox import SandboxBroken
-from ciserver.machine import choose_sandbox, make_images, make_roots, work_root
+from ciserver.machine import (
+    choose_sandbox,
+    has_database,
+    make_images,
+    make_roots,
+    open_store,
+    work_root,
+)
 from ciserver.model.errors import Busy, CiError
 from ciserver.store.signing import KEY_FILE, SigningKeys
 from ciserver.wiring import (
     compare_products,
-    has_database,
-    open_store,
     remove_orphaned_products,
 )
 

@@ -98,13 +98,13 @@ def remove(*, client: Client, secret: str, project: str | None, user: str | None
 
 @secret.command("rotate-key")
 @place_options
-def rotate_key(*, data: DataDirectory, settings: Settings) -> None:  # noqa: ARG001
+def rotate_key(*, data: DataDirectory, settings: Settings) -> None:
     """Seal everything that is stored with a new key, also beside a running server."""
-    from ciserver.store.store import Store  # noqa: PLC0415  slow, and needed here only
+    from ciserver.machine import has_database, open_store  # noqa: PLC0415  slow, and only here
 
-    if not (data.root / "ciserver.db").exists():
+    if not has_database(settings, data):
         raise NotFound(f"there is no database in {data.root}", hint="name it with --data")
-    store = Store(data.root)
+    store = open_store(settings, data)
     try:
         count = sum(store.resealing.run())
     finally:

@@ -23,6 +23,7 @@ _CONNECT_SECONDS = 5
 # Each question has its index and shows a page of what there is. A planner that guesses otherwise,
 # from counts that are old or rows that are alike, would read tables as a whole.
 _PLANNER = {
+    "enable_seqscan": "off",
     "enable_mergejoin": "off",
     "enable_hashjoin": "off",
     "random_page_cost": "1.1",

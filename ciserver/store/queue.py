@@ -52,13 +52,12 @@ _BEST = _HEADS.replace(
     "WHERE (priority, share_rank) ="
     " (SELECT priority, share_rank FROM open ORDER BY priority DESC, share_rank LIMIT 1)",
 )
-# Where a count is wrong and the lane is empty, or others take all that is left of it: it holds up
-# no other.
+# Where a lane that is counted is empty: it holds up no other.
 _ANY = _HEADS.replace("{which}", "")
 # Where claims run beside each other, one takes what no other is about to take.
-_LOCK_BUILD = f"SELECT id FROM builds WHERE id = ? AND {_CLAIMABLE} FOR UPDATE SKIP LOCKED"
+_LOCK_BUILD = f"SELECT id FROM builds WHERE id = {{}} AND {_CLAIMABLE} FOR UPDATE SKIP LOCKED"
 _LOCK_IN_LANE = f"""
-SELECT id FROM builds WHERE lane_id = ? AND priority = ? AND {_CLAIMABLE}
+SELECT id FROM builds WHERE lane_id = {{1}} AND priority = {{2}} AND {_CLAIMABLE}
 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
@@ -283,18 +282,12 @@ class Queue:
         for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
             if row is not None and self._db.locks_rows:
-                row = self._lock(*row, alone=question == _BUMPED)
+                lock = _LOCK_BUILD if question == _BUMPED else _LOCK_IN_LANE
+                locked = self._db.sql(lock.format(*row)).fetchone()
+                row = locked and (*locked, *row[1:])
             if row is not None:
                 return row[0], row[1], row[2]
         return None
-
-    def _lock(self, build_id: int, lane: int, priority: int, *, alone: bool) -> Any:
-        """The build, or the next one of its lane, that no other claim has locked."""
-        statement, values = (
-            (_LOCK_BUILD, (build_id,)) if alone else (_LOCK_IN_LANE, (lane, priority))
-        )
-        row = self._db.sql(statement, values).fetchone()
-        return row and (row[0], lane, priority)
 
     # -- out --------------------------------------------------------------------------------------
 

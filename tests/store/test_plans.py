@@ -1,6 +1,7 @@
 """What statements cost: the intended index, and no more work when the tables grow."""
 
 import json
+import re
 import sqlite3
 from datetime import timedelta
 from functools import partial
@@ -53,7 +54,7 @@ BUILT = {
     "revision": "printf('%040x', i * 977)",
     "requested_by": "'user-' || (i % 100)",
 }
-SECRET = {"type": "'ssh_key'", "sealed": "x''"}
+SECRET = {"type": "'ssh_key'", "sealed": "x''", "mode": "384"}
 MANY = {
     "projects": (PROJECTS, {"name": "'other-' || i", "owner": "'user-' || (i % 100)"}),
     "members": (
@@ -197,11 +198,11 @@ MANY = {
 
 
 # What PostgreSQL calls otherwise.
-OTHERWISE = {
-    "printf('%040x', i * 977)": "lpad(to_hex(i * 977), 40, '0')",
-    "printf('/nix/store/%032d-x.drv', i)": "'/nix/store/' || lpad(i::text, 32, '0') || '-x.drv'",
-    "x''": "''::bytea",
-}
+OTHERWISE = (
+    (r"printf\('%0(\d+)x', ([^)]*)\)", r"lpad(to_hex(\2), \1, '0')"),
+    (r"printf\('([^%']*)%0(\d+)d([^']*)', i\)", r"'\1' || lpad(i::text, \2, '0') || '\3'"),
+    ("x''", "''::bytea"),
+)
 COLUMNS = """
 SELECT 0, c.column_name, upper(c.data_type), c.is_nullable = 'NO', 0, EXISTS (
     SELECT 1 FROM information_schema.key_column_usage k
@@ -227,8 +228,8 @@ def fill(store, name, count, columns):
         f' INSERT INTO {table} ("{names}")'
         f" SELECT {', '.join(values.values())} FROM n"
     )
-    for usual, otherwise in {} if is_sqlite else OTHERWISE.items():
-        statement = statement.replace(usual, otherwise)
+    for usual, otherwise in () if is_sqlite else OTHERWISE:
+        statement = re.sub(usual, otherwise, statement)
     store.database.sql(statement)
 
 
@@ -602,7 +603,7 @@ INDEXES = {
     "all of a job": "builds_jobset_id_job_system_id",
     "done of a jobset": "evaluations_jobset_id_number",
     "waiting": "builds_status_id",
-    "running": "builds_status_id",
+    "running": "builds_status_",
     "of a revision": "builds_jobset_id_revision",
     "of a day": "builds_jobset_id_started_at",
     "of a revision, unfinished": "builds_jobset_id_revision",

@@ -49,6 +49,20 @@ def contents(store):
     )
 
 
+@pytest.fixture
+def reopen(parts):
+    """The store as another process has it."""
+    opened = []
+
+    def one():
+        opened.append(Store(parts.data.root, parts.settings.database.url))
+        return opened[-1]
+
+    yield one
+    for store in opened:
+        store.database.close()
+
+
 def keys_of(root):
     return (root / "secret.key").read_bytes().split()
 
@@ -68,23 +82,23 @@ def test_every_sealed_column_is_sealed_anew():
     assert blobs() == set(resealing.SEALED) | NOT_SEALED
 
 
-def test_everything_is_sealed_with_a_new_key(parts, sealed):
+def test_everything_is_sealed_with_a_new_key(parts, sealed, reopen):
     """The old key is gone, and opens nothing any more."""
     (old,) = keys_of(parts.data.root)
     list(parts.store.resealing.run())
     (new,) = keys_of(parts.data.root)
     assert new != old
     assert (parts.data.root / "secret.key").stat().st_mode & 0o777 == 0o600
-    assert contents(Store(parts.data.root)) == sealed
+    assert contents(reopen()) == sealed
     for column in resealing.SEALED:
         table = column.model
         for row in parts.store.database.rows(table.select(column.alias("sealed"))):
             assert row["sealed"] is None or Fernet(new).decrypt(bytes(row["sealed"]))
 
 
-def test_a_server_that_runs_notices(parts, sealed, clock):
+def test_a_server_that_runs_notices(parts, sealed, clock, reopen):
     """What it opens and what it seals goes on, before, within and after."""
-    beside = Store(parts.data.root)
+    beside = reopen()
     project_id = beside.projects.get("one").id
     assert contents(beside) == sealed
     for _ in parts.store.resealing.run():
@@ -92,11 +106,11 @@ def test_a_server_that_runs_notices(parts, sealed, clock):
         with beside.transaction():
             beside.projects.add_hook_secret(project_id, "more", clock.now())
         sealed = contents(beside)
-    assert contents(beside) == contents(Store(parts.data.root)) == sealed
+    assert contents(beside) == contents(reopen()) == sealed
     assert len(sealed[1]) > 3
 
 
-def test_what_was_begun_is_ended(parts, sealed):
+def test_what_was_begun_is_ended(parts, sealed, reopen):
     """Stopped after any step, everything opens, and the next run brings no third key."""
     steps = len(list(parts.store.resealing.run(at_once=2)))
     assert steps > 4
@@ -106,37 +120,38 @@ def test_what_was_begun_is_ended(parts, sealed):
             next(running)
         running.close()
         assert len(keys_of(parts.data.root)) == 2
-        assert contents(Store(parts.data.root)) == sealed
-        list(Store(parts.data.root).resealing.run())
+        assert contents(reopen()) == sealed
+        list(reopen().resealing.run())
         assert len(keys_of(parts.data.root)) == 1
         assert contents(parts.store) == sealed
 
 
-def test_a_killed_run_loses_nothing(parts, sealed):
+def test_a_killed_run_loses_nothing(parts, sealed, reopen):
     """Killed for real, wherever it was."""
     program = (
         "import sys, pathlib; from ciserver.store.store import Store\n"
-        "store = Store(pathlib.Path(sys.argv[1]))\n"
+        "store = Store(pathlib.Path(sys.argv[1]), sys.argv[2])\n"
         "while True:\n"
         "    for _ in store.resealing.run(at_once=1): print('.', flush=True)\n"
     )
     for wanted in (1, 3, 6, 10):
-        command = [sys.executable, "-c", program, str(parts.data.root)]
+        url = parts.settings.database.url
+        command = [sys.executable, "-c", program, str(parts.data.root), url]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
             for _ in range(wanted):
                 running.stdout.readline()
             os.kill(running.pid, signal.SIGKILL)
-        assert contents(Store(parts.data.root)) == sealed
+        assert contents(reopen()) == sealed
     list(parts.store.resealing.run())
     assert len(keys_of(parts.data.root)) == 1
     assert contents(parts.store) == sealed
 
 
-def test_what_no_key_opens_stops_it(parts, sealed):
+def test_what_no_key_opens_stops_it(parts, sealed, reopen):
     """Both keys stay, so that nothing is lost by it."""
     with parts.store.transaction():
-        parts.store.database.sql("UPDATE hook_secrets SET sealed = x'6162' WHERE id = 1")
+        parts.store.database.sql("UPDATE hook_secrets SET sealed = ? WHERE id = 1", (b"ab",))
     with pytest.raises(BadConfiguration, match="cannot be opened"):
         list(parts.store.resealing.run())
     assert len(keys_of(parts.data.root)) == 2
-    assert Store(parts.data.root).projects.signing_secret("one") == sealed[0]
+    assert reopen().projects.signing_secret("one") == sealed[0]

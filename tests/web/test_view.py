@@ -59,6 +59,7 @@ from ciserver.model.view import (
     Related,
 )
 from ciserver.service.build_logs import WholeLog
+from ciserver.service.keeping import Outlook
 from ciserver.service.product_files import ProductFiles
 from ciserver.store.archives import Entry, EntryKind, Listing
 from ciserver.web import words
@@ -287,6 +288,7 @@ def build_values(shown, **others):
         "parts_of": shown.needs,
         "products": ProductFiles.of_view(shown),
         "reads": (),
+        "outlook": Outlook(),
         **dict.fromkeys(("may_ask", "may_bump", "may_keep", "may_resubmit", "may_edit"), False),
         **others,
     }
