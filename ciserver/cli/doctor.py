@@ -21,7 +21,7 @@ from ciserver.machine import choose_sandbox, make_images, make_roots, work_root
 from ciserver.model.errors import CiError
 from ciserver.store.database import Database
 from ciserver.store.signing import KEY_FILE, SigningKeys
-from ciserver.wiring import compare_products, remove_orphaned_products
+from ciserver.upkeep import compare_products, look_at_storage, remove_orphaned_products
 
 _NAMED = 3
 _SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
@@ -72,6 +72,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
         _server,
         _database,
         _products,
+        _quotas,
         _webhook_keys,
         _sandbox,
         _control_groups,
@@ -135,6 +136,24 @@ def _products(_settings: Settings, data: DataDirectory) -> Finding:
             " ciserver doctor --remove-orphans removes them",
         )
     return Finding("ok", "every product has its file, and every file its product")
+
+
+def _quotas(settings: Settings, data: DataDirectory) -> Finding:
+    path = data.root / "ciserver.db"
+    if not path.exists() or Database(path).pending_migrations():
+        return Finding("note", "what projects keep is counted once the database is up to date")
+    full, wrong = look_at_storage(data, settings)
+    if wrong:
+        some = ", ".join(wrong[:_NAMED])
+        return Finding("bad", f"what {len(wrong)} projects keep is counted wrongly: {some}")
+    if full:
+        some = ", ".join(f"{one.project} ({one.quota_mb} MiB)" for one in full[:_NAMED])
+        return Finding(
+            "note",
+            f"{len(full)} projects keep as much as they may: {some}; their builds fail when they"
+            " hand in products; ciserver project quota NAME --mb MIB allows more",
+        )
+    return Finding("ok", "no project keeps as much as it may")
 
 
 def _webhook_keys(_settings: Settings, data: DataDirectory) -> Finding:

@@ -5,10 +5,11 @@ instead of at the file, which is neither; writers of other processes wait at the
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 from playhouse.migrations import Runner
@@ -17,7 +18,22 @@ from ciserver.model.errors import Busy, CiError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
+_AT_ONCE = 500
+_ABOUT = -(2**53)  # the number in the text of a usual question, which nothing has
 Row = Mapping[str, Any]
+One = TypeVar("One")
+
+
+def in_pieces(whole: Iterable[One]) -> Iterator[list[One]]:
+    """As many at once as a statement takes."""
+    rest = iter(whole)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def marks(values: Sequence[Any]) -> str:
+    """The places of so many values in a statement."""
+    return ", ".join("?" * len(values))
 
 
 class _Sqlite(peewee.SqliteDatabase):
@@ -31,6 +47,7 @@ class Database:
     def __init__(self, path: Path, *, busy_seconds: float = _BUSY_SECONDS) -> None:
         self.path = path
         self._writer = threading.RLock()
+        self._texts: dict[Callable[[int], Any], tuple[Any, str, tuple[Any, ...]]] = {}
         self._peewee: Any = _Sqlite(
             str(path),
             pragmas={
@@ -89,6 +106,18 @@ class Database:
 
     def row(self, query: Any) -> dict[str, Any] | None:
         return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
+
+    def usual(self, question: Callable[[int], Any], about: int) -> list[dict[str, Any]]:
+        """All rows of what is asked often, each time about another number. Making the text of a
+        query takes longer than its answer, so that is done once for each such question.
+        """
+        if question not in self._texts:
+            query = question(_ABOUT)
+            text, values = self._peewee.get_sql_context().sql(query).query()
+            self._texts[question] = query.model, text, tuple(values)
+        model, text, values = self._texts[question]
+        values = tuple(about if one == _ABOUT else one for one in values)
+        return list(model.raw(text, *values).dicts().execute(self._peewee))
 
     def scalar(self, query: Any) -> Any:
         return query.scalar(self._peewee)

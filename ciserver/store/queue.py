@@ -8,7 +8,7 @@ lanes, never at the whole queue.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -17,7 +17,7 @@ from ciserver.model.build import Job, Lease, Loss, Offer
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.store.attempts import CLAIM_SECONDS, Attempts
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces, marks
 from ciserver.store.fields import to_microseconds
 from ciserver.store.gates import ARRIVING, Gates
 from ciserver.store.lanes import Lanes
@@ -58,7 +58,7 @@ _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
     lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = ''
 WHERE id = ? AND {_CLAIMABLE}
-RETURNING attempt, jobset_id"""
+RETURNING attempt, jobset_id, (SELECT text FROM texts WHERE sha256 = job_sha256)"""
 _INSERT = """
 INSERT INTO builds (evaluation_id, jobset_id, lane_id, job, job_sha256, recipe_sha256, group_id,
     rebuild_of, key, concurrency, waiting, number, system, image, trust, status, reason, detail,
@@ -241,13 +241,9 @@ class Queue:
         ).fetchone()
         if taken is None:
             return None
-        attempt, jobset_id = taken
+        attempt, jobset_id, text = taken
         self._lanes.count_ready(lane, priority, -1)
         self._lanes.charge(jobset_id, CLAIM_SECONDS, now)
-        (text,) = self._db.sql(
-            "SELECT t.text FROM builds b JOIN texts t ON t.sha256 = b.job_sha256 WHERE b.id = ?",
-            (build_id,),
-        ).fetchone()
         self._attempts.add(build_id, attempt, offer.worker, now)
         self._attempts.add_steps(
             build_id, attempt, [one["name"] for one in json.loads(text)["tasks"]], now
@@ -258,7 +254,7 @@ class Queue:
         """Whether the whole queue, or this worker, takes no builds."""
         names = names_of(worker)
         row = self._db.sql(
-            f"SELECT 1 FROM pauses WHERE worker IN ({_marks(names)}) LIMIT 1", names
+            f"SELECT 1 FROM pauses WHERE worker IN ({marks(names)}) LIMIT 1", names
         ).fetchone()
         return row is not None
 
@@ -267,10 +263,10 @@ class Queue:
         systems = [one for one in offer.systems if (one,) not in off]
         if not systems:
             return None
-        clause = f"l.system IN ({_marks(systems)})"
+        clause = f"l.system IN ({marks(systems)})"
         values: list[Any] = list(systems)
         if offer.images:
-            clause += f" AND l.image IN ({_marks(offer.images)})"
+            clause += f" AND l.image IN ({marks(offer.images)})"
             values += offer.images
         for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
@@ -353,36 +349,49 @@ class Queue:
         return True
 
     def end_waiting(
-        self, build_id: int, status: BuildStatus, reason: Reason, detail: str, now: datetime
-    ) -> bool:
-        """End a build that nobody runs. It gets an attempt that never started, so that each end
-        of a build is the end of one attempt. False when somebody runs it, or it has ended.
+        self,
+        build_ids: Iterable[int],
+        status: BuildStatus,
+        reason: Reason,
+        detail: str,
+        now: datetime,
+        *,
+        canceled_by: str = "",
+    ) -> list[int]:
+        """End builds that nobody runs; answers those that ended now, in the order given: none that
+        somebody runs, or that ended before. Each gets an attempt that never started, so that each
+        end of a build is the end of one attempt.
         """
-        row = self._db.sql(
-            f"SELECT status = 'queued' AND waiting = '' FROM builds WHERE id = ? AND {_UNCLAIMED}",
-            (build_id,),
-        ).fetchone()
-        if row is None:
-            return False
-        attempt, lane, priority = self._db.sql(
-            "UPDATE builds SET attempt = attempt + 1 WHERE id = ?"
-            " RETURNING attempt, lane_id, priority",
-            (build_id,),
-        ).fetchone()
-        if row[0]:
-            self._lanes.count_ready(lane, priority, -1)
-        self._attempts.add(build_id, attempt, "", now)
-        self._attempts.end(build_id, attempt, status, reason, detail, now)
-        return True
+        at, ended = to_microseconds(now), list[int]()
+        for some in in_pieces(build_ids):
+            ready = self._db.sql(
+                "SELECT lane_id, priority, COUNT(*) FROM builds"
+                f" WHERE id IN ({marks(some)}) AND {_CLAIMABLE} GROUP BY lane_id, priority",
+                some,
+            ).fetchall()
+            rows = self._db.sql(
+                "UPDATE builds SET attempt = attempt + 1, status = ?, reason = ?, detail = ?,"
+                " canceled_by = ?, finished_at = ?, updated_at = ?, bumped = 0"
+                f" WHERE id IN ({marks(some)}) AND {_UNCLAIMED} RETURNING id",
+                [status.value, reason.value, detail, canceled_by, at, at, *some],
+            ).fetchall()
+            for lane, priority, builds in ready:
+                self._lanes.count_ready(lane, priority, -builds)
+            found = {row[0] for row in rows}
+            ended += [one for one in some if one in found]
+        self._attempts.add_ended(ended)
+        return ended
 
-    def cancel_waiting(self, build_id: int, canceled_by: str, now: datetime) -> bool:
-        """Cancel a build that nobody runs. False when somebody does."""
+    def cancel_waiting(
+        self, build_ids: Iterable[int], canceled_by: str, now: datetime
+    ) -> list[int]:
+        """Cancel builds that nobody runs; answers which were."""
         detail = f"canceled by {canceled_by} before it started"
-        if not self.end_waiting(build_id, BuildStatus.CANCELED, Reason.CANCELED_BY, detail, now):
-            return False
-        self._db.sql("UPDATE builds SET canceled_by = ? WHERE id = ?", (canceled_by, build_id))
-        return True
-
-
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join("?" * len(values))
+        return self.end_waiting(
+            build_ids,
+            BuildStatus.CANCELED,
+            Reason.CANCELED_BY,
+            detail,
+            now,
+            canceled_by=canceled_by,
+        )

@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+from support.factories import Factory
 
 from ciserver.model.errors import Busy
 from ciserver.store import tables
@@ -230,3 +231,20 @@ def test_other_processes_read_while_one_writes(database):
         other = sqlite3.connect(database.path, timeout=0)
         assert other.execute("SELECT count(*) FROM texts").fetchone() == (0,)
         other.close()
+
+
+def test_a_usual_question_is_put_into_words_once(parts, clock, store):
+    """And answered as any other, each time about what it is asked for now."""
+    make, asked = Factory(parts, clock), []
+    ids = [make.jobset("project").id, make.jobset("other").id, 77]
+
+    def named(jobset_id):
+        asked.append(jobset_id)
+        query = tables.Jobset.select(tables.Jobset, tables.Project.name.alias("of"))
+        there = tables.Jobset.removed == False  # noqa: E712
+        return query.join(tables.Project).where(tables.Jobset.id == jobset_id, there)
+
+    usual = [store.database.usual(named, one) for one in ids]
+    assert len(asked) == 1
+    assert usual == [store.database.rows(named(one)) for one in ids]
+    assert [[row["of"] for row in rows] for rows in usual] == [["project"], ["other"], []]
