@@ -8,25 +8,21 @@ import argparse
 import secrets
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bench.parts import fresh_place, parts_over
 from ciserver.cli.journal import start_logging
-from ciserver.config import Database, Settings
-from ciserver.datadir import DataDirectory
-from ciserver.executor.workdir import remove_tree
-from ciserver.machine import scratch_root
 from ciserver.model.account import Actor
 from ciserver.model.build import Job, Offer, Task
 from ciserver.model.evaluation import Kind
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 from ciserver.store.store import Store
-from ciserver.wiring import Parts, make_parts
+from ciserver.wiring import Parts
 
 BENCH = Actor("bench", is_admin=True, scopes=("*",))
 SYSTEM = "x86_64-linux"
@@ -78,17 +74,10 @@ def claim_often(store: Store, claims: int) -> Iterator[Claim]:
             sys.exit("nothing was claimed")
 
 
-def measured(place: Path, builds: int, jobsets: int, told: argparse.Namespace) -> list[Claim]:
-    settings = Settings(database=Database(told.database))
-    parts = make_parts(settings, DataDirectory(place / "data"))
-    scratch = scratch_root(parts.settings, parts.data)
-    try:
+def measured(place: Path, builds: int, jobsets: int, claims: int) -> list[Claim]:
+    with parts_over(place) as parts:
         fill(parts, builds, jobsets, datetime.now(UTC))
-        return list(claim_often(parts.store, told.claims))
-    finally:
-        parts.store.database.close()
-        if scratch != parts.data.root:
-            remove_tree(scratch)
+        return list(claim_often(parts.store, claims))
 
 
 def main() -> None:
@@ -102,8 +91,8 @@ def main() -> None:
     print(f"milliseconds a claim, its commit included, of {told.builds} queued builds")
     print(f"{'jobsets':>8}" + "".join(f"{name:>8}" for name in ("p50", "p95", "p99", "cpu p50")))
     for jobsets in told.jobsets:
-        with tempfile.TemporaryDirectory(prefix="ciserver-bench-") as place:
-            costs = measured(Path(place), told.builds, jobsets, told)
+        with fresh_place() as place:
+            costs = measured(place, told.builds, jobsets, told.claims)
         walls = statistics.quantiles([one.wall for one in costs], n=100)
         figures = (walls[49], walls[94], walls[98], statistics.median(one.cpu for one in costs))
         print(f"{jobsets:8}" + "".join(f"{one:8.2f}" for one in figures))

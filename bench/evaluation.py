@@ -10,7 +10,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -22,11 +21,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from types import CodeType, FrameType
 
+from bench.parts import fresh_place, parts_over
 from ciserver.cli.journal import start_logging
-from ciserver.config import Settings
-from ciserver.datadir import DataDirectory
-from ciserver.executor.workdir import remove_tree
-from ciserver.machine import scratch_root
 from ciserver.model.account import Actor
 from ciserver.model.push import Push, Received, RefChange
 from ciserver.model.status import EvaluationStatus
@@ -34,7 +30,7 @@ from ciserver.recipe import keys, starlark
 from ciserver.service.building import Building
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.pinning import Pinning
-from ciserver.wiring import Parts, make_parts
+from ciserver.wiring import Parts
 
 BENCH = Actor("bench", is_admin=True, scopes=("*",))
 PROJECT, MAIN = "bench", "refs/heads/main"
@@ -236,18 +232,6 @@ def child_peak() -> Iterator[list[float]]:
         thread.join()
 
 
-@contextmanager
-def parts_over(place: Path) -> Iterator[Parts]:
-    parts = make_parts(Settings(), DataDirectory(place / "data"))
-    scratch = scratch_root(parts.settings, parts.data)
-    try:
-        yield parts
-    finally:
-        parts.store.database.close()
-        if scratch != parts.data.root:
-            remove_tree(scratch)
-
-
 def fresh(place: Path, jobs: int) -> list[Cost]:
     """One recipe with so many jobs, none of them built before."""
     with parts_over(place) as parts:
@@ -293,8 +277,8 @@ def expect(made: set[str], wanted: set[str]) -> None:
 
 def once(name: str, jobs: int) -> list[Cost]:
     start_logging("warning")
-    with tempfile.TemporaryDirectory(prefix="ciserver-bench-") as place:
-        return MEASURES[name](Path(place), jobs)
+    with fresh_place() as place:
+        return MEASURES[name](place, jobs)
 
 
 def show(name: str, costs: Sequence[Cost]) -> None:

@@ -6,23 +6,18 @@ python bench/reads.py [--builds 1000 10000 100000 1000000] [--times 30]
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from falcon.testing import TestClient
 
+from bench.parts import fresh_place, parts_over
 from ciserver.cli.journal import start_logging
-from ciserver.config import Settings
-from ciserver.datadir import DataDirectory
-from ciserver.executor.workdir import remove_tree
-from ciserver.machine import scratch_root
 from ciserver.model.build import Job, Task
 from ciserver.recipe.text import job_to_json
 from ciserver.store.store import Store
-from ciserver.wiring import Parts, make_parts
+from ciserver.wiring import Parts
 
 # Each evaluation makes 100 builds: of 50 jobs for two systems. Half of all is of one jobset. One
 # build in eight failed, the newest hundredth waits, and one in four measured something.
@@ -44,6 +39,7 @@ USUAL = {
     "trust": "'trusted'",
     "pgo_strategy": "'periodic'",
     "image": "'host'",
+    "declaration_type": "'git'",
     "signing_secret": "x''",
 }
 
@@ -137,7 +133,8 @@ def fill(store: Store, builds: int) -> None:
             number=f"{builds}",
         )
         told = {"build_id": "1 + (i - 1) * 4", "attempt": "1"}
-        add(store, "reports", builds // 4, **told, kind="'metrics'", path="'metrics'")
+        kind = {"kind": "'metrics'", "path": "'metrics'", "skipped": "0"}
+        add(store, "reports", builds // 4, **told, **kind)
         add(store, "metrics", builds // 4, report_id="i", name="'speed'", value="i % 1000")
         add(store, "products", builds // 4, **told, name="'a'", path="'a'", size="1000 + i % 1000")
 
@@ -157,16 +154,9 @@ def add(store: Store, table: str, count: int, **columns: str) -> None:
 
 @contextmanager
 def filled(builds: int) -> Iterator[Parts]:
-    with tempfile.TemporaryDirectory(prefix="ciserver-bench-") as place:
-        parts = make_parts(Settings(), DataDirectory(Path(place) / "data"))
-        scratch = scratch_root(parts.settings, parts.data)
-        try:
-            fill(parts.store, builds)
-            yield parts
-        finally:
-            parts.store.database.close()
-            if scratch != parts.data.root:
-                remove_tree(scratch)
+    with fresh_place() as place, parts_over(place) as parts:
+        fill(parts.store, builds)
+        yield parts
 
 
 def ask(client: TestClient, call: str, headers: dict[str, str], times: int) -> float:

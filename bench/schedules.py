@@ -9,7 +9,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
+from bench.parts import forget_scratch, fresh_place, parts_over
 from ciserver.cli.journal import start_logging
-from ciserver.config import Settings
-from ciserver.datadir import DataDirectory
 from ciserver.model.account import Actor
 from ciserver.model.schedule import ScheduleKind, Timing
-from ciserver.wiring import Parts, make_parts
+from ciserver.wiring import Parts
 
 BENCH = Actor("bench", is_admin=True, scopes=("*",))
 JOBSETS = 100
@@ -39,15 +37,6 @@ class Clock:
 
     def now(self) -> datetime:
         return self.moment
-
-
-@contextmanager
-def parts_over(place: Path, clock: Clock) -> Iterator[Parts]:
-    parts = make_parts(Settings(), DataDirectory(place / "data"), clock=clock)
-    try:
-        yield parts
-    finally:
-        parts.store.database.close()
 
 
 def make_repository(place: Path) -> Path:
@@ -86,6 +75,7 @@ def server_over(place: Path) -> Iterator[tuple[int, str]]:
     finally:
         process.terminate()
         process.wait(30)
+        forget_scratch(data)
 
 
 def wait_for(announcement: Path, process: "subprocess.Popen[bytes]") -> str:
@@ -163,8 +153,8 @@ def main() -> None:
     told = parser.parse_args()
     start_logging("warning")
     for name in told.measures or MEASURES:
-        with tempfile.TemporaryDirectory(prefix="ciserver-bench-") as place:
-            MEASURES[name](Path(place), told.schedules)
+        with fresh_place() as place:
+            MEASURES[name](place, told.schedules)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,11 @@ class Builds:
     disk_mb: Count = 0  # files of one build, likewise
     control_groups: tuple[Path, ...] = ()  # given to the server to hold memory and pids with
     products_mb: Count = 10240  # what is kept of the files of one build; 0: no limit
+    project_quota_mb: Count = 0  # products and logs of a project that has no own quota; 0: no limit
     # Products stand at least so long, of builds by schedule or poll, and of others.
     keep_autostarted_days: Span = 14
     keep_days: Span = 90
+    keep_logs_days: Span = 0  # 0: for good
     cache_quota_mb: Count = 5120  # what the builds of one project keep for each other
     nix_store_mb: Count = 10240  # the Nix store that builds of one project share; 0: none is shared
     recipes: Count = 100  # files read of one revision; 0: no limit

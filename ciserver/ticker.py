@@ -152,6 +152,7 @@ class Ticker:
         self._every(RECONCILE_SECONDS, self._reconcile)
         self._every(CLEAN_SECONDS, self._sweep_products)
         self._every(CLEAN_SECONDS, self._services.uploads.sweep)
+        self._every(RECONCILE_SECONDS, self._services.log_keeping.sweep)
         self._every(3600, self._services.access.forget_expired)
         # Beside the exact moment, so that a clock that was set is noticed.
         self._every(LOOK_SECONDS, self._bells.schedules.ring)

@@ -23,7 +23,6 @@ from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.machine import (
     build_user,
-    has_database,
     make_addresses,
     make_images,
     make_limits,
@@ -36,10 +35,9 @@ from ciserver.machine import (
     scratch_root,
     work_root,
 )
-from ciserver.model.build import Offer, Product
+from ciserver.model.build import Offer
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock, Trigger
-from ciserver.service import orphans
 from ciserver.service.access import Access
 from ciserver.service.audit import Audit
 from ciserver.service.build_details import BuildDetails
@@ -70,6 +68,7 @@ from ciserver.service.keeping import Keeping
 from ciserver.service.known_refs import KnownRefs
 from ciserver.service.label_lists import LabelLists
 from ciserver.service.lists import Lists
+from ciserver.service.log_keeping import LogKeeping
 from ciserver.service.logs import Logs
 from ciserver.service.pauses import Pauses
 from ciserver.service.pinning import Pinning
@@ -94,6 +93,7 @@ from ciserver.service.source_builds import SourceBuilds
 from ciserver.service.source_projects import SourceProjects
 from ciserver.service.sources import MirrorSources
 from ciserver.service.status import Status
+from ciserver.service.storage import Storage
 from ciserver.service.submissions import Submissions
 from ciserver.service.systems import Systems
 from ciserver.service.telling import Telling
@@ -101,7 +101,6 @@ from ciserver.service.timings import Timings
 from ciserver.service.uploads import Uploads
 from ciserver.service.webhook_keys import WebhookKeys
 from ciserver.shipped import shipped
-from ciserver.store.files import KeptFile
 from ciserver.store.store import Store
 from ciserver.ticker import Ticker
 from ciserver.web.app import DIALECTS, App, create_app
@@ -199,7 +198,8 @@ def make_parts(
     projects = Projects(store, clock, rights, audit, jobsets, declared, addresses)
     logs = Logs(store, followers=followers)
     comparisons = Comparisons(store, rights, pinning)
-    status = Status(store, clock, rights, queries.reasons, counters)
+    storage = Storage(store, rights, audit, quota_mb=settings.builds.project_quota_mb)
+    status = Status(store, clock, rights, queries.reasons, counters, storage)
     keeping = Keeping(
         store,
         clock,
@@ -248,6 +248,13 @@ def make_parts(
         queries=queries,
         jobs=Jobs(store, rights),
         keeping=keeping,
+        log_keeping=LogKeeping(
+            store,
+            clock,
+            keeping,
+            at_least=timedelta(days=settings.builds.keep_logs_days) or None,
+        ),
+        storage=storage,
         known_refs=KnownRefs(store, rights, pinning),
         lists=lists,
         label_lists=LabelLists(store, rights, lists.submitted),
@@ -293,31 +300,9 @@ def make_parts(
     )
     caches = Caches(store, clock, quota=settings.builds.cache_quota_mb * 1024 * 1024)
     reporter = LocalReporter(
-        store, clock, services.builds, services.logs, caches, links, given_secrets
+        store, clock, services.builds, services.logs, caches, links, given_secrets, storage
     )
     return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
-
-
-def compare_products(
-    settings: Settings, data: DataDirectory
-) -> tuple[tuple[Product, ...], tuple[KeptFile, ...]]:
-    """Products without a file, and files without a product that are not just being written."""
-    store = open_store(settings, data)
-    try:
-        return orphans.compare(store)
-    finally:
-        store.database.close()
-
-
-def remove_orphaned_products(settings: Settings, data: DataDirectory) -> int:
-    """Remove the files without a product, also beside a running server; answers how many."""
-    if not has_database(settings, data):
-        return 0
-    store = open_store(settings, data)
-    try:
-        return orphans.remove(store)
-    finally:
-        store.database.close()
 
 
 def _make_triggers(

@@ -27,10 +27,7 @@ from ciserver.machine import (
 )
 from ciserver.model.errors import Busy, CiError
 from ciserver.store.signing import KEY_FILE, SigningKeys
-from ciserver.wiring import (
-    compare_products,
-    remove_orphaned_products,
-)
+from ciserver.upkeep import compare_products, look_at_storage, remove_orphaned_products
 
 _NAMED = 3
 _SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
@@ -49,7 +46,7 @@ class Finding:
 def doctor(*, data: DataDirectory, settings: Settings, output: str, remove_orphans: bool) -> None:
     """Show the effective settings (secrets hidden) and try what the server needs."""
     if remove_orphans:
-        removed = remove_orphaned_products(settings, data)
+        removed = remove_orphaned_products(data, settings)
         click.echo(f"removed {removed} files that belong to no product", err=True)
     findings = list(_examine(settings, data))
     if output == "json":
@@ -81,6 +78,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
         _server,
         _database,
         _products,
+        _quotas,
         _webhook_keys,
         _sandbox,
         _control_groups,
@@ -130,7 +128,7 @@ def _database(settings: Settings, data: DataDirectory) -> Finding:
 def _products(settings: Settings, data: DataDirectory) -> Finding:
     if _database(settings, data).level != "ok":
         return Finding("note", "the files of products are compared once the database is up to date")
-    lost, orphans = compare_products(settings, data)
+    lost, orphans = compare_products(data, settings)
     if lost:
         some = ", ".join(f"{one.name} of build {one.build_id}" for one in lost[:_NAMED])
         return Finding(
@@ -146,6 +144,23 @@ def _products(settings: Settings, data: DataDirectory) -> Finding:
             " ciserver doctor --remove-orphans removes them",
         )
     return Finding("ok", "every product has its file, and every file its product")
+
+
+def _quotas(settings: Settings, data: DataDirectory) -> Finding:
+    if _database(settings, data).level != "ok":
+        return Finding("note", "what projects keep is counted once the database is up to date")
+    full, wrong = look_at_storage(data, settings)
+    if wrong:
+        some = ", ".join(wrong[:_NAMED])
+        return Finding("bad", f"what {len(wrong)} projects keep is counted wrongly: {some}")
+    if full:
+        some = ", ".join(f"{one.project} ({one.quota_mb} MiB)" for one in full[:_NAMED])
+        return Finding(
+            "note",
+            f"{len(full)} projects keep as much as they may: {some}; their builds fail when they"
+            " hand in products; ciserver project quota NAME --mb MIB allows more",
+        )
+    return Finding("ok", "no project keeps as much as it may")
 
 
 def _webhook_keys(_settings: Settings, data: DataDirectory) -> Finding:

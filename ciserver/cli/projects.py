@@ -64,6 +64,33 @@ def remove(*, client: Client, name: str) -> None:
     click.echo(f"project {name} is removed")
 
 
+@project.command()
+@click.argument("name")
+@click.option("--mb", type=click.IntRange(min=0), metavar="MIB", help="From now on; 0: no limit.")
+@click.option("--default", "default", is_flag=True, help="That of the server from now on.")
+@json_output
+@client_options
+def quota(*, client: Client, name: str, mb: int | None, default: bool, output: str) -> None:
+    """Show how much a project keeps, or set how much it may."""
+    if default and mb is not None:
+        raise click.UsageError("--mb and --default exclude each other")
+    path = path_of("projects", name, "quota")
+    if default:
+        shown = client.delete(path)
+    elif mb is not None:
+        shown = client.put(path, {"quota_mb": mb})
+    else:
+        shown = client.get(path)
+    if output == "json":
+        print_json(shown)
+        return
+    limit = f"{shown['quota_mb']} MiB" if shown["quota_mb"] else "no limit"
+    click.echo(
+        f"project {name} keeps {shown['kept_bytes']} bytes (products {shown['products_bytes']},"
+        f" logs {shown['logs_bytes']}); its quota: {limit}"
+    )
+
+
 @click.group()
 def jobset() -> None:
     """Jobsets: which repository of a project to watch, and where its recipe lies."""

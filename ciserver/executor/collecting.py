@@ -10,6 +10,7 @@ from ciserver.executor.products import BadArtifact, Keeper, TooLarge, Tree, as_f
 from ciserver.executor.results import ScriptResults
 from ciserver.executor.telling import ReportFiles
 from ciserver.model.build import BuildResult, Work
+from ciserver.model.errors import OverQuota
 from ciserver.model.ports import Reporter
 from ciserver.model.status import BuildStatus, Reason
 
@@ -55,6 +56,8 @@ class Collection:
             self._keep_results(say)
         except TooLarge:
             say(self._too_large())
+        except OverQuota as error:
+            say(error.message)
 
     def keep(self, say: Callable[[str], None]) -> BuildResult | None:
         """Hand in everything; answers the result that ends the build, if there is one. Raises
@@ -68,6 +71,8 @@ class Collection:
                     say(line)
         except TooLarge:
             return BuildResult(BuildStatus.FAILED, Reason.OUTPUT_LIMIT, self._too_large())
+        except OverQuota as error:
+            return BuildResult(BuildStatus.FAILED, Reason.PROJECT_QUOTA, error.message)
         return result or self._own_verdict()
 
     def _too_large(self) -> str:

@@ -212,6 +212,7 @@ class Attempt:
     detail: str
     started_at: datetime
     finished_at: datetime | None
+    logs_removed_at: datetime | None = None
 
 
 @dataclass(frozen=True)

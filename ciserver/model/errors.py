@@ -142,6 +142,12 @@ class TooLarge(CiError):
     kind, code = "too_large", "too-large"
 
 
+class OverQuota(CiError):
+    """A project keeps as much as it may."""
+
+    kind, code = "too_large", "over-quota"
+
+
 class Busy(CiError):
     """The server cannot do this right now; asking again later is right."""
 

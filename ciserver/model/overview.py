@@ -12,6 +12,7 @@ from ciserver.model.job import Address
 from ciserver.model.ports import WorkerState
 from ciserver.model.project import Jobset
 from ciserver.model.status import BuildStatus, EvaluationStatus
+from ciserver.model.storage import Kept
 from ciserver.model.view import ProjectSummary
 
 
@@ -119,6 +120,8 @@ class Gauges:
     durations: Mapping[str, Histogram]  # of builds that ended, by worker
     machines: tuple[Machine, ...]
     started_at: datetime
+    kept: Kept  # of all projects
+    projects_full: int  # that keep as much as they may
 
 
 @dataclass(frozen=True)

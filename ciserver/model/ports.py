@@ -96,7 +96,7 @@ class Reporter(Protocol):
         name: str = "",
     ) -> None:
         """Keep a file; `path` as the recipe or the build states it. Without a name it has that of
-        the path.
+        the path. Raises OverQuota when its project may not keep as much.
         """
 
     def set_output(self, lease: Lease, output: Output) -> None:

@@ -27,6 +27,7 @@ class Action(StrEnum):
     ADD_PROJECT = "add-project"
     CHANGE_PROJECT = "change-project"
     REMOVE_PROJECT = "remove-project"
+    SET_QUOTA = "set-quota"
     ADD_JOBSET = "add-jobset"
     CHANGE_JOBSET = "change-jobset"
     REMOVE_JOBSET = "remove-jobset"

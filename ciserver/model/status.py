@@ -90,6 +90,7 @@ class Reason(StrEnum):
     SILENCE_LIMIT = "silence-limit"
     LOG_LIMIT = "log-limit"
     OUTPUT_LIMIT = "output-limit"
+    PROJECT_QUOTA = "project-quota"
     MEMORY_LIMIT = "memory-limit"
     PIDS_LIMIT = "pids-limit"
     DISK_LIMIT = "disk-limit"

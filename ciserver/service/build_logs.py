@@ -5,6 +5,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import accumulate
 from typing import IO, Any
 
@@ -12,7 +13,7 @@ from ciserver.model.account import Actor
 from ciserver.model.build import Build, Step
 from ciserver.model.errors import NotFound
 from ciserver.model.view import LogChunk
-from ciserver.service.logs import Logs
+from ciserver.service.logs import Logs, removed
 from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
@@ -32,6 +33,7 @@ class WholeLog:
     steps: tuple[Step, ...]
     sizes: tuple[int, ...]
     complete: bool
+    removed_at: datetime | None = None
 
     @property
     def size(self) -> int:
@@ -87,10 +89,15 @@ class BuildLogs:
     def _whole(self, build: Build, steps: Iterable[Step], *, complete: bool) -> WholeLog:
         began = tuple(one for one in steps if one.started_at)
         sizes = tuple(self._logs.size(build.id, one) for one in began)
-        return WholeLog(build, began, sizes, complete)
+        removed_at = None
+        if began and not any(sizes):
+            removed_at = self._logs.removed_at(build.id, began[0].attempt)
+        return WholeLog(build, began, sizes, complete, removed_at)
 
     def open(self, log: WholeLog) -> IO[bytes]:
-        """The log as it was when it was looked up, as a file."""
+        """The log as it was when it was looked up, as a file. Raises Gone."""
+        if log.removed_at:
+            raise removed(log.build.id, log.removed_at)
         return io.BufferedReader(_Joined(log, self._logs))
 
     def last_lines(self, log: WholeLog, count: int) -> int:
@@ -113,10 +120,12 @@ class BuildLogs:
 
     def end(self, log: WholeLog, start: int) -> LogEnd:
         """What stands from `start` on."""
-        line = 1
+        line, left = 1, start
+        for step, size in zip(log.steps, log.sizes, strict=True):
+            line += self._logs.count_lines(log.build.id, step, min(left, size)) if left > 0 else 0
+            left -= size
         with self.open(log) as file:
-            while file.tell() < start:
-                line += file.read(min(_BLOCK, start - file.tell())).count(b"\n")
+            file.seek(start)
             content = file.read(log.size - start)
         return LogEnd(LogChunk(start, content, log.size, log.complete), line)
 

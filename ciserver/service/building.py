@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 from ciserver.git.mirror import Mirror
-from ciserver.model.build import Build, EnvironmentValue, Identity, Job, Policy, Source
+from ciserver.model.build import EnvironmentValue, Identity, Job, Policy, Source
 from ciserver.model.errors import Complaint
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob, Wish
 from ciserver.model.links import Links
@@ -24,8 +24,8 @@ from ciserver.service.ends import Ends
 from ciserver.service.filters import Filters
 from ciserver.service.pinning import Pinned, Pinning
 from ciserver.service.push_labels import push_label
+from ciserver.store.arrivals import Texts
 from ciserver.store.gates import ARRIVING, NEEDS
-from ciserver.store.queue import Texts
 from ciserver.store.store import Store
 
 _MAY_REUSE = {Kind.PUSH, Kind.PULL_REQUEST}
@@ -48,7 +48,7 @@ class Planned:
     jobs: tuple[WrittenJob, ...] = ()
     needs: Mapping[Identity, tuple[Identity, ...]] = field(default_factory=dict)
     keys: Mapping[Identity, str] = field(default_factory=dict)
-    reused: Mapping[Identity, Build] = field(default_factory=dict)
+    reused: Mapping[Identity, int] = field(default_factory=dict)
     skipped: tuple[SkippedJob, ...] = ()
     complaints: tuple[Complaint, ...] = ()
 
@@ -165,7 +165,7 @@ class Building:
         evaluation: Evaluation,
         jobs: list[WrittenJob],
         keys: Mapping[Identity, str],
-    ) -> dict[Identity, Build]:
+    ) -> dict[Identity, int]:
         is_asked = evaluation.kind not in _MAY_REUSE or evaluation.wish.jobs
         if is_asked or not jobset.settings.reuse_results:
             return {}
@@ -240,22 +240,26 @@ class Building:
             group, policy = _group(jobset, job), job.concurrency.policy
             if policy != Policy.QUEUE and (group, policy) not in entered:
                 entered.add((group, policy))
-                for other, waits in self._store.gates.list_open(group):
-                    if other not in ours:
-                        self._replace(other, mine, waits=waits, stops=policy == Policy.CANCEL)
+                others = [one for one in self._store.gates.list_open(group) if one[0] not in ours]
+                self._replace(others, mine, stops=policy == Policy.CANCEL)
             self._store.gates.admit(mine)
 
-    def _replace(self, old: int, new: int, *, waits: bool, stops: bool) -> None:
+    def _replace(self, others: list[tuple[int, bool]], new: int, *, stops: bool) -> None:
+        """The others are builds, each with whether it waits."""
         now, detail = self._clock.now(), f"build {new} of the same group took its place"
-        if waits:
-            self._store.queue.end_waiting(old, BuildStatus.CANCELED, Reason.SUPERSEDED, detail, now)
-            self._ends.follow(old)
-        elif stops and self._store.attempts.supersede(old, f"build {new}", now):
-            self._store.after_commit(lambda: self._stop(old))
+        waiting = [old for old, waits in others if waits]
+        self._ends.follow(
+            self._store.queue.end_waiting(
+                waiting, BuildStatus.CANCELED, Reason.SUPERSEDED, detail, now
+            )
+        )
+        for old, waits in others:
+            if stops and not waits and self._store.attempts.supersede(old, f"build {new}", now):
+                self._store.after_commit(partial(self._stop, old))
 
     def _reuse(self, evaluation: Evaluation, plan: Planned) -> None:
         reused = tuple(plan.reused.values())
-        self._store.evaluations.add_reuses(evaluation.id, (one.id for one in reused))
+        self._store.evaluations.add_reuses(evaluation.id, reused)
         self._store.evaluations.count_builds(evaluation.id, finished=len(reused), good=len(reused))
         jobs = (written.job for written in plan.jobs if written.job.identity in plan.reused)
         self._ends.tell_reused(((plan.reused[job.identity], job) for job in jobs), evaluation)

@@ -1,6 +1,8 @@
 """What becomes of builds: finished, canceled, run again, rescued from lost workers."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -28,6 +30,7 @@ log = structlog.get_logger()
 HIGHEST_PRIORITY = 10  # but for administrators
 _PRIORITY_BOUND = 1_000_000
 MOST_REBUILDS = 100
+_LOGGED = 20
 
 
 class Builds:
@@ -94,20 +97,33 @@ class Builds:
             build = self._rights.build(actor, build_id, Right.CANCEL)
             if build.status.is_final:
                 raise BuildAlreadyFinished(f"build {build_id} is {build.status}")
-            self.stop(build_id, actor.name)
+            self.stop([build_id], actor.name)
         return self._store.builds.get(build_id)
 
-    def stop(self, build_id: int, by: str) -> None:
-        """Cancel a build that has not ended, whoever says so."""
-        now = self._clock.now()
+    def cancel_all(self, actor: Actor, build_ids: Iterable[int]) -> None:
+        """Stop builds that have not ended, all or none, as if each was canceled by itself. Raises
+        NotFound, NotSignedIn, Forbidden.
+        """
+        wanted = list(build_ids)
         with self._store.transaction():
-            if self._store.queue.cancel_waiting(build_id, by, now):
-                self._ends.follow(build_id)
-            else:
-                self._store.attempts.ask_to_cancel(build_id, by, now)
-        # Only what is durable is told: the worker asks the store why.
-        self._store.after_commit(lambda: self.stop_running(build_id))
-        log.info("build-canceled", build=build_id, by=by)
+            for one in wanted:
+                with self._audit.record(actor, Action.CANCEL_BUILD, build=one):
+                    self._rights.build(actor, one, Right.CANCEL)
+            self.stop(wanted, actor.name)
+
+    def stop(self, build_ids: Iterable[int], by: str) -> None:
+        """Cancel builds that have not ended, whoever says so. What ends at once has one cause."""
+        now, wanted = self._clock.now(), list(build_ids)
+        if not wanted:
+            return
+        with self._store.transaction():
+            ended = self._store.queue.cancel_waiting(wanted, by, now)
+            self._ends.follow(ended)
+            running = sorted(set(wanted).difference(ended))
+            self._store.attempts.ask_to_cancel(running, by, now)
+        for one in running:  # only what is durable is told: the worker asks the store why
+            self._store.after_commit(partial(self.stop_running, one))
+        log.info("builds-canceled", builds=wanted[:_LOGGED], total=len(wanted), by=by)
 
     def stop_running(self, build_id: int) -> None:
         """Tell whoever runs the build at once what the store says already."""
@@ -263,6 +279,8 @@ class Builds:
             if not build.status.is_final:
                 raise BuildNotFinished(f"build {build_id} is {build.status}")
             self._store.builds.delete(build_id, build.requested_by)
+            self._store.keeping.look_at([build_id], self._clock.now())
+            self._store.log_keeping.look_at(build_id, self._clock.now())
 
     # -- rescued ----------------------------------------------------------------------------------
 

@@ -93,8 +93,7 @@ class EvaluationActs:
             found = self._rights.evaluation(actor, evaluation_id, Right.CANCEL)
             self._evaluations.drop(found, f"canceled by {actor.name}")
             stopped = self._store.evaluation_lists.open_builds(evaluation_id)
-            for one in stopped:
-                self._builds.stop(one, actor.name)
+            self._builds.stop(stopped, actor.name)
         log.info("evaluation-canceled", evaluation=evaluation_id, by=actor.name)
         return stopped
 

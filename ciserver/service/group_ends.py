@@ -1,5 +1,7 @@
 """How groups of builds end: told once, in the transaction that ends the last of them."""
 
+from collections.abc import Iterable
+
 from ciserver.model.build import NO_LABEL, Build
 from ciserver.model.event import GroupFinished, GroupMember, stamp
 from ciserver.model.job_group import JobGroup
@@ -16,16 +18,19 @@ class GroupEnds:
         self._links = links
         self._telling = telling
 
-    def follow(self, build: Build) -> None:
-        """Tell the end of a build's group, if the build was the last of it to end. Within the
+    def follow(self, builds: Iterable[Build]) -> None:
+        """Tell the ends of the groups of which these builds were the last to end. Within the
         transaction of that end.
         """
-        group = self._store.job_groups.end_with(build.id, self._clock.now())
-        if group is None or not group.triggers:
-            return
-        event = self._event(group, build)
-        jobset = self._store.jobsets.find(build.jobset_id)
-        sends_mail = jobset is not None and jobset.settings.tell_by_mail
+        by_id = {one.id: one for one in builds}
+        for group, last in self._store.job_groups.end_with(by_id, self._clock.now()):
+            if group.triggers:
+                self._tell(group, by_id[last])
+
+    def _tell(self, group: JobGroup, last: Build) -> None:
+        event = self._event(group, last)
+        settings = self._store.jobsets.find_settings(last.jobset_id)
+        sends_mail = settings is not None and settings.tell_by_mail
         for index, spec in enumerate(group.triggers):
             if event.meets(spec.condition) and (sends_mail or spec.action != MAIL):
                 self._telling.tell(event, spec, f"group:{group.id}:{event.type}:{index}")

@@ -33,9 +33,8 @@ class Groups:
         self.require(actor, group_id, Right.CANCEL, Action.CANCEL_BUILD)
         with self._store.transaction():
             builds = self._store.listings.of_group(group_id)
-            unfinished = [one for one in builds if not one.status.is_final]
-            for one in unfinished:
-                self._builds.cancel(actor, one.id)
+            unfinished = [one.id for one in builds if not one.status.is_final]
+            self._builds.cancel_all(actor, unfinished)
             if not unfinished and all(one.status is not BuildStatus.CANCELED for one in builds):
                 raise BuildAlreadyFinished(f"build {group_id} has finished already")
 

@@ -90,9 +90,8 @@ class JobGroups:
         """
         with self._store.transaction():
             view = self._to_change(actor, group_id, Right.CANCEL)
-            for one in view.builds:
-                if not one.status.is_final:
-                    self._builds.cancel(actor, one.id)
+            unfinished = [one.id for one in view.builds if not one.status.is_final]
+            self._builds.cancel_all(actor, unfinished)
         return self._view(view.group)
 
     def _to_change(self, actor: Actor, group_id: int, right: Right) -> JobGroupView:

@@ -140,8 +140,7 @@ class Jobsets:
         for jobset in jobsets:
             self._store.requests.drop_waiting(jobset.id, now)
             self._store.evaluations.drop_open(jobset.id, now)
-            for build_id in self._store.builds.list_open_of_jobset(jobset.id):
-                self._builds.stop(build_id, actor.name)
+            self._builds.stop(self._store.builds.list_open_of_jobset(jobset.id), actor.name)
 
 
 def _with_secrets(given: JobsetSettings, before: JobsetSettings) -> JobsetSettings:

@@ -1,5 +1,6 @@
 """How long products are kept. Their builds, and what was known of them, stay for good."""
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,11 +13,20 @@ from ciserver.store.keeping import Candidate
 from ciserver.store.store import Store
 
 _AT_ONCE = 100
+_JUDGED_AT_ONCE = 20  # in one transaction, for which other writers wait
 _LOOK_AGAIN = timedelta(days=1)
 _LOOK_SOON = timedelta(hours=1)
 # A shorter time that somebody sets later is in force after this.
 _LONGEST_REST = timedelta(days=7)
+_REST_SECONDS = 0.01
 log = structlog.get_logger()
+
+
+def rest() -> None:
+    """Between the transactions of a sweep. The lock of the writers is given to nobody in turn: who
+    takes it again at once may keep all others from it.
+    """
+    time.sleep(_REST_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -74,9 +84,9 @@ class Keeping:
         rows go first: a file without one is found again by them.
         """
         while self._judge_some():
-            pass
+            rest()
         while self._remove_files():
-            pass
+            rest()
 
     def outlook(self, build: Build) -> Outlook:
         """When the products of a build are old enough to be removed, and what holds them besides;
@@ -98,11 +108,19 @@ class Keeping:
         """
         return self.outlook(build).removable_at
 
+    def lets_go(self, build_id: int, expires_at: datetime | None) -> bool:
+        """Whether what a build left, other than products, may be removed: because it was deleted,
+        or is old enough, which at None it never is, and nothing holds it.
+        """
+        candidate = self._store.keeping.candidate(build_id, BY_POLL)
+        is_old = expires_at is not None and expires_at <= self._clock.now()
+        return (is_old or candidate.is_deleted) and not self._held(candidate)
+
     def _judge_some(self) -> bool:
         """A batch of builds; False when none is due."""
         now = self._clock.now()
         with self._store.transaction():
-            due = self._store.keeping.list_due(now, _AT_ONCE)
+            due = self._store.keeping.list_due(now, _JUDGED_AT_ONCE)
             removed = sum(self._judge(one, now) for one in due)
         if removed:
             log.info("products-removed", products=removed)

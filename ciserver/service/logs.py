@@ -5,10 +5,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import IO
 
 from ciserver.model.build import Step
-from ciserver.model.errors import Busy
+from ciserver.model.errors import Busy, Gone
 from ciserver.model.status import StepStatus
 from ciserver.model.view import LogChunk
 from ciserver.store.store import Store
@@ -46,9 +47,11 @@ class Logs:
     ) -> LogChunk:
         """At most 1 MiB of a step's log from `offset`. With nothing there yet, wait for it, but
         not for a reader who `has_left`.
-        Raises NotFound, and Busy when too many readers wait already.
+        Raises NotFound, Gone when it was removed, and Busy when too many readers wait already.
         """
         chunk = self._read(build_id, attempt, step, offset)
+        if not chunk.size:
+            self._check_there(build_id, attempt)
         if chunk.content or chunk.complete or not wait_seconds:
             return chunk
         end = time.monotonic() + wait_seconds
@@ -63,26 +66,39 @@ class Logs:
                 changed.wait(min(left, self._look_seconds))
 
     def open(self, build_id: int, step: Step) -> IO[bytes] | None:
-        """The whole log as a file; None when nothing was written yet."""
+        """The whole log as a file; None when nothing was written yet. Raises Gone."""
         try:
             return self._store.files.open_log(build_id, step.attempt, step.number)
         except FileNotFoundError:
+            self._check_there(build_id, step.attempt)
             return None
 
     def size(self, build_id: int, step: Step) -> int:
         """How many bytes of the log there are now."""
         return self._store.files.log_size(build_id, step.attempt, step.number)
 
+    def count_lines(self, build_id: int, step: Step, end: int) -> int:
+        """How many line feeds stand before `end`."""
+        return self._store.files.count_log_lines(build_id, step.attempt, step.number, end)
+
+    def removed_at(self, build_id: int, attempt: int) -> datetime | None:
+        """When the logs of an attempt were removed, if they were."""
+        return self._store.log_keeping.removed_at(build_id, attempt)
+
+    def _check_there(self, build_id: int, attempt: int) -> None:
+        """Asked where a log is empty. Raises Gone for one that was removed."""
+        if at := self.removed_at(build_id, attempt):
+            raise removed(build_id, at)
+
     def tail(self, build_id: int, step: Step, limit: int) -> tuple[LogChunk, int]:
-        """The last `limit` bytes of a log, and the number of the line they begin in."""
+        """The last `limit` bytes of a log, and the number of the line they begin in. Raises Gone
+        when it was removed.
+        """
         size = self._store.files.log_size(build_id, step.attempt, step.number)
+        if not size:
+            self._check_there(build_id, step.attempt)
         offset = max(0, size - limit)
-        line, at = 1, 0
-        while at < offset:
-            block = self._store.files.read_log(
-                build_id, step.attempt, step.number, at, min(CHUNK_LIMIT, offset - at)
-            )
-            line, at = line + block.count(b"\n"), at + len(block)
+        line = 1 + self.count_lines(build_id, step, offset)
         content = self._store.files.read_log(
             build_id, step.attempt, step.number, offset, size - offset
         )
@@ -113,6 +129,10 @@ class Logs:
         content = self._store.files.read_log(build_id, attempt, step, offset, CHUNK_LIMIT)
         size = self._store.files.log_size(build_id, attempt, step)
         return LogChunk(offset, content, size, ended and offset + len(content) >= size)
+
+
+def removed(build_id: int, at: datetime) -> Gone:
+    return Gone(f"the log of build {build_id} was removed on {at:%Y-%m-%d}: it was old enough")
 
 
 def _has_ended(step: Step) -> bool:

@@ -1,5 +1,6 @@
 """The in-process Reporter: what the local engine's workers tell goes straight to the store."""
 
+import io
 import secrets
 from datetime import timedelta
 from typing import IO
@@ -29,6 +30,7 @@ from ciserver.service.caches import Caches
 from ciserver.service.logs import Logs
 from ciserver.service.scripts import secret_values
 from ciserver.service.secret_texts import hidden_texts
+from ciserver.service.storage import Storage
 from ciserver.store.store import Store
 
 LEASE_SECONDS = 30
@@ -54,6 +56,7 @@ class LocalReporter:
         caches: Caches,
         links: Links,
         given_secrets: GivenSecrets,
+        storage: Storage,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -62,6 +65,7 @@ class LocalReporter:
         self._caches = caches
         self._links = links
         self._given_secrets = given_secrets
+        self._storage = storage
 
     def claim(self, offer: Offer) -> Work | None:
         now = self._clock.now()
@@ -73,7 +77,7 @@ class LocalReporter:
                 return None
             lease, text = claimed
             build = self._store.builds.get(lease.build_id)
-            evaluation = self._store.evaluations.get(build.evaluation_id)
+            evaluation = self._store.evaluations.get_without_inputs(build.evaluation_id)
             job = job_from_json(text)
             credentials = self._store.jobsets.list_credentials(job.script_jobset or build.jobset_id)
             store = self._nix_store(build) if job.nix else ""
@@ -141,6 +145,7 @@ class LocalReporter:
         kind: ProductKind = PLAIN,
         name: str = "",
     ) -> None:
+        self._check_room(lease, path, content)
         sha256, size = self._store.files.keep_product(content)
         with self._store.transaction():
             self._store.attempts.check(lease)
@@ -153,6 +158,14 @@ class LocalReporter:
                 kind=kind,
                 name=name,
             )
+
+    def _check_room(self, lease: Lease, path: str, content: IO[bytes]) -> None:
+        """Before anything is written. What the same path had is replaced."""
+        at = content.tell()
+        size = content.seek(0, io.SEEK_END) - at
+        content.seek(at)
+        replaced = self._store.products.size_at(lease.build_id, lease.attempt, path)
+        self._storage.check_room(lease.build_id, size - replaced)
 
     def set_output(self, lease: Lease, output: Output) -> None:
         with self._store.transaction():

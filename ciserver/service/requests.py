@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -204,10 +204,10 @@ class Requests:
         what = request.what
         match request.action:
             case Action.CANCEL_BUILD:
-                return Outcome(self._cancel(actor, self._store.builds.get(what["build"])))
+                return Outcome(self._cancel(actor, [self._store.builds.get(what["build"])]))
             case Action.CANCEL_REVISION:
                 open_builds = self._open_at(actor, self._jobset(what["jobset"]), what["revision"])
-                return Outcome("\n".join(self._cancel(actor, one) for one in open_builds))
+                return Outcome(self._cancel(actor, open_builds))
             case Action.REBUILD:
                 made = self._builds.rebuild(
                     actor, what["build"], priority=what["priority"], count=what["count"]
@@ -224,13 +224,13 @@ class Requests:
                 return None
         raise Conflict(f"{request.action} is not performed later")
 
-    def _cancel(self, actor: Actor, build: Build) -> str:
-        if build.status.is_final:
-            return nothing_to_do(build.id)
-        self._builds.stop(build.id, actor.name)
-        return f"{build.id}: Ok"
+    def _cancel(self, actor: Actor, builds: Sequence[Build]) -> str:
+        self._builds.stop((one.id for one in builds if not one.status.is_final), actor.name)
+        return "\n".join(
+            nothing_to_do(one.id) if one.status.is_final else f"{one.id}: Ok" for one in builds
+        )
 
-    def _open_at(self, actor: Actor, jobset: Jobset, revision: str) -> Iterable[Build]:
+    def _open_at(self, actor: Actor, jobset: Jobset, revision: str) -> Sequence[Build]:
         sight = self._rights.sight(actor)
         return self._store.listings.of_revision(
             sight, jobset.id, revision, limit=_MANY, unfinished=True

@@ -22,6 +22,7 @@ from ciserver.service.keeping import Keeping
 from ciserver.service.known_refs import KnownRefs
 from ciserver.service.label_lists import LabelLists
 from ciserver.service.lists import Lists
+from ciserver.service.log_keeping import LogKeeping
 from ciserver.service.logs import Logs
 from ciserver.service.pauses import Pauses
 from ciserver.service.polls import Polls
@@ -41,6 +42,7 @@ from ciserver.service.secrets import Secrets
 from ciserver.service.source_builds import SourceBuilds
 from ciserver.service.source_projects import SourceProjects
 from ciserver.service.status import Status
+from ciserver.service.storage import Storage
 from ciserver.service.submissions import Submissions
 from ciserver.service.systems import Systems
 from ciserver.service.timings import Timings
@@ -71,6 +73,8 @@ class Services:
     product_files: ProductFiles
     queries: Queries
     keeping: Keeping
+    log_keeping: LogKeeping
+    storage: Storage
     known_refs: KnownRefs
     lists: Lists
     label_lists: LabelLists

@@ -23,7 +23,7 @@ from ciserver.recipe.text import job_to_json
 from ciserver.service.audit import Audit
 from ciserver.service.rights import Rights
 from ciserver.service.source_projects import systems_of
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 from ciserver.store.store import Store
 
 _DIRECTORY = "source"

@@ -26,6 +26,7 @@ from ciserver.service.counters import Counters
 from ciserver.service.evaluation_lists import Reasons
 from ciserver.service.pauses import list_pauses
 from ciserver.service.rights import Rights
+from ciserver.service.storage import Storage
 from ciserver.service.waiting import why_idle, why_unwanted
 from ciserver.store.store import Store
 
@@ -48,6 +49,7 @@ class Status:
         rights: Rights,
         reasons: Reasons,
         counters: Counters,
+        storage: Storage,
         *,
         most_counted: int = MOST_COUNTED,
     ) -> None:
@@ -56,6 +58,7 @@ class Status:
         self._rights = rights
         self._reasons = reasons
         self._counters = counters
+        self._storage = storage
         self._most_counted = most_counted
         self._started_at = clock.now()
         self._engine: Engine | None = None
@@ -205,6 +208,8 @@ class Status:
             durations=self._counters.durations(),
             machines=self.machines(actor),
             started_at=self._started_at,
+            kept=self._storage.totals(),
+            projects_full=len(self._storage.list_full()),
         )
 
     def running_durations(self, actor: Actor) -> dict[str, Histogram]:

@@ -38,7 +38,7 @@ from ciserver.service.rights import Rights
 from ciserver.service.script_jobs import at_revision, script_job
 from ciserver.service.scripts import limit_faults, with_secrets
 from ciserver.service.secrets import READ_SCOPE
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 from ciserver.store.store import Store
 
 MANIFEST_LIMIT = 16_384

@@ -10,7 +10,7 @@ from typing import Any
 from ciserver.model.build import SETUP, Lease, StepResult
 from ciserver.model.errors import LeaseLost
 from ciserver.model.status import BuildStatus, Reason, StepStatus
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces, marks
 from ciserver.store.fields import to_microseconds
 from ciserver.store.lanes import Lanes
 
@@ -30,6 +30,17 @@ class Attempts:
             " started_at) VALUES (?, ?, ?, '', 'running', '', '', ?)",
             (build_id, attempt, worker, to_microseconds(now)),
         )
+
+    def add_ended(self, build_ids: Iterable[int]) -> None:
+        """Attempts that never started, of builds that have ended so."""
+        for some in in_pieces(build_ids):
+            self._db.sql(
+                "INSERT INTO attempts (build_id, number, worker, sandbox, status, reason, detail,"
+                " started_at, finished_at)"
+                " SELECT id, attempt, '', '', status, reason, detail, finished_at, finished_at"
+                f" FROM builds WHERE id IN ({marks(some)})",
+                some,
+            )
 
     def add_steps(self, build_id: int, attempt: int, tasks: Sequence[str], now: datetime) -> None:
         values: list[Any] = [build_id, attempt, 0, SETUP, "running", to_microseconds(now)]
@@ -118,17 +129,17 @@ class Attempts:
             (status.value, reason.value, detail, at, at, build_id),
         ).fetchone()
         self.end_attempt(build_id, attempt, status, reason, detail, at)
-        if started is not None:
-            seconds = max(0.0, (at - started) / 1e6 - CLAIM_SECONDS)
+        seconds = (at - started) / 1e6 - CLAIM_SECONDS
+        if seconds > 0:
             self._lanes.charge(jobset_id, seconds, now)
 
     def end_attempt(
         self, build_id: int, attempt: int, status: BuildStatus, reason: Reason, detail: str, at: int
     ) -> None:
         self._db.sql(
-            "UPDATE attempts SET status = ?, reason = ?, detail = ?, finished_at = ?"
-            " WHERE build_id = ? AND number = ?",
-            (status.value, reason.value, detail, at, build_id, attempt),
+            "UPDATE attempts SET status = ?, reason = ?, detail = ?, finished_at = ?,"
+            " logs_look_at = ? WHERE build_id = ? AND number = ?",
+            (status.value, reason.value, detail, at, at, build_id, attempt),
         )
         unfinished = StepStatus.CANCELED if status is BuildStatus.CANCELED else StepStatus.LOST
         self._db.sql(
@@ -159,16 +170,15 @@ class Attempts:
         row = self._db.sql("SELECT reason FROM builds WHERE id = ?", (lease.build_id,)).fetchone()
         return row is not None and row[0] == Reason.SUPERSEDED.value
 
-    def ask_to_cancel(self, build_id: int, canceled_by: str, now: datetime) -> bool:
-        """Mark a build under way as being canceled; its worker learns of it. False when it is
-        not under way.
-        """
-        row = self._db.sql(
-            "UPDATE builds SET status = 'canceling', canceled_by = ?, updated_at = ?"
-            " WHERE id = ? AND status IN ('starting', 'running') RETURNING id",
-            (canceled_by, to_microseconds(now), build_id),
-        ).fetchone()
-        return row is not None
+    def ask_to_cancel(self, build_ids: Iterable[int], canceled_by: str, now: datetime) -> None:
+        """Mark those that are under way as being canceled; their workers learn of it."""
+        for some in in_pieces(build_ids):
+            self._db.sql(
+                "UPDATE builds SET status = 'canceling', canceled_by = ?, updated_at = ?"
+                f" WHERE id IN ({marks(some)})"
+                " AND status IN ('starting', 'running')",
+                [canceled_by, to_microseconds(now), *some],
+            )
 
     def list_lost(self, now: datetime, worker_prefix: str | None = None) -> list[tuple[int, int]]:
         """(build, attempt) of every lease that ran out; of one server's workers: all of them."""

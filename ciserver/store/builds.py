@@ -14,8 +14,8 @@ from ciserver.model.push import Trust
 from ciserver.model.status import ACTIVE, BuildStatus, Reason, StepStatus
 from ciserver.model.view import BuildPage
 from ciserver.store import tables as t
+from ciserver.store.arrivals import Texts
 from ciserver.store.database import Database
-from ciserver.store.queue import Texts
 from ciserver.store.sight import listed_builds
 
 _REMEMBERED = 20  # successes of a job that may have stood for it again
@@ -28,11 +28,20 @@ class Builds:
         self._db = database
 
     def get(self, build_id: int) -> Build:
-        there = t.Build.deleted == False  # noqa: E712  an expression of SQL
-        row = self._db.row(select_builds().where(t.Build.id == build_id, there))
-        if row is None:
+        rows = self._db.usual(_by_id, build_id)
+        if not rows:
             raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
-        return build_of(row)
+        return build_of(rows[0])
+
+    def with_jobs(self, build_ids: Iterable[int]) -> list[tuple[Build, str]]:
+        """Builds by id, each with its job as stored."""
+        match list(build_ids):
+            case [one]:
+                rows = self._db.usual(_with_job, one)
+            case many:
+                query = _with_jobs().where(t.Build.id << many)
+                rows = self._db.rows(query.order_by(t.Build.id))
+        return [(build_of(row), row["text"]) for row in rows]
 
     def lost_attempts(self, build_id: int) -> int:
         return int(
@@ -276,6 +285,20 @@ def select_builds() -> Any:
     )
 
 
+def _by_id(build_id: int) -> Any:
+    there = t.Build.deleted == False  # noqa: E712  an expression of SQL
+    return select_builds().where(t.Build.id == build_id, there)
+
+
+def _with_job(build_id: int) -> Any:
+    return _with_jobs().where(t.Build.id == build_id)
+
+
+def _with_jobs() -> Any:
+    texts = select_builds().select_extend(t.Text.text).switch(t.Build)
+    return texts.join(t.Text, on=t.Build.job_text == t.Text.sha256)
+
+
 def build_of(row: Mapping[str, Any]) -> Build:
     return Build(
         id=row["id"],
@@ -326,6 +349,7 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
         detail=row["detail"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        logs_removed_at=row["logs_removed_at"],
     )
 
 

@@ -1,9 +1,10 @@
 """Opens the database and keeps the one-writer rule, which each kind of database does in its way."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 from playhouse.migrations import Runner
@@ -16,7 +17,22 @@ from ciserver.store.sqlite import Sqlite
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
 _SQLITE = "sqlite:"
+_AT_ONCE = 500
+_ABOUT = -(2**53)  # the number in the text of a usual question, which nothing has
 Row = Mapping[str, Any]
+One = TypeVar("One")
+
+
+def in_pieces(whole: Iterable[One]) -> Iterator[list[One]]:
+    """As many at once as a statement takes."""
+    rest = iter(whole)
+    while some := list(islice(rest, _AT_ONCE)):
+        yield some
+
+
+def marks(values: Sequence[Any]) -> str:
+    """The places of so many values in a statement."""
+    return ", ".join("?" * len(values))
 
 
 class Database:
@@ -28,6 +44,7 @@ class Database:
         self.place = self._engine.place
         # Whether transactions beside each other lock single rows; else one has the whole database.
         self.locks_rows = self._engine.locks_rows
+        self._texts: dict[Callable[[int], Any], tuple[Any, str, tuple[Any, ...]]] = {}
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the migrations that were applied.
@@ -96,6 +113,19 @@ class Database:
     def row(self, query: Any) -> dict[str, Any] | None:
         with self._refused():
             return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
+
+    def usual(self, question: Callable[[int], Any], about: int) -> list[dict[str, Any]]:
+        """All rows of what is asked often, each time about another number. Making the text of a
+        query takes longer than its answer, so that is done once for each such question.
+        """
+        if question not in self._texts:
+            query = question(_ABOUT)
+            text, values = self._peewee.get_sql_context().sql(query).query()
+            self._texts[question] = query.model, text, tuple(values)
+        model, text, values = self._texts[question]
+        values = tuple(about if one == _ABOUT else one for one in values)
+        with self._refused():
+            return list(model.raw(text, *values).dicts().execute(self._peewee))
 
     def scalar(self, query: Any) -> Any:
         with self._refused():

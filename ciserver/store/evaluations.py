@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -238,15 +238,12 @@ class Evaluations:
     def count_builds(
         self, evaluation_id: int, *, total: int = 0, finished: int = 0, good: int = 0
     ) -> None:
-        mine = t.Evaluation
         if total:
             self._number_built(evaluation_id)
-        self._db.change(
-            mine.update(
-                builds_total=mine.builds_total + total,
-                builds_finished=mine.builds_finished + finished,
-                builds_good=mine.builds_good + good,
-            ).where(mine.id == evaluation_id)
+        self._db.sql(
+            "UPDATE evaluations SET builds_total = builds_total + ?,"
+            " builds_finished = builds_finished + ?, builds_good = builds_good + ? WHERE id = ?",
+            (total, finished, good, evaluation_id),
         )
 
     def _number_built(self, evaluation_id: int) -> None:
@@ -262,10 +259,15 @@ class Evaluations:
             self._db.change(t.Evaluation.update(built_number=number).where(mine))
 
     def get(self, evaluation_id: int) -> Evaluation:
-        row = self._db.row(select_evaluations().where(t.Evaluation.id == evaluation_id))
-        if row is None:
+        found = self.get_without_inputs(evaluation_id)
+        return replace(found, inputs=pinned_inputs(self._db, [evaluation_id])[evaluation_id])
+
+    def get_without_inputs(self, evaluation_id: int) -> Evaluation:
+        """For the way of each build, which is not asked what it was made from."""
+        rows = self._db.usual(_by_id, evaluation_id)
+        if not rows:
             raise NotFound(f"there is no evaluation {evaluation_id}")
-        return evaluation_of(row, pinned_inputs(self._db, [evaluation_id])[evaluation_id])
+        return evaluation_of(rows[0])
 
     def list_of_jobset(
         self, sight: Sight, jobset_id: int, *, before: int | None, limit: int
@@ -314,6 +316,10 @@ def _wish(text: str) -> Wish:
         told.get("revisions", {}),
         told.get("script", False),
     )
+
+
+def _by_id(evaluation_id: int) -> Any:
+    return select_evaluations().where(t.Evaluation.id == evaluation_id)
 
 
 def select_evaluations() -> Any:

@@ -1,6 +1,7 @@
 """Logs and products on disk. The only place that makes a path beneath the data directory."""
 
 import hashlib
+import io
 import os
 import secrets
 import time
@@ -11,8 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Protocol
 
+from ciserver.store.packed_log import PackedLog, pack
+
 _CHUNK = 1024 * 1024
 YOUNG_SECONDS = 3600.0
+_SMALL = 4096  # a block of the disk: less than that is not saved
 
 
 class Readable(Protocol):
@@ -29,7 +33,9 @@ class KeptFile:
 
 
 class Files:
-    """Logs are one append-only file a step; products are stored by SHA-256, equal ones once."""
+    """Logs are one append-only file a step, and packed when they have ended; products are stored by
+    SHA-256, equal ones once.
+    """
 
     def __init__(self, root: Path) -> None:
         self._logs = root / "logs"
@@ -54,8 +60,13 @@ class Files:
     def write_log(self, build_id: int, attempt: int, step: int, offset: int, chunk: bytes) -> None:
         """Put bytes at an offset; the same bytes at the same offset again change nothing."""
         path = self.log_path(build_id, attempt, step)
-        self._make(path.parent)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if _packed(path).exists():
+                return  # from a worker that lost its build long ago
+            self._make(path.parent)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             rest = memoryview(chunk)
             while rest:
@@ -65,16 +76,23 @@ class Files:
             os.close(handle)
 
     def log_size(self, build_id: int, attempt: int, step: int) -> int:
+        path = self.log_path(build_id, attempt, step)
         try:
-            return self.log_path(build_id, attempt, step).stat().st_size
+            return path.stat().st_size
+        except FileNotFoundError:
+            pass
+        try:
+            with PackedLog(_packed(path)) as packed:
+                return packed.size
         except FileNotFoundError:
             return 0
 
     def read_log(self, build_id: int, attempt: int, step: int, offset: int, limit: int) -> bytes:
+        path = self.log_path(build_id, attempt, step)
         try:
-            handle = os.open(self.log_path(build_id, attempt, step), os.O_RDONLY | os.O_CLOEXEC)
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return b""
+            return _read_packed(_packed(path), offset, limit)
         try:
             # The system refuses an offset so far out that the end would not fit in a number.
             return os.pread(handle, limit, min(offset, os.fstat(handle).st_size))
@@ -83,7 +101,57 @@ class Files:
 
     def open_log(self, build_id: int, attempt: int, step: int) -> IO[bytes]:
         """The log as a file; raises FileNotFoundError when nothing was written."""
-        return self.log_path(build_id, attempt, step).open("rb")
+        path = self.log_path(build_id, attempt, step)
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            return io.BufferedReader(PackedLog(_packed(path)))
+
+    def count_log_lines(self, build_id: int, attempt: int, step: int, end: int) -> int:
+        """How many line feeds stand before `end`; of a packed log nearly all are known."""
+        path, lines, at = self.log_path(build_id, attempt, step), 0, 0
+        with suppress(FileNotFoundError), PackedLog(_packed(path)) as packed:
+            lines, at = packed.lines_before(end)
+        try:
+            file = self.open_log(build_id, attempt, step)
+        except FileNotFoundError:
+            return 0
+        with file:
+            file.seek(at)
+            while at < end and (block := file.read(min(_CHUNK, end - at))):
+                lines, at = lines + block.count(b"\n"), at + len(block)
+        return lines
+
+    def pack_log(self, build_id: int, attempt: int, step: int) -> int:
+        """Compress a log that nobody writes any more; a small one stays as it is. Answers how many
+        bytes it takes now. It may be killed at any time, and done again: the log as it was goes
+        only when the other is on the disk.
+        """
+        path = self.log_path(build_id, attempt, step)
+        packed = _packed(path)
+        with suppress(FileNotFoundError):
+            size = path.stat().st_size
+            if size < _SMALL:
+                return size
+            part = packed.with_name(f"{packed.name}.part")
+            try:
+                pack(path, part)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
+            part.replace(packed)
+            _keep_names(packed.parent)
+            path.unlink()
+        try:
+            return packed.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def remove_log(self, build_id: int, attempt: int, step: int) -> None:
+        path = self.log_path(build_id, attempt, step)
+        packed = _packed(path)
+        for one in (path, packed, packed.with_name(f"{packed.name}.part")):
+            one.unlink(missing_ok=True)
 
     def keep_product(self, content: IO[bytes]) -> tuple[str, int]:
         """Store a file; answers its SHA-256 and size. Durable before it answers."""
@@ -186,6 +254,28 @@ class Files:
         if directory not in self._made:
             directory.mkdir(mode=0o700, exist_ok=True)
             self._made.add(directory)
+
+
+def _packed(log: Path) -> Path:
+    return log.with_name(f"{log.name}.gz")
+
+
+def _read_packed(path: Path, offset: int, limit: int) -> bytes:
+    try:
+        with PackedLog(path) as packed:
+            packed.seek(offset)
+            return io.BufferedReader(packed).read(limit)
+    except FileNotFoundError:
+        return b""
+
+
+def _keep_names(directory: Path) -> None:
+    """What was renamed in there outlives a power cut."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _age_seconds(path: Path) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import chain, groupby, islice
 from operator import itemgetter
 
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces, marks
 from ciserver.store.lanes import Lanes
 
 # What `waiting` says. Between coming into the queue and being looked at, a build is arriving.
@@ -91,10 +91,20 @@ class Gates:
 
     def dependents(self, build_id: int) -> list[int]:
         """The builds that need this one."""
-        rows = self._db.sql(
-            "SELECT build_id FROM needs WHERE needed_id = ? ORDER BY build_id", (build_id,)
-        )
-        return [row[0] for row in rows.fetchall()]
+        return self.all_dependents([build_id]).get(build_id, [])
+
+    def all_dependents(self, build_ids: Iterable[int]) -> dict[int, list[int]]:
+        """For each of the builds that others need: which do."""
+        found: dict[int, list[int]] = {}
+        for some in in_pieces(build_ids):
+            rows = self._db.sql(
+                "SELECT needed_id, build_id FROM needs"
+                f" WHERE needed_id IN ({marks(some)}) ORDER BY needed_id, build_id",
+                some,
+            )
+            for needed, build_id in rows.fetchall():
+                found.setdefault(needed, []).append(build_id)
+        return found
 
     def admit_next(self, concurrency: str) -> bool:
         """A build of the group ended: the best one that waited for that may be claimed."""
@@ -118,11 +128,10 @@ class Gates:
         wanted = list(build_ids)
         if not wanted:
             return {}
-        marks = ", ".join("?" * len(wanted))
         rows = self._db.sql(
             "SELECT n.build_id, b.id, b.job, b.status FROM needs n"
             " JOIN builds b ON b.id = n.needed_id"
-            f" WHERE n.build_id IN ({marks}) AND b.status NOT IN {_GOOD} ORDER BY b.id",
+            f" WHERE n.build_id IN ({marks(wanted)}) AND b.status NOT IN {_GOOD} ORDER BY b.id",
             wanted,
         )
         found: dict[int, list[tuple[int, str, str]]] = {}

@@ -12,7 +12,7 @@ from ciserver.model.errors import NotFound
 from ciserver.model.job_group import JobGroup
 from ciserver.store import tables as t
 from ciserver.store.builds import build_of, select_builds
-from ciserver.store.database import Database
+from ciserver.store.database import Database, marks
 
 
 class JobGroups:
@@ -56,28 +56,33 @@ class JobGroups:
         rows = self._db.rows(select_builds().where(there).order_by(t.Build.id))
         return tuple(build_of(row) for row in rows)
 
-    def end_with(self, build_id: int, now: datetime) -> JobGroup | None:
-        """The group of which this build, which has ended, was the last; the group is ended then.
-        None where there is no group, where others of it have not ended, and for a group that ended
-        before. Within the transaction that ends the build, so of builds that end at once one is the
-        last.
+    def end_with(self, build_ids: Iterable[int], now: datetime) -> list[tuple[JobGroup, int]]:
+        """The groups of which these builds, which have ended, were the last, each with the last one
+        of it; the groups are ended then. None where there is no group, where others of it have not
+        ended, and for a group that ended before. Within the transaction that ends the builds, so of
+        those that end at once one is the last.
         """
+        ended = list(build_ids)
+        # Asked at the end of each build, and most are in no group.
+        member_of = f"SELECT 1 FROM job_group_members WHERE build_id IN ({marks(ended)}) LIMIT 1"  # noqa: S608  our own words
+        if self._db.sql(member_of, ended).fetchone() is None:
+            return []
         member, other = t.JobGroupMember, t.JobGroupMember.alias()
         is_open = p.fn.EXISTS(
             other.select(other.build)
             .join(t.Build, on=other.build == t.Build.id)
             .where(other.group == t.JobGroup.id, t.Build.finished_at.is_null())
         )
-        row = self._db.row(
-            t.JobGroup.select()
+        rows = self._db.rows(
+            t.JobGroup.select(t.JobGroup, p.fn.MAX(member.build).alias("last"))
             .join(member, on=member.group == t.JobGroup.id)
-            .where(member.build == build_id, t.JobGroup.ended_at.is_null(), ~is_open)
+            .where(member.build << ended, t.JobGroup.ended_at.is_null(), ~is_open)
+            .group_by(t.JobGroup.id)
         )
-        if row is None:
-            return None
-        ended = t.JobGroup.update(ended_at=now).where(t.JobGroup.id == row["id"])
-        self._db.change(ended)
-        return _group({**row, "ended_at": now})
+        if rows:
+            groups = [row["id"] for row in rows]
+            self._db.change(t.JobGroup.update(ended_at=now).where(t.JobGroup.id << groups))
+        return [(_group({**row, "ended_at": now}), row["last"]) for row in rows]
 
 
 def _group(row: Mapping[str, Any]) -> JobGroup:

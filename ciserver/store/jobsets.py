@@ -157,6 +157,11 @@ class Jobsets:
         """None also for one that was removed."""
         return next(iter(self._jobsets(t.Jobset.id == jobset_id)), None)
 
+    def find_settings(self, jobset_id: int) -> JobsetSettings | None:
+        """None for one that was removed."""
+        rows = self._db.usual(_by_id, jobset_id)
+        return _jobset(rows[0], ()).settings if rows else None
+
     def get_by_name(self, project: str, name: str) -> Jobset:
         found = self._jobsets((t.Project.name == project) & (t.Jobset.name == name))
         if not found:
@@ -222,11 +227,7 @@ class Jobsets:
         )
 
     def list_credentials(self, jobset_id: int) -> tuple[Credential, ...]:
-        rows = self._db.rows(
-            t.Input.select(t.Input.credential).where(
-                t.Input.jobset == jobset_id, t.Input.credential.is_null(is_null=False)
-            )
-        )
+        rows = self._db.usual(_credentials, jobset_id)
         return tuple(Credential(**json.loads(self._seal.open(row["credential"]))) for row in rows)
 
     def _close(self, credential: Credential | None) -> bytes | None:
@@ -238,18 +239,7 @@ class Jobsets:
         return Credential(**json.loads(self._seal.open(sealed))) if sealed else None
 
     def _jobsets(self, where: Any) -> tuple[Jobset, ...]:
-        rows = self._db.rows(
-            t.Jobset.select(
-                t.Jobset,
-                t.Project.name.alias("project_name"),
-                t.Project.owner,
-                t.Project.enabled.alias("project_enabled"),
-                t.Project.visibility,
-            )
-            .join(t.Project)
-            .where(where, THERE, t.Jobset.removed == False)  # noqa: E712
-            .order_by(t.Project.name, t.Jobset.name)
-        )
+        rows = self._db.rows(_select_jobsets().where(where).order_by(t.Project.name, t.Jobset.name))
         inputs: dict[int, list[Input]] = {row["id"]: [] for row in rows}
         for row in self._db.rows(
             t.Input.select().where(t.Input.jobset << list(inputs)).order_by(t.Input.id)
@@ -272,6 +262,31 @@ def _input(row: Mapping[str, Any]) -> Input:
         type=InputType(row["type"]),
         watch=tuple(json.loads(row["watch"])),
         local=bool(row["local"]),
+    )
+
+
+def _select_jobsets() -> Any:
+    """Those that were not removed, with what `_jobset` needs of their projects."""
+    return (
+        t.Jobset.select(
+            t.Jobset,
+            t.Project.name.alias("project_name"),
+            t.Project.owner,
+            t.Project.enabled.alias("project_enabled"),
+            t.Project.visibility,
+        )
+        .join(t.Project)
+        .where(THERE, t.Jobset.removed == False)  # noqa: E712  an expression of SQL
+    )
+
+
+def _by_id(jobset_id: int) -> Any:
+    return _select_jobsets().where(t.Jobset.id == jobset_id)
+
+
+def _credentials(jobset_id: int) -> Any:
+    return t.Input.select(t.Input.credential).where(
+        t.Input.jobset == jobset_id, t.Input.credential.is_null(is_null=False)
     )
 
 

@@ -12,8 +12,10 @@ from ciserver.model.errors import NotFound
 from ciserver.model.status import BuildStatus
 from ciserver.store import tables as t
 from ciserver.store.builds import build_of, select_builds
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces, marks
+from ciserver.store.fields import to_microseconds
 from ciserver.store.products import product_of
+from ciserver.store.storage import charge
 
 # As the indexes have it, so that SQLite sees that they may be used.
 _OPEN = peewee.SQL("status IN ('requested', 'running')")
@@ -38,13 +40,12 @@ class Keeping:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def look_at(self, build_id: int, at: datetime) -> None:
-        """Look whether the products of a build still stand, if it has any."""
-        standing = t.Product.select(t.Product.id).where(
-            t.Product.build == build_id, t.Product.removed_at.is_null()
-        )
-        if self._db.scalar(standing.limit(1)) is not None:
-            self.postpone(build_id, at)
+    def look_at(self, build_ids: Iterable[int], at: datetime) -> None:
+        """Look then whether the products of builds still stand, of those that have any."""
+        for some in in_pieces(build_ids):
+            update = f"UPDATE builds SET look_at = ? WHERE id IN ({marks(some)})"  # noqa: S608  our own words
+            standing = "SELECT 1 FROM products WHERE build_id = builds.id AND removed_at IS NULL"
+            self._db.sql(f"{update} AND EXISTS ({standing})", [to_microseconds(at), *some])
 
     def postpone(self, build_id: int, at: datetime) -> None:
         """Look again then."""
@@ -155,10 +156,11 @@ class Keeping:
         stands for later builds.
         """
         self._set(build_id, look_at=None, key="")
+        standing = (t.Product.build == build_id) & t.Product.removed_at.is_null()
+        sizes = t.Product.select(peewee.fn.SUM(t.Product.size)).where(standing)
+        charge(self._db, build_id, products=-int(self._db.scalar(sizes) or 0))
         return self._db.change(
-            t.Product.update(removed_at=now, removed_why=why, file_left=True).where(
-                t.Product.build == build_id, t.Product.removed_at.is_null()
-            )
+            t.Product.update(removed_at=now, removed_why=why, file_left=True).where(standing)
         )
 
     def _set(self, build_id: int, **changes: Any) -> None:

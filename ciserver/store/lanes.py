@@ -35,13 +35,13 @@ class Lanes:
 
     def count_ready(self, lane: int, priority: int, builds: int) -> None:
         """So many more, or fewer, builds of the lane may be claimed at this priority."""
-        self._db.sql(
+        (left,) = self._db.sql(
             "INSERT INTO ready (lane_id, priority, builds) VALUES (?, ?, ?)"
-            " ON CONFLICT (lane_id, priority) DO UPDATE"
-            " SET builds = ready.builds + excluded.builds",
+            " ON CONFLICT (lane_id, priority) DO UPDATE SET builds = ready.builds + excluded.builds"
+            " RETURNING builds",
             (lane, priority, builds),
-        )
-        if builds < 0:
+        ).fetchone()
+        if left <= 0:
             self._db.sql(
                 "DELETE FROM ready WHERE lane_id = ? AND priority = ? AND builds <= 0",
                 (lane, priority),

@@ -145,12 +145,12 @@ class Listings:
         counted = peewee.Select([first.alias("first")], [peewee.fn.COUNT(peewee.SQL("1"))])
         return int(self._db.scalar(counted) or 0)
 
-    def reusable(self, jobset_id: int, keys: Iterable[str], trust: Trust) -> dict[str, Build]:
+    def reusable(self, jobset_id: int, keys: Iterable[str], trust: Trust) -> dict[str, int]:
         """The newest build of each content that succeeded, among the trusted or the others."""
-        found: dict[str, Build] = {}
+        found: dict[str, int] = {}
         wanted = sorted(set(keys))
         for start in range(0, len(wanted), _KEYS_AT_ONCE):
-            query = select_builds().where(
+            query = t.Build.select(t.Build.id, t.Build.key).where(
                 t.Build.jobset == jobset_id,
                 t.Build.key << wanted[start : start + _KEYS_AT_ONCE],
                 t.Build.key != "",
@@ -159,8 +159,8 @@ class Listings:
                 t.Build.trust == trust,
                 t.Build.deleted == False,  # noqa: E712  an expression of SQL
             )
-            for build in self._list(query.order_by(t.Build.id)):
-                found[build.key] = build
+            for row in self._db.rows(query.order_by(t.Build.id)):
+                found[row["key"]] = row["id"]
         return found
 
     def newest_good(self, jobset_id: int, job: str) -> tuple[Build, ...]:

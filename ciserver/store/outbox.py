@@ -13,7 +13,8 @@ from ciserver.model.errors import NotFound
 from ciserver.model.event import BuildFinished, Event, event_from_json
 from ciserver.model.status import DeliveryStatus
 from ciserver.store import tables as t
-from ciserver.store.database import Database
+from ciserver.store.database import Database, marks
+from ciserver.store.fields import to_microseconds
 
 
 class Outbox:
@@ -35,23 +36,25 @@ class Outbox:
         """Write a delivery, unless one with this key is there; with a reason for which it is
         `skipped`, it is never sent.
         """
-        self._db.insert(
-            t.Delivery.insert(
-                id=delivery_id,
-                **event.about,
-                attempt=event.attempt if isinstance(event, BuildFinished) else 0,
-                dedupe_key=dedupe_key,
-                action=action,
-                target=target,
-                options=json.dumps(dict(options)),
-                event=event.to_json(),
-                status=DeliveryStatus.SKIPPED if skipped else DeliveryStatus.PENDING,
-                due_at=now,
-                created_at=now,
-                detail=skipped,
-            )
-            .on_conflict_ignore()
-            .as_rowcount()
+        values = {
+            "id": delivery_id,
+            **{f"{name}_id": number for name, number in event.about.items()},
+            "attempt": event.attempt if isinstance(event, BuildFinished) else 0,
+            "dedupe_key": dedupe_key,
+            "action": action,
+            "target": target,
+            "options": json.dumps(dict(options)),
+            "event": event.to_json(),
+            "status": (DeliveryStatus.SKIPPED if skipped else DeliveryStatus.PENDING).value,
+            "tries": 0,
+            "due_at": to_microseconds(now),
+            "created_at": to_microseconds(now),
+            "detail": skipped,
+        }
+        self._db.sql(
+            f"INSERT INTO deliveries ({', '.join(values)}) VALUES ({marks(tuple(values))})"  # noqa: S608  our own words
+            " ON CONFLICT DO NOTHING",
+            tuple(values.values()),
         )
 
     def claim(self, now: datetime, until: datetime) -> Delivery | None:

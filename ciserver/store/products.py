@@ -8,6 +8,7 @@ from ciserver.model.build import PLAIN, Build, Output, Product, ProductKind
 from ciserver.model.errors import NotFound
 from ciserver.store import tables as t
 from ciserver.store.database import Database
+from ciserver.store.storage import charge
 
 
 class Products:
@@ -38,12 +39,23 @@ class Products:
             t.Product.file_left: False,
         }
         whose = {t.Product.build: build_id, t.Product.attempt: attempt, t.Product.path: path}
+        charge(self._db, build_id, products=size - self.size_at(build_id, attempt, path))
         self._db.insert(
             t.Product.insert({**whose, **product}).on_conflict(
                 conflict_target=[t.Product.build, t.Product.attempt, t.Product.path],
                 update=product,
             )
         )
+
+    def size_at(self, build_id: int, attempt: int, path: str) -> int:
+        """Of the product that stands at a path; 0 where none does."""
+        query = t.Product.select(t.Product.size).where(
+            t.Product.build == build_id,
+            t.Product.attempt == attempt,
+            t.Product.path == path,
+            t.Product.removed_at.is_null(),
+        )
+        return int(self._db.scalar(query) or 0)
 
     def list_of_build(self, build_id: int) -> tuple[Product, ...]:
         """Those of all attempts, in the order in which they were made."""

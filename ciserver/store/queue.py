@@ -7,17 +7,17 @@ lanes, never at the whole queue.
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, Unpack
 
 from ciserver.model.build import Job, Lease, Loss, Offer
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.status import BuildStatus, Reason
+from ciserver.store.arrivals import Arrivals, Terms, Texts
 from ciserver.store.attempts import CLAIM_SECONDS, Attempts
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces, marks
 from ciserver.store.fields import to_microseconds
 from ciserver.store.gates import ARRIVING, Gates
 from ciserver.store.lanes import Lanes
@@ -63,129 +63,7 @@ _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
     lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = ''
 WHERE id = ? AND {_CLAIMABLE}
-RETURNING attempt, jobset_id"""
-_INSERT = """
-INSERT INTO builds (evaluation_id, jobset_id, lane_id, job, job_sha256, recipe_sha256, group_id,
-    rebuild_of, key, concurrency, waiting, number, system, image, trust, status, reason, detail,
-    priority, bumped, kind, ref, revision, requested_by, canceled_by, attempt, lost_attempts,
-    token, worker, kept, deleted, queued_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, ?, ?, ?, '', 0, 0, '', '',
-    0, 0, ?, ?)
-RETURNING id"""
-
-
-class Texts(NamedTuple):
-    """The SHA-256 of a job as text, and of the recipe that it was written in, if it was."""
-
-    job: str
-    recipe: str | None = None
-
-
-class Terms(TypedDict, total=False):
-    """On what terms a build comes into the queue, where they are not the usual ones."""
-
-    held: bool
-    group_id: int | None
-    rebuild_of: int | None
-    key: str
-    concurrency: str
-    waiting: str
-
-
-class Arrivals:
-    """Builds of one evaluation that come into the queue together. What only counts them, or is the
-    same for all, is written once, by `settle`.
-    """
-
-    def __init__(
-        self, database: Database, lanes: Lanes, evaluation: Evaluation, now: datetime
-    ) -> None:
-        self._db = database
-        self._lanes = lanes
-        self._evaluation = evaluation
-        self._at = to_microseconds(now)
-        self._known: dict[tuple[str, str], int] = {}
-        self._ready: Counter[tuple[int, int]] = Counter()
-        self._made: list[int] = []
-
-    def add(
-        self,
-        job: Job,
-        texts: Texts,
-        *,
-        held: bool = False,
-        group_id: int | None = None,
-        rebuild_of: int | None = None,
-        key: str = "",
-        concurrency: str = "",
-        waiting: str = "",
-    ) -> int:
-        """As `Queue.add` does."""
-        status = BuildStatus.HELD if held else BuildStatus.QUEUED
-        evaluation, lane = self._evaluation, self._lane(job)
-        (number,) = self._db.sql(
-            "INSERT INTO job_counters (jobset_id, job, number) VALUES (?, ?, 1)"
-            " ON CONFLICT (jobset_id, job) DO UPDATE SET number = job_counters.number + 1"
-            " RETURNING number",
-            (evaluation.jobset_id, job.name),
-        ).fetchone()
-        (build_id,) = self._db.sql(
-            _INSERT,
-            (
-                evaluation.id,
-                evaluation.jobset_id,
-                lane,
-                job.name,
-                texts.job,
-                texts.recipe,
-                group_id or 0,
-                rebuild_of,
-                key,
-                concurrency,
-                waiting,
-                number,
-                job.system,
-                job.image,
-                evaluation.trust.value,
-                status.value,
-                job.priority,
-                evaluation.kind.value,
-                evaluation.ref,
-                evaluation.revision,
-                evaluation.requested_by,
-                self._at,
-                self._at,
-            ),
-        ).fetchone()
-        self._made.append(build_id)
-        if not held and not waiting:
-            self._ready[lane, job.priority] += 1
-        return int(build_id)
-
-    def _lane(self, job: Job) -> int:
-        key = (job.system, job.image)
-        if key not in self._known:
-            self._known[key] = self._lanes.get(
-                self._evaluation.jobset_id, *key, self._evaluation.trust.value
-            )
-        return self._known[key]
-
-    def settle(self) -> None:
-        """Write down what is true of all that were added."""
-        if not self._made:
-            return
-        self._db.sql(
-            "UPDATE builds SET group_id = id WHERE evaluation_id = ? AND id >= ? AND group_id = 0",
-            (self._evaluation.id, self._made[0]),
-        )
-        for (lane, priority), builds in self._ready.items():
-            self._lanes.count_ready(lane, priority, builds)
-        self._db.sql(
-            "INSERT INTO requesters (name, builds) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE"
-            " SET builds = requesters.builds + excluded.builds",
-            (self._evaluation.requested_by, len(self._made)),
-        )
+RETURNING attempt, jobset_id, (SELECT text FROM texts WHERE sha256 = job_sha256)"""
 
 
 class Queue:
@@ -248,13 +126,9 @@ class Queue:
         ).fetchone()
         if taken is None:
             return None
-        attempt, jobset_id = taken
+        attempt, jobset_id, text = taken
         self._lanes.count_ready(lane, priority, -1)
         self._lanes.charge(jobset_id, CLAIM_SECONDS, now)
-        (text,) = self._db.sql(
-            "SELECT t.text FROM builds b JOIN texts t ON t.sha256 = b.job_sha256 WHERE b.id = ?",
-            (build_id,),
-        ).fetchone()
         self._attempts.add(build_id, attempt, offer.worker, now)
         self._attempts.add_steps(
             build_id, attempt, [one["name"] for one in json.loads(text)["tasks"]], now
@@ -265,7 +139,7 @@ class Queue:
         """Whether the whole queue, or this worker, takes no builds."""
         names = names_of(worker)
         row = self._db.sql(
-            f"SELECT 1 FROM pauses WHERE worker IN ({_marks(names)}) LIMIT 1", names
+            f"SELECT 1 FROM pauses WHERE worker IN ({marks(names)}) LIMIT 1", names
         ).fetchone()
         return row is not None
 
@@ -274,10 +148,10 @@ class Queue:
         systems = [one for one in offer.systems if (one,) not in off]
         if not systems:
             return None
-        clause = f"l.system IN ({_marks(systems)})"
+        clause = f"l.system IN ({marks(systems)})"
         values: list[Any] = list(systems)
         if offer.images:
-            clause += f" AND l.image IN ({_marks(offer.images)})"
+            clause += f" AND l.image IN ({marks(offer.images)})"
             values += offer.images
         for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
@@ -364,36 +238,49 @@ class Queue:
         return True
 
     def end_waiting(
-        self, build_id: int, status: BuildStatus, reason: Reason, detail: str, now: datetime
-    ) -> bool:
-        """End a build that nobody runs. It gets an attempt that never started, so that each end
-        of a build is the end of one attempt. False when somebody runs it, or it has ended.
+        self,
+        build_ids: Iterable[int],
+        status: BuildStatus,
+        reason: Reason,
+        detail: str,
+        now: datetime,
+        *,
+        canceled_by: str = "",
+    ) -> list[int]:
+        """End builds that nobody runs; answers those that ended now, in the order given: none that
+        somebody runs, or that ended before. Each gets an attempt that never started, so that each
+        end of a build is the end of one attempt.
         """
-        row = self._db.sql(
-            f"SELECT status = 'queued' AND waiting = '' FROM builds WHERE id = ? AND {_UNCLAIMED}",
-            (build_id,),
-        ).fetchone()
-        if row is None:
-            return False
-        attempt, lane, priority = self._db.sql(
-            "UPDATE builds SET attempt = attempt + 1 WHERE id = ?"
-            " RETURNING attempt, lane_id, priority",
-            (build_id,),
-        ).fetchone()
-        if row[0]:
-            self._lanes.count_ready(lane, priority, -1)
-        self._attempts.add(build_id, attempt, "", now)
-        self._attempts.end(build_id, attempt, status, reason, detail, now)
-        return True
+        at, ended = to_microseconds(now), list[int]()
+        for some in in_pieces(build_ids):
+            ready = self._db.sql(
+                "SELECT lane_id, priority, COUNT(*) FROM builds"
+                f" WHERE id IN ({marks(some)}) AND {_CLAIMABLE} GROUP BY lane_id, priority",
+                some,
+            ).fetchall()
+            rows = self._db.sql(
+                "UPDATE builds SET attempt = attempt + 1, status = ?, reason = ?, detail = ?,"
+                " canceled_by = ?, finished_at = ?, updated_at = ?, bumped = 0"
+                f" WHERE id IN ({marks(some)}) AND {_UNCLAIMED} RETURNING id",
+                [status.value, reason.value, detail, canceled_by, at, at, *some],
+            ).fetchall()
+            for lane, priority, builds in ready:
+                self._lanes.count_ready(lane, priority, -builds)
+            found = {row[0] for row in rows}
+            ended += [one for one in some if one in found]
+        self._attempts.add_ended(ended)
+        return ended
 
-    def cancel_waiting(self, build_id: int, canceled_by: str, now: datetime) -> bool:
-        """Cancel a build that nobody runs. False when somebody does."""
+    def cancel_waiting(
+        self, build_ids: Iterable[int], canceled_by: str, now: datetime
+    ) -> list[int]:
+        """Cancel builds that nobody runs; answers which were."""
         detail = f"canceled by {canceled_by} before it started"
-        if not self.end_waiting(build_id, BuildStatus.CANCELED, Reason.CANCELED_BY, detail, now):
-            return False
-        self._db.sql("UPDATE builds SET canceled_by = ? WHERE id = ?", (canceled_by, build_id))
-        return True
-
-
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join("?" * len(values))
+        return self.end_waiting(
+            build_ids,
+            BuildStatus.CANCELED,
+            Reason.CANCELED_BY,
+            detail,
+            now,
+            canceled_by=canceled_by,
+        )

@@ -24,6 +24,7 @@ from ciserver.store.label_lists import LabelLists
 from ciserver.store.labels import Labels
 from ciserver.store.lanes import Lanes
 from ciserver.store.listings import Listings
+from ciserver.store.log_keeping import LogKeeping
 from ciserver.store.members import Members
 from ciserver.store.outbox import Outbox
 from ciserver.store.overviews import Overviews
@@ -43,6 +44,7 @@ from ciserver.store.search import Search
 from ciserver.store.secrets import Secrets
 from ciserver.store.signing import KEY_FILE, SigningKeys
 from ciserver.store.source_projects import SourceProjects
+from ciserver.store.storage import Storage
 from ciserver.store.systems import Systems
 from ciserver.store.timings import Timings
 from ciserver.store.uploads import Uploads
@@ -79,6 +81,8 @@ class Store:
         self.members = Members(self.database)
         self.products = Products(self.database)
         self.keeping = Keeping(self.database)
+        self.log_keeping = LogKeeping(self.database)
+        self.storage = Storage(self.database)
         self.reports = Reports(self.database)
         self.caches = Caches(self.database)
         self.requests = Requests(self.database)

@@ -821,10 +821,22 @@ class Attempt(Table):
     detail = p.TextField(default="")
     started_at = MomentField()
     finished_at = MomentField(null=True)
+    log_bytes = p.BigIntegerField(null=True)  # that its logs take; null until they are counted
+    logs_look_at = MomentField(null=True)  # whether they still stand
+    logs_removed_at = MomentField(null=True)
 
     class Meta:
         table_name = "attempts"
         primary_key = p.CompositeKey("build", "number")
+
+
+Attempt.add_index(
+    Attempt.index(
+        Attempt.logs_look_at,
+        name="attempts_looked_at",
+        where=p.SQL("logs_look_at IS NOT NULL"),
+    )
+)
 
 
 class Step(Table):
@@ -959,6 +971,18 @@ class Cache(Table):
         primary_key = p.CompositeKey("project", "trust", "key")
 
 
+class Storage(Table):
+    """How many bytes a project keeps, and how many it may, where that was set for it."""
+
+    project = within(Project, primary_key=True)
+    products = p.BigIntegerField(default=0)
+    logs = p.BigIntegerField(default=0)
+    quota_mb = p.IntegerField(null=True)
+
+    class Meta:
+        table_name = "storage"
+
+
 class JobRequest(Table):
     id = p.AutoField()
     action = p.TextField()
@@ -1069,6 +1093,7 @@ ALL: tuple[Any, ...] = (
     CaseResult,
     Metric,
     Cache,
+    Storage,
     JobRequest,
     Delivery,
     DeliveryTry,

@@ -161,6 +161,7 @@ def _add_projects(app: App, services: Services, base_url: str) -> None:
     app.add_route("/ci/v1/projects/{name}", projects, suffix="project")
     app.add_route("/ci/v1/projects/{name}/hook-secrets", projects, suffix="hook_secret")
     app.add_route("/ci/v1/projects/{name}/signing-secret", projects, suffix="signing_secret")
+    app.add_route("/ci/v1/projects/{name}/quota", projects, suffix="storage")
     app.add_route("/ci/v1/projects/{name}/members", projects, suffix="members")
     app.add_route("/ci/v1/projects/{name}/members/{user}", projects, suffix="member")
     app.add_route("/ci/v1/projects/{name}/jobsets/{jobset}", projects, suffix="jobset")

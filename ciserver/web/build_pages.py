@@ -9,7 +9,7 @@ from ciserver.edge.bodies import form_body, number
 from ciserver.edge.dialect import Route
 from ciserver.edge.files import HARMLESS
 from ciserver.model.account import Right
-from ciserver.model.errors import NotFound
+from ciserver.model.errors import Gone, NotFound
 from ciserver.model.view import Related
 from ciserver.service.services import Services
 from ciserver.web.failures import page_context
@@ -52,9 +52,12 @@ class BuildPages:
         actor = req.context.actor
         found = self._services.queries.build(actor, number(build_id))
         step = step_to_show(found)
-        log = None
-        if step is not None:
-            log = tail_lines(*self._services.logs.tail(found.build.id, step, INLINE_LOG))
+        log, log_gone = None, ""
+        try:
+            if step is not None:
+                log = tail_lines(*self._services.logs.tail(found.build.id, step, INLINE_LOG))
+        except Gone as gone:
+            log_gone = gone.message
         rights, build = self._services.rights, found.build
         resubmissions = self._services.resubmissions
         parts = self._details.needs(build) if found.needs.ids or found.job.needs else ()
@@ -66,6 +69,7 @@ class BuildPages:
             view=found,
             step=step,
             log=log,
+            log_gone=log_gone,
             parts_of=Related(tuple(one.id for one in parts), parts[:MOST_PARTS]),
             breakage=self._details.breakage(actor, build),
             products=products,

@@ -75,6 +75,7 @@ class Metrics:
         yield Family("ciserver_info", "gauge", "The version", [Sample(1, {"version": __version__})])
         yield from self._requests.families()
         yield from _of_builds(gauges)
+        yield from _of_storage(gauges)
         yield from _of_workers(gauges)
         yield from _of_process(gauges)
 
@@ -125,6 +126,24 @@ def _of_builds(gauges: Gauges) -> Iterator[Family]:
         "gauge",
         "Deliveries that are to be sent",
         [Sample(gauges.deliveries_pending)],
+    )
+
+
+def _of_storage(gauges: Gauges) -> Iterator[Family]:
+    yield Family(
+        "ciserver_kept_bytes",
+        "gauge",
+        "Bytes that projects keep",
+        [
+            Sample(gauges.kept.logs, {"what": "logs"}),
+            Sample(gauges.kept.products, {"what": "products"}),
+        ],
+    )
+    yield Family(
+        "ciserver_projects_full",
+        "gauge",
+        "Projects that keep as much as they may",
+        [Sample(gauges.projects_full)],
     )
 
 

@@ -101,6 +101,7 @@ class ProjectPages:
             rights=tuple(Right),
             written=written,
             faults=faults,
+            storage=self._services.storage.of_project(actor, project),
         )
 
     def on_get_new_project(self, req: falcon.Request, resp: falcon.Response) -> None:

@@ -132,6 +132,22 @@ class ProjectApi:
     def on_get_signing_secret(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         resp.media = {"secret": self._projects.signing_secret(req.context.actor, name)}
 
+    # -- storage ----------------------------------------------------------------------------------
+
+    def on_get_storage(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        resp.media = show.storage(self._services.storage.of_project(req.context.actor, name))
+
+    def on_put_storage(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """`quota_mb` from now on; 0: no limit."""
+        quota_mb = json_body(req, {"quota_mb": int})["quota_mb"]
+        changed = self._services.storage.set_quota(req.context.actor, name, quota_mb)
+        resp.media = show.storage(changed)
+
+    def on_delete_storage(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
+        """The quota of the server from now on."""
+        changed = self._services.storage.set_quota(req.context.actor, name, None)
+        resp.media = show.storage(changed)
+
     # -- members ----------------------------------------------------------------------------------
 
     def on_get_members(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:

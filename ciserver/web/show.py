@@ -12,6 +12,7 @@ from ciserver.model.event import BuildFinished, Event, FaultsChanged, GroupFinis
 from ciserver.model.links import Links
 from ciserver.model.project import Jobset
 from ciserver.model.request import JobRequest
+from ciserver.model.storage import ProjectStorage
 from ciserver.model.view import (
     AttemptView,
     BuildView,
@@ -45,6 +46,19 @@ def project(summary: ProjectSummary, links: Links) -> dict[str, Any]:
             | {"latest": evaluation(each.latest, links) if each.latest else None}
             for each in summary.jobsets
         ],
+    }
+
+
+def storage(one: ProjectStorage) -> dict[str, Any]:
+    """`quota_mb` is the one in force, 0 where there is none."""
+    return {
+        "project": one.project,
+        "products_bytes": one.kept.products,
+        "logs_bytes": one.kept.logs,
+        "kept_bytes": one.kept.total,
+        "quota_mb": one.quota_mb,
+        "own_quota_mb": one.kept.quota_mb,
+        "is_full": one.is_full,
     }
 
 
@@ -204,6 +218,7 @@ def attempt(view: AttemptView, links: Links) -> dict[str, Any]:
         "detail": view.attempt.detail,
         "started_at": moment(view.attempt.started_at),
         "finished_at": moment(view.attempt.finished_at),
+        "logs_removed_at": moment(view.attempt.logs_removed_at),
         "steps": [step(one, links) for one in view.steps],
     }
 

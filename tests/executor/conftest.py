@@ -53,7 +53,7 @@ class Recorder:
         self.appends, self.renewals = 0, 0
         self.result, self.steps = None, None
         self.canceling = self.lost = False
-        self.append_error = None
+        self.append_error = self.product_error = None
 
     def claim(self, offer):
         with self.changed:
@@ -79,6 +79,8 @@ class Recorder:
 
     def add_product(self, lease, path, content, *, kind=PLAIN, name=""):
         with self._told():
+            if self.product_error:
+                raise self.product_error
             self.products[path] = content.read()
             self.kinds[path] = (name, kind)
 

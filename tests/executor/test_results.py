@@ -7,6 +7,7 @@ import tarfile
 import pytest
 
 from ciserver.model.build import Source
+from ciserver.model.errors import OverQuota
 from ciserver.model.status import BuildStatus, Reason
 
 
@@ -131,6 +132,17 @@ def test_more_than_may_be_kept(world, run, end, reason):
     result = run(script)
     assert (result.status, result.reason) == (BuildStatus.FAILED, reason)
     assert "what is to be kept is larger than the limit of 1000 bytes" in world.recorder.log(1)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [("exit 0", Reason.PROJECT_QUOTA), ("exit 1", Reason.EXIT_CODE)]
+)
+def test_a_project_without_room(world, run, end, reason):
+    """The same, with what the server says of it."""
+    world.recorder.product_error = OverQuota("project hello may keep 2 MiB")
+    result = run(f"mkdir results; echo > results/a; {end}")
+    assert (result.status, result.reason) == (BuildStatus.FAILED, reason)
+    assert "project hello may keep 2 MiB\n" in world.recorder.log(1)
 
 
 def test_results_and_archives_share_the_limit(world, run):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from support.factories import MAIN, Factory, done, make_push
+from support.statements import asked
 
 from ciserver.executor.images import ImageFacts
 from ciserver.machine import make_images, native_system
@@ -222,6 +223,21 @@ def test_jobs_of_one_push_in_one_group_do_not_replace_each_other(works):
     assert {one.status for one in works.builds(first).values()} == {BuildStatus.CANCELED}
     assert works.run_all() == ["build.1", "build.2", "build.3"]
     assert works.store.evaluations.get(second.id).builds_good == 3
+
+
+def test_what_a_push_replaces_costs_the_same(works):
+    """However many builds of the group waited."""
+    group, costs = "concurrency: {group: deploy, policy: latest}", []
+    for many in (3, 3, 40):
+        matrix = f"matrix: {{n: {list(range(many))}}}"
+        first = works.push({".build.yml": recipe(group, matrix)})
+        with asked(works.store) as statements:
+            works.push({".build.yml": recipe(group)})
+        builds = works.builds(first).values()
+        assert {one.reason for one in builds} == {Reason.SUPERSEDED}
+        assert len(builds) == many
+        costs.append(len(statements))
+    assert costs[1] == costs[2]
 
 
 def test_a_job_is_left_out_with_what_needs_it(works):

@@ -8,7 +8,7 @@ from ciserver.model.errors import NotFound
 from ciserver.model.project import ProjectSettings
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 ARM, LINUX = "aarch64-linux", "x86_64-linux"
 

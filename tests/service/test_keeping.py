@@ -182,6 +182,28 @@ def test_the_same_content_elsewhere_keeps_the_file(store, services, built, later
         assert file.read() == b"content"
 
 
+def test_who_downloads_it_has_all_of_it(store, services, built, later):
+    """Also when it is removed meanwhile."""
+    build = built(content=b"content " * 100_000)
+    (product,) = store.products.list_of_build(build.id)
+    with services.queries.open_product(product) as file:
+        first = file.read(1000)
+        later(91)
+        assert not stands(store, build)
+        assert first + file.read() == b"content " * 100_000
+    assert not store.files.has_product(product.sha256)
+
+
+def test_a_deleted_build_makes_room_soon(store, services, built, parts):
+    """Not only when it would have been old enough."""
+    build = built()
+    for _ in range(2):
+        built(content=b"newer")
+    services.builds.delete(ADMIN, build.id)
+    parts.services.keeping.sweep()
+    assert not stands(store, build)
+
+
 def test_cut_off_between_row_and_file(store, parts, clock, built):
     """What a killed server marked as removed is removed by the next one."""
     build = built()

@@ -13,7 +13,7 @@ from ciserver.model.status import BuildStatus
 from ciserver.model.view import BuildIds
 from ciserver.recipe.text import job_to_json
 from ciserver.service.submissions import ManifestSubmission
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 B = BuildStatus
 OTHER = "aarch64-linux"

@@ -30,7 +30,7 @@ from ciserver.model.evaluation import Kind, SkippedJob
 from ciserver.model.schedule import PgoStrategy, ScheduleKind, Timing
 from ciserver.model.status import BuildStatus, EvaluationStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 from ciserver.wiring import make_parts
 
 LONG = os.environ.get("CISERVER_FAULTS") == "long"

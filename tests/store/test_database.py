@@ -8,6 +8,7 @@ import sys
 import threading
 
 import pytest
+from support.factories import Factory
 from support.postgresql import database as on
 
 from ciserver.model.errors import Busy, Invalid
@@ -269,3 +270,20 @@ def test_more_threads_than_connections():
 def test_a_password_is_not_shown():
     shown = Database("postgresql://ada:hunter22@db.example.org:5433/ci?sslmode=require").place
     assert shown == "postgresql://ada@db.example.org:5433/ci?sslmode=require"
+
+
+def test_a_usual_question_is_put_into_words_once(parts, clock, store):
+    """And answered as any other, each time about what it is asked for now."""
+    make, asked = Factory(parts, clock), []
+    ids = [make.jobset("project").id, make.jobset("other").id, 77]
+
+    def named(jobset_id):
+        asked.append(jobset_id)
+        query = tables.Jobset.select(tables.Jobset, tables.Project.name.alias("of"))
+        there = tables.Jobset.removed == False  # noqa: E712
+        return query.join(tables.Project).where(tables.Jobset.id == jobset_id, there)
+
+    usual = [store.database.usual(named, one) for one in ids]
+    assert len(asked) == 1
+    assert usual == [store.database.rows(named(one)) for one in ids]
+    assert [[row["of"] for row in rows] for rows in usual] == [["project"], ["other"], []]

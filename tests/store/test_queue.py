@@ -9,7 +9,7 @@ from support.statements import recorded
 from ciserver.model.build import BuildResult, Lease, Loss, Offer, Output, Task
 from ciserver.model.errors import LeaseLost
 from ciserver.model.status import BuildStatus, StepStatus
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 GOOD = BuildResult(BuildStatus.SUCCEEDED)
 

@@ -13,7 +13,7 @@ from ciserver.model.project import Input, JobsetMode, JobsetSettings, ProjectSet
 from ciserver.model.push import Push, Received, RefChange
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason, StepStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 ADMIN = Actor("root", is_admin=True, scopes=("*",))
 ALL = Sight(everything=True)

@@ -34,6 +34,7 @@ SIGNED = Need(is_signature=True)
 ACCOUNT = Need(BUILD_WRITE)
 ADMIN = Need("users:write", is_admin=True)
 PAUSE = Need(BUILD_WRITE, is_admin=True)
+QUOTA = Need("projects:write", is_admin=True)
 MAKER = Need("projects:write", role=CREATE_PROJECTS)
 OWN_DELIVERIES = Need(BUILD_READ)
 DELIVERY = Need(BUILD_READ, is_member=True, after=True)
@@ -321,6 +322,15 @@ ROWS = (
         EDIT,
         "/ci/v1/projects/$project/signing-secret",
     ),
+    Row("GET", "/ci/v1/projects/{name}/quota", NOTHING, "/ci/v1/projects/$project/quota"),
+    Row(
+        "PUT",
+        "/ci/v1/projects/{name}/quota",
+        QUOTA,
+        "/ci/v1/projects/$project/quota",
+        '{"quota_mb": 100}',
+    ),
+    Row("DELETE", "/ci/v1/projects/{name}/quota", QUOTA, "/ci/v1/projects/$project/quota"),
     Row("GET", "/ci/v1/projects/{name}/members", EDIT, "/ci/v1/projects/$project/members"),
     Row(
         "GET",

@@ -1,7 +1,8 @@
-"""Which statements a question runs, on whatever database."""
+"""Which statements are asked of the database."""
 
 import logging
 from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 _LOGGER = logging.getLogger("peewee")
@@ -18,7 +19,7 @@ class _Recorder(logging.Handler):
 
 
 def recorded(question: Callable[[], object]) -> list[tuple[str, Any]]:
-    """The statements that it runs, each with its values."""
+    """The statements that it runs, each with its values, on whatever database."""
     recorder, level = _Recorder(), _LOGGER.level
     _LOGGER.addHandler(recorder)
     _LOGGER.setLevel(logging.DEBUG)
@@ -28,3 +29,16 @@ def recorded(question: Callable[[], object]) -> list[tuple[str, Any]]:
         _LOGGER.setLevel(level)
         _LOGGER.removeHandler(recorder)
     return recorder.seen
+
+
+@contextmanager
+def asked(store):
+    """The statements of this thread within the block, in order, with those that begin and end
+    transactions; of SQLite.
+    """
+    statements, connection = [], store.database.connection()
+    connection.set_trace_callback(statements.append)
+    try:
+        yield statements
+    finally:
+        connection.set_trace_callback(None)

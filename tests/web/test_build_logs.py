@@ -206,3 +206,25 @@ def test_a_build_that_has_not_begun_has_an_empty_log(works, browser):
     works.build()
     assert "Nothing is written yet" in browser.page("/build/1/log").text
     assert "Nothing is written yet" in browser.page("/build/1/log/tail").text
+
+
+def test_logs_that_were_removed(works, browser, stranger, two_steps, clock):
+    """The page of the build says so, and the API when; the addresses of logs answer that they are
+    gone, the ones of a step as well.
+    """
+    works.finish(two_steps)
+    store = works.parts.store
+    for logs in store.log_keeping.list_due(clock.now(), 10):
+        with store.transaction():
+            store.log_keeping.remove(logs, clock.now())
+        for step in store.log_keeping.steps(logs):
+            store.files.remove_log(logs.build_id, logs.attempt, step)
+    day = f"{clock.now():%Y-%m-%d}"
+    page = browser.get("/build/1")
+    assert page.status_code == 200
+    assert f"The log of build 1 was removed on {day}" in page.text
+    for path in ("/log/build-1", "/build/1/log", "/build/1/log/tail", "/build/1/step/1/lines"):
+        assert stranger.get(path, headers=JSON).status_code == 410, path
+    assert stranger.get("/ci/v1/builds/1/steps/1/log?wait=20").status_code == 410
+    (attempt,) = stranger.get("/ci/v1/builds/1").json["attempts"]
+    assert attempt["logs_removed_at"].startswith(day)

@@ -21,7 +21,7 @@ from ciserver.model.schedule import ScheduleKind, Timing
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
 from ciserver.service.secrets import GivenSecret
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 ROWS = (*OWN_ROWS, *DIALECT_ROWS)
 PASSWORD = "correct horse battery"

@@ -58,7 +58,9 @@ def test_a_queue_that_is_too_long_to_be_counted(browser, make, parts, clock, adm
         make.build()
     services = parts.services
     reasons = services.queries.reasons
-    few = Status(parts.store, clock, services.rights, reasons, Counters(), most_counted=2)
+    few = Status(
+        parts.store, clock, services.rights, reasons, Counters(), services.storage, most_counted=2
+    )
     app = create_app(
         replace(services, status=few), shipped("templates"), server_name="ci", base_url=""
     )

@@ -31,6 +31,7 @@ STATE_BY_REASON: dict[Reason, int | None] = {
     Reason.SILENCE_LIMIT: 7,
     Reason.LOG_LIMIT: 10,
     Reason.OUTPUT_LIMIT: 11,
+    Reason.PROJECT_QUOTA: 11,
     Reason.MEMORY_LIMIT: 1,
     Reason.PIDS_LIMIT: 1,
     Reason.DISK_LIMIT: 11,

@@ -11,7 +11,7 @@ from ciserver.model.evaluation import Kind
 from ciserver.model.schedule import ScheduleKind, Timing
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 S = BuildStatus
 CODES = [

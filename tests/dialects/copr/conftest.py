@@ -10,7 +10,7 @@ from support.prepared import add_account
 from ciserver.model.build import Offer
 from ciserver.model.status import BuildStatus, EvaluationStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 PASSWORD = "correct horse battery"
 

@@ -11,7 +11,7 @@ from ciserver.model.evaluation import PinnedInput
 from ciserver.model.project import Input, InputType, JobsetMode, JobsetSettings, ProjectSettings
 from ciserver.model.status import BuildStatus, EvaluationStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 PASSWORD = "correct horse battery"
 OURS = "http://falconframework.org"

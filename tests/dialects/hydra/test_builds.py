@@ -7,7 +7,7 @@ from ciserver.dialects.hydra.words import STEP_STATE
 from ciserver.model.build import BuildResult, Output
 from ciserver.model.status import BuildStatus, EvaluationStatus, StepStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 KEYS = {
     *("id", "finished", "timestamp", "starttime", "stoptime", "project", "jobset", "job"),

@@ -11,7 +11,7 @@ from ciserver.model.build import BuildResult, Offer
 from ciserver.model.project import JobsetMode, JobsetSettings
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 WAITING, BEGUN, ENDED = ((None, None), (int, None), (int, int))
 

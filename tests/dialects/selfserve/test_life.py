@@ -10,7 +10,7 @@ from ciserver.model.evaluation import Kind
 from ciserver.model.request import Action
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
-from ciserver.store.queue import Texts
+from ciserver.store.arrivals import Texts
 
 RUNNING = [BuildStatus.STARTING, BuildStatus.RUNNING, BuildStatus.CANCELING]
 ENDS = {

@@ -1,0 +1,174 @@
+"""How many requests are answered, and what a server costs that nobody asks."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import limit
+from bench.figures import Goal, Row, percentile
+from bench.metric import Effort, Metric, Samples, build_one, watched
+from bench.processes import Lacking, Wrong, family, memory_mb
+from bench.system import Repository, Running, Setup, System
+from bench.wire import HttpSender, load, request
+
+
+class SignedPushes(Metric):
+    """Pushes that are accepted, of clients that each wait for their answer; builds are held."""
+
+    name = "pushes"
+    clients = (1, 8, 32)
+    rows = (
+        Row("pushes-1", "signed pushes, 1 client", "/s"),
+        *(
+            Row(
+                f"pushes-{clients}",
+                f"signed pushes, {clients} clients",
+                "/s",
+                (Goal(20, against="Buildbot"), Goal(3, against="Laminar")),
+            )
+            for clients in (8, 32)
+        ),
+        Row("pushes-p99", "signed pushes, 8 clients, p99", "ms", (Goal(100, at_least=False),)),
+        Row("pushes-stored", "of the accepted stored at once", "%", (Goal(100),)),
+    )
+
+    def measure(self, system: System, place: Path, effort: Effort) -> Samples:
+        figures: Samples = {"pushes-stored": []}
+        for clients in self.clients:
+            own = place / str(clients)
+            own.mkdir()
+            with watched(system, own, Setup()) as (running, repository):
+                build_one(running, repository, 1)
+                running.hold()
+                self._pour(running, repository, clients, effort, figures)
+        return figures
+
+    @staticmethod
+    def _pour(
+        running: Running, repository: Repository, clients: int, effort: Effort, figures: Samples
+    ) -> None:
+        revisions = repository.push("again")
+        before = running.pushes()
+        done = load(
+            running.sender,
+            lambda number: running.push(number + 1, *revisions),
+            clients,
+            effort.seconds,
+        )
+        stored = running.pushes() - before
+        if stored > len(done.took):
+            raise Wrong(f"{stored} pushes are stored of {len(done.took)} that were sent")
+        figures[f"pushes-{clients}"] = [done.per_second]
+        figures["pushes-stored"].append(100 * stored / len(done.took))
+        if clients == 8:
+            figures["pushes-p99"] = [percentile(done.took, 99)]
+
+    def limit(self, place: Path, effort: Effort) -> Samples:
+        asked = request("POST", "/", b"x" * 300)
+        with limit.hello(place) as port:
+            return {
+                f"pushes-{clients}": [
+                    load(
+                        lambda: HttpSender(port, 200), lambda _: asked, clients, effort.seconds
+                    ).per_second
+                ]
+                for clients in self.clients
+            }
+
+
+class Reads(Metric):
+    """One build, and a list of 100, as JSON, beside so many builds that have ended."""
+
+    name = "reads"
+    histories = (1_000, 100_000)
+    rows = (
+        Row("json-1000", "one build as JSON, 8 clients, of 1,000", "/s"),
+        Row(
+            "json-100000",
+            "one build as JSON, 8 clients, of 100,000",
+            "/s",
+            (Goal(3, against="Buildbot"), Goal(0.8, of="json-1000")),
+        ),
+        Row("list-1000", "list of 100 of 1,000, p50", "ms"),
+        Row(
+            "list-100000",
+            "list of 100 of 100,000, p50",
+            "ms",
+            (Goal(1 / 5, False, "Buildbot"), Goal(1.25, at_least=False, of="list-1000")),
+        ),
+    )
+
+    def measure(self, system: System, place: Path, effort: Effort) -> Samples:
+        if not system.has_reads:
+            raise Lacking
+        figures: Samples = {}
+        for history in self.histories:
+            own = place / str(history)
+            own.mkdir()
+            with watched(system, own, Setup(history=history)) as (running, _):
+                self._check(running, history)
+                figures |= self._read(running, history, effort)
+        return figures
+
+    @staticmethod
+    def _check(running: Running, history: int) -> None:
+        with running.http() as http:
+            http.send(running.build_request(history // 2)).json()
+            found = http.send(running.list_request()).json()
+        if longest(found) != 100:
+            raise Wrong(f"the list has {longest(found)} builds")
+
+    @staticmethod
+    def _read(running: Running, history: int, effort: Effort) -> Samples:
+        def sender() -> HttpSender:
+            return HttpSender(running.port, 200)
+
+        one = load(
+            sender,
+            lambda number: running.build_request(number * 7919 % history + 1),
+            8,
+            effort.seconds,
+        )
+        many = load(sender, lambda _: running.list_request(), 1, effort.seconds)
+        return {
+            f"json-{history}": [one.per_second],
+            f"list-{history}": [percentile(many.took, 50)],
+        }
+
+    def limit(self, place: Path, effort: Effort) -> Samples:
+        asked = request("GET", "/")
+        with limit.hello(place) as port:
+            done = load(lambda: HttpSender(port, 200), lambda _: asked, 8, effort.seconds)
+        return {f"json-{history}": [done.per_second] for history in self.histories}
+
+
+def longest(found: Any) -> int:
+    """How many things the list in an answer has."""
+    lists = found.values() if isinstance(found, dict) else [found]
+    return max((len(one) for one in lists if isinstance(one, list)), default=0)
+
+
+class Idle(Metric):
+    """A server without work, started the second time: the first one made its database."""
+
+    name = "idle"
+    rows = (
+        Row("idle-memory", "idle, memory of all processes", "MB", (Goal(0.55, False, "Buildbot"),)),
+        Row("idle-start", "start until the API answers", "s", (Goal(0.7, False, "Buildbot"),)),
+    )
+
+    def measure(self, system: System, place: Path, effort: Effort) -> Samples:
+        with system.until_answer(place):
+            """The first time."""
+        with system.until_answer(place) as (pid, seconds):
+            time.sleep(effort.idle_seconds)
+            memory = sum(memory_mb(one) for one in family(pid))
+        return {"idle-memory": [memory], "idle-start": [seconds]}
+
+
+class Installed(Metric):
+    name = "installed"
+    rows = (Row("installed", "installed, without extras", "MB", (Goal(70, at_least=False),)),)
+
+    def measure(self, system: System, place: Path, effort: Effort) -> Samples:
+        return {"installed": [system.size_mb()]}

@@ -1,0 +1,79 @@
+"""What a measurement is: it starts a system afresh, checks what it did, and answers samples by the
+keys of its rows.
+"""
+
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures import Row
+from bench.ours import recipe
+from bench.processes import Wrong, until
+from bench.system import Repository, Running, Setup, System
+
+AT = re.compile(rb"^at=([0-9.]+)\r?$", re.MULTILINE)
+BUILD_SECONDS = 60
+Samples = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is done, so that a figure means something, or so that it is soon there."""
+
+    repeat: int = 3
+    pushes: int = 30
+    builds: int = 400
+    seconds: float = 8  # of load, and of spawning
+    log_mb: int = 200
+    lines: int = 40
+    idle_seconds: float = 5
+    limit_seconds: int = 600  # for one measurement of one system
+
+
+QUICK = Effort(1, pushes=5, builds=60, seconds=1.5, log_mb=20, lines=12, idle_seconds=1)
+
+
+class Metric(ABC):
+    name: str
+    rows: tuple[Row, ...]
+
+    @abstractmethod
+    def measure(self, system: System, place: Path, effort: Effort) -> Samples:
+        """Raises Wrong, and Lacking where the system has no such thing."""
+
+    def limit(self, place: Path, effort: Effort) -> Samples:
+        """What nothing could do better on this machine; nothing where that is not known."""
+        return {}
+
+
+@contextmanager
+def watched(system: System, place: Path, setup: Setup) -> Iterator[tuple[Running, Repository]]:
+    repository = Repository(place, {".build.yml": recipe(setup)})
+    with system.running(place, setup, repository) as running:
+        yield running, repository
+
+
+def build_one(running: Running, repository: Repository, number: int) -> float:
+    """Push, and wait until its build has ended well; answers the moment before the push."""
+    before, after = repository.push(f"push-{number}")
+    prepared = running.push(number, before, after)
+    with closing(running.sender()) as sender:
+        began = time.time()
+        sender.send(prepared)
+    until_good(running, number)
+    return began
+
+
+def until_good(running: Running, count: int, seconds: float = BUILD_SECONDS) -> None:
+    until(lambda: running.ended()[0] >= count, seconds, f"{count} builds to end", 0.01)
+    ended, good = running.ended()
+    if not ended == good == count:
+        raise Wrong(f"{good} of {ended} builds are good, of {count} that were asked for")
+
+
+def moments(log: bytes) -> list[float]:
+    return [float(one) for one in AT.findall(log)]
