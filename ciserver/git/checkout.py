@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from pygit2.enums import FileMode
 from ciserver.git.address import host_of, is_local
 from ciserver.git.gitdir import write_git
 from ciserver.git.mirror import Mirror, Mirrors
+from ciserver.git.program import Program
 from ciserver.git.submodule import Submodule, read_submodules, resolve_url
+from ciserver.git.tree import entry_of
 from ciserver.git.worktree import Entry, write_tree
 from ciserver.model.build import Source
 from ciserver.model.errors import BadAddress, CiError, Invalid, NotFound, RemoteFailure
@@ -23,14 +25,23 @@ _DEEPEST = 8
 
 
 @dataclass(frozen=True)
-class _Visit:
+class Place:
+    """One repository of a source: where in its directory it goes, and at which revision."""
+
+    path: str
+    mirror: Mirror
+    revision: str
+
+
+@dataclass(frozen=True)
+class Visit:
     """One repository being checked out; submodules are visits below it."""
 
     mirror: Mirror
     revision: str
     into: Path
-    credential: Credential | None
-    local: bool
+    credential: Credential | None = None
+    local: bool = False
     depth: int = 0
 
 
@@ -54,27 +65,97 @@ class Checkouts:
         BadAddress, Invalid, NotFound, RemoteFailure, and leaves nothing behind then.
         """
         mirror = self._mirrors.open_source(source, credential, local=local)
-        first = _Visit(mirror, source.revision, into, credential, local)
-        into.mkdir(parents=True)
-        writing = _Writing(self._mirrors, objects_at or str, follow=source.submodules)
+        first = Visit(mirror, source.revision, into, credential, local)
+        return check_out(
+            first, self._mirrors.program, self._below if source.submodules else None, objects_at
+        )
+
+    def places(
+        self, source: Source, *, credential: Credential | None = None, local: bool = False
+    ) -> Iterator[Place]:
+        """What `make` would check out, and where, each as soon as its mirror has the revision.
+        Raises what `make` does.
+        """
+        mirror = self._mirrors.open_source(source, credential, local=local)
+        mirror.pin("HEAD", source.revision)
+        top = Path()
+        waiting = [Visit(mirror, source.revision, top, credential, local)]
+        while waiting:
+            visit = waiting.pop()
+            yield Place("" if visit.into == top else str(visit.into), visit.mirror, visit.revision)
+            if source.submodules:
+                repository = visit.mirror.repository()
+                tree = visit.mirror.find(repository, visit.revision).tree
+                found = _stated(visit, repository, tree, self._mirrors.program)
+                waiting += [self._below(visit, *one) for one in found]
+
+    def _below(self, visit: Visit, module: Submodule, revision: str) -> Visit:
         try:
-            writing.write(first)
-        except BaseException:
-            shutil.rmtree(into, ignore_errors=True)
-            raise
-        return tuple(writing.borrowed)
+            address = self._address(visit, module.url)
+            credential = _credential_for(visit, address)
+            mirror = self._mirrors.open(address, credential, local=is_local(address))
+            mirror.pin("HEAD", revision)
+        except (BadAddress, Invalid) as err:
+            raise BadAddress(_naming(module, err), hint=err.hint) from err
+        except (NotFound, RemoteFailure) as err:
+            temporary = isinstance(err, RemoteFailure) and err.temporary
+            raise RemoteFailure(_naming(module, err), temporary=temporary, hint=err.hint) from err
+        into = visit.into / module.path
+        return Visit(mirror, revision, into, credential, visit.local, visit.depth + 1)
+
+    def _address(self, visit: Visit, url: str) -> str:
+        """The checked address of a submodule.
+
+        Who pushes to a registered repository did not register others: such a path is accepted
+        beside its parent, or beneath a directory that is open to all.
+        """
+        parent = visit.mirror.address
+        address = resolve_url(parent, url)
+        beside = visit.local and is_local(parent)
+        checked = self._mirrors.addresses.check(address, local=beside)
+        if not is_local(checked):
+            return checked
+        if not is_local(parent):
+            raise BadAddress(
+                f"the repository address {address!r} is refused: it is a path on this machine",
+                hint="only a repository on this machine may have such a submodule",
+            )
+        if Path(checked).is_relative_to(Path(parent).parent):
+            return checked
+        return self._mirrors.addresses.check(address)
+
+
+# Finds a submodule of what is checked out, with its mirror at the revision.
+Below = Callable[[Visit, Submodule, str], Visit]
+
+
+def check_out(
+    first: Visit,
+    program: Program,
+    below: Below | None,
+    objects_at: Callable[[Path], str] | None,
+) -> tuple[Path, ...]:
+    """As `Checkouts.make` does; without `below` no submodule is followed."""
+    first.into.mkdir(parents=True)
+    writing = _Writing(program, objects_at or str, below)
+    try:
+        writing.write(first)
+    except BaseException:
+        shutil.rmtree(first.into, ignore_errors=True)
+        raise
+    return tuple(writing.borrowed)
 
 
 @dataclass
 class _Writing:
     """One run over a source and its submodules."""
 
-    mirrors: Mirrors
+    program: Program
     objects_at: Callable[[Path], str]
-    follow: bool
+    below: Below | None
     borrowed: dict[Path, None] = field(default_factory=dict)
 
-    def write(self, visit: _Visit) -> None:
+    def write(self, visit: Visit) -> None:
         repository = visit.mirror.repository()
         commit = visit.mirror.find(repository, visit.revision)
         entries = _written(visit, repository, commit.tree)
@@ -89,62 +170,39 @@ class _Writing:
             submodules=[module for module, _ in modules],
         )
         self.borrowed[visit.mirror.objects] = None
-        for module, revision in modules:
-            self.write(self._below(visit, module, revision))
+        if self.below is not None:
+            for module, revision in modules:
+                self.write(self.below(visit, module, revision))
 
     def _modules(
-        self, visit: _Visit, repository: Repository, tree: Tree, entries: list[Entry]
+        self, visit: Visit, repository: Repository, tree: Tree, entries: list[Entry]
     ) -> list[tuple[Submodule, str]]:
         """The submodules to check out, each with the revision that the tree pins."""
-        pinned = {entry.path: entry.oid.hex() for entry in entries if entry.mode == FileMode.COMMIT}
-        if not self.follow or not pinned:
+        if self.below is None or not any(one.mode == FileMode.COMMIT for one in entries):
             return []
-        if visit.depth == _DEEPEST:
-            raise Invalid(
-                f"the submodules of {visit.mirror.address} are nested more than {_DEEPEST} deep",
-                hint="ask for the source without submodules",
-            )
-        stated = read_submodules(repository, tree, self.mirrors.program)
-        known = {os.fsencode(module.path): module for module in stated}
-        return [(known[path], pinned[path]) for path in sorted(pinned) if path in known]
-
-    def _below(self, visit: _Visit, module: Submodule, revision: str) -> _Visit:
-        try:
-            address = self._address(visit, module.url)
-            credential = _credential_for(visit, address)
-            mirror = self.mirrors.open(address, credential, local=is_local(address))
-            mirror.pin("HEAD", revision)
-        except (BadAddress, Invalid) as err:
-            raise BadAddress(_naming(module, err), hint=err.hint) from err
-        except (NotFound, RemoteFailure) as err:
-            temporary = isinstance(err, RemoteFailure) and err.temporary
-            raise RemoteFailure(_naming(module, err), temporary=temporary, hint=err.hint) from err
-        into = visit.into / module.path
-        return _Visit(mirror, revision, into, credential, visit.local, visit.depth + 1)
-
-    def _address(self, visit: _Visit, url: str) -> str:
-        """The checked address of a submodule.
-
-        Who pushes to a registered repository did not register others: such a path is accepted
-        beside its parent, or beneath a directory that is open to all.
-        """
-        parent = visit.mirror.address
-        address = resolve_url(parent, url)
-        beside = visit.local and is_local(parent)
-        checked = self.mirrors.addresses.check(address, local=beside)
-        if not is_local(checked):
-            return checked
-        if not is_local(parent):
-            raise BadAddress(
-                f"the repository address {address!r} is refused: it is a path on this machine",
-                hint="only a repository on this machine may have such a submodule",
-            )
-        if Path(checked).is_relative_to(Path(parent).parent):
-            return checked
-        return self.mirrors.addresses.check(address)
+        return _stated(visit, repository, tree, self.program)
 
 
-def _written(visit: _Visit, repository: Repository, tree: Tree) -> list[Entry]:
+def _stated(
+    visit: Visit, repository: Repository, tree: Tree, program: Program
+) -> list[tuple[Submodule, str]]:
+    """The submodules that a tree has and describes, with the revisions that it pins, by path."""
+    known = {os.fsencode(one.path): one for one in read_submodules(repository, tree, program)}
+    found = ((known[path], entry_of(tree, known[path].path)) for path in sorted(known))
+    pinned = [
+        (module, str(entry.id))
+        for module, entry in found
+        if entry is not None and entry.filemode == FileMode.COMMIT
+    ]
+    if pinned and visit.depth == _DEEPEST:
+        raise Invalid(
+            f"the submodules of {visit.mirror.address} are nested more than {_DEEPEST} deep",
+            hint="ask for the source without submodules",
+        )
+    return pinned
+
+
+def _written(visit: Visit, repository: Repository, tree: Tree) -> list[Entry]:
     try:
         return write_tree(repository, tree, visit.into)
     except (pygit2.GitError, KeyError) as err:
@@ -155,7 +213,7 @@ def _written(visit: _Visit, repository: Repository, tree: Tree) -> list[Entry]:
         ) from err
 
 
-def _credential_for(visit: _Visit, address: str) -> Credential | None:
+def _credential_for(visit: Visit, address: str) -> Credential | None:
     """A credential is for its own host: a submodule elsewhere never sees it."""
     is_same = host_of(address) == host_of(visit.mirror.address)
     return visit.credential if is_same else None

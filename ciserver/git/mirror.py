@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pygit2
 from pygit2 import Oid, Repository
@@ -20,7 +21,7 @@ from ciserver.git.address import (
 )
 from ciserver.git.content import PathReader, PathRemote
 from ciserver.git.failure import missing_ref, missing_revision
-from ciserver.git.pack import join_packs
+from ciserver.git.pack import join_packs, write_pack
 from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs, writing
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import choose, commit_at, default_branch, target
@@ -121,7 +122,10 @@ class Mirrors:
         return self.open(one.uri, credential, local=local)
 
     def _open(self, address: str, parts: tuple[str, ...], remote: Remote) -> "Mirror":
-        name = self._name(parts)
+        return self.open_by_name(self._name(parts), address, remote)
+
+    def open_by_name(self, name: str, address: str, remote: Remote) -> "Mirror":
+        """The mirror that is called so, of what `remote` has, made empty if it is not there."""
         folder, lock = self._root / f"{name}.git", self._root / f"{name}.lock"
         if not folder.exists():
             with locked(lock):
@@ -142,6 +146,7 @@ class Mirror:
         self, folder: Path, lock: Path, address: str, remote: Remote, program: Program
     ) -> None:
         self.address = address
+        self.name = folder.stem
         self.objects = folder / "objects"
         self._folder = folder
         self._lock = lock
@@ -220,6 +225,28 @@ class Mirror:
         targets = ((name, target(repository, name)) for name in mine)
         found = ((name, commit_at(repository, oid)) for name, oid in targets if oid)
         return tuple(Tip(name, str(commit.id)) for name, commit in found if commit)
+
+    def refs(self) -> dict[str, str]:
+        """What each branch and tag points at, as the last fetch found it."""
+        repository = self.repository()
+        names = (one for one in repository.listall_references() if one.isprintable())
+        mine = (one for one in names if one.startswith(("refs/heads/", "refs/tags/")))
+        found = ((name, target(repository, name)) for name in mine)
+        return {name: str(oid) for name, oid in found if oid}
+
+    def write_pack(self, revision: str, have: Sequence[str], into: IO[bytes]) -> None:
+        """Write the revision and all refs, without what `have` and its history hold, as a pack.
+        Raises RemoteFailure when git cannot do it.
+        """
+        repository = self.repository()
+        wanted = {revision, *self.refs().values()}
+        known = [one for one in have if one in repository]
+        try:
+            write_pack(self._folder, self._program, wanted, known, into)
+        except (Failed, TimeoutError) as err:
+            raise RemoteFailure(
+                f"the mirror of {self.address} cannot be packed: {err}", temporary=True
+            ) from err
 
     def history(self, revision: str) -> Iterator[Commit]:
         """The commit and those it grew from, by first parent, newest first. Raises NotFound."""

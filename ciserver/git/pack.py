@@ -1,7 +1,8 @@
 """Objects from one repository to another on this machine, as one pack; and packs joined."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import IO
 
 from pygit2 import Commit, Oid, PackBuilder, Repository, Tag, Tree
 from pygit2.enums import FileMode
@@ -88,6 +89,22 @@ def join_packs(repository: Path, program: Program, many_packs: int) -> None:
     arguments = ["pack-objects", "--quiet", "--stdin-packs", str(folder / "pack")]
     made = program.run(repository, arguments, stdin=listing.encode()).decode().split()
     record.write_text("\n".join(joined - {f"pack-{name}" for name in made}))
+
+
+def write_pack(
+    repository: Path, program: Program, wanted: Iterable[str], have: Iterable[str], into: IO[bytes]
+) -> None:
+    """Write what is wanted, with everything beneath it that `have` is without. Whoever puts the
+    pack in has the latter. Raises Failed or TimeoutError.
+    """
+    asked = "".join([*(f"{one}\n" for one in wanted), *(f"^{one}\n" for one in have)])
+    arguments = ["pack-objects", "--quiet", "--revs", "--thin", "--stdout"]
+    program.run(repository, arguments, stdin=asked.encode(), into=into)
+
+
+def put_pack(repository: Path, program: Program, pack: IO[bytes]) -> None:
+    """Put a pack in that leaves out what is here. Raises Failed or TimeoutError."""
+    program.run(repository, ["index-pack", "--stdin", "--fix-thin"], stdin=pack)
 
 
 def _worth_joining(sizes: dict[str, int]) -> set[str]:

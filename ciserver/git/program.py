@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, urlsplit
 
 from ciserver.git.address import is_local, is_ssh, is_user
@@ -65,28 +66,31 @@ class Program:
         repository: Path,
         arguments: Sequence[str],
         *,
-        stdin: bytes = b"",
+        stdin: bytes | IO[bytes] = b"",
+        into: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         settings: Sequence[str] = (),
     ) -> bytes:
-        """Run one git command on a bare repository and return what it prints.
+        """Run one git command on a bare repository and return what it prints, unless that goes
+        into a file.
 
         Raises Failed when git says no and TimeoutError when the time is over.
         """
         options = [part for one in (*_SAFEGUARDS, *settings) for part in ("-c", one)]
         with subprocess.Popen(
             ["git", f"--git-dir={repository}", *options, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+            stdout=into or subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=_plain_environment() | dict(environment or {}),
             cwd=repository,
             start_new_session=True,
         ) as running:
-            output, said = self._finish(running, stdin)
+            given = stdin if isinstance(stdin, bytes) else None
+            output, said = self._finish(running, given)
         if running.returncode:
             raise Failed(said.decode("utf-8", "replace").strip())
-        return output
+        return output or b""
 
     def fetch(
         self, repository: Path, address: str, credential: Credential | None, refspec: str
@@ -137,7 +141,7 @@ class Program:
         except TimeoutError as err:
             raise no_answer(address, self.timeout_seconds) from err
 
-    def _finish(self, running: subprocess.Popen[bytes], stdin: bytes) -> tuple[bytes, bytes]:
+    def _finish(self, running: subprocess.Popen[bytes], stdin: bytes | None) -> tuple[bytes, bytes]:
         try:
             return running.communicate(stdin, timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired:

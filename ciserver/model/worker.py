@@ -1,0 +1,63 @@
+"""Workers on other machines: what each proves itself with, and what it may take."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from ciserver.model.push import Trust
+
+_QUEUE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.+]*(?:-[A-Za-z0-9_.+]+)+)/([a-z]+)")
+_LONGEST = 120
+
+
+class Queue(NamedTuple):
+    """The builds for one system that are trusted alike."""
+
+    system: str
+    trust: Trust
+
+    def __str__(self) -> str:
+        return f"{self.system}/{self.trust.value}"
+
+
+def queue_of(text: str) -> Queue | None:
+    """The queue that is written as SYSTEM/TRUST; None for any other text."""
+    found = _QUEUE.fullmatch(text)
+    if found is None or len(text) > _LONGEST or found[2] not in set(Trust):
+        return None
+    return Queue(found[1], Trust(found[2]))
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker that was given a credential: the queues it may claim builds of."""
+
+    name: str
+    queues: tuple[Queue, ...]
+    created_at: datetime
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """One repository of a source: where in its directory it goes (empty: it is the source itself),
+    by which name the server knows the mirror, and what of it is wanted. `refs` and `default` are
+    the mirror's.
+    """
+
+    path: str
+    mirror: str
+    revision: str
+    refs: dict[str, str]
+    default: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source is made of: repositories, those around others first; or one file that was sent
+    in, by its name.
+    """
+
+    checkouts: tuple[Checkout, ...] = ()
+    upload: str = ""
