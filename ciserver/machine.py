@@ -11,17 +11,23 @@ from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.bubblewrap import Bubblewrap
 from ciserver.executor.choice import choose
+from ciserver.executor.groups import ControlGroups
 from ciserver.executor.images import Images
 from ciserver.executor.limits import Limits
+from ciserver.executor.local import LocalEngine
+from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.roots import Roots, overlay_fault
+from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
+from ciserver.executor.sources import SourceProvider
 from ciserver.executor.workdir import remove_tree
 from ciserver.git.address import Addresses
 from ciserver.git.content import PathReader
 from ciserver.git.directory import ContentLimits
 from ciserver.git.mirror import Mirrors
+from ciserver.model.build import Offer
 from ciserver.model.errors import BadConfiguration
-from ciserver.model.ports import Clock
+from ciserver.model.ports import Clock, Reporter
 from ciserver.store.store import Store
 from triggers.email import Smtp
 from triggers.outgoing import Outgoing
@@ -164,6 +170,71 @@ def _make_path_reader(settings: Settings, addresses: Addresses, clock: Clock) ->
         partial(outgoing.get, schemes=addresses.content_schemes),
         ContentLimits(settings.git.path_files, settings.git.path_limit_mb << 20),
     )
+
+
+def make_local_engine(
+    settings: Settings,
+    data: DataDirectory,
+    offer: Offer,
+    sandbox: Sandbox,
+    reporter: Reporter,
+    sources: SourceProvider,
+    clock: Clock,
+) -> LocalEngine:
+    """The slots of this machine, for builds that the reporter has and sources that come from
+    there.
+    """
+    work = work_root(settings, data)
+    roots = make_roots(settings, data, sandbox, work)
+    if roots:
+        roots.images.sweep()
+    groups = ControlGroups(settings.builds.control_groups)
+    groups.prepare()
+    runner = Runner(
+        reporter,
+        sandbox,
+        sources,
+        clock,
+        work_root=work,
+        limits=make_limits(settings),
+        groups=groups,
+        stores=_make_stores(settings, data),
+        roots=roots,
+    )
+    return LocalEngine(
+        reporter,
+        runner,
+        offer,
+        slots=settings.builds.slots or os.cpu_count() or 1,
+        images=roots.images.names if roots else tuple,
+        takes_any_image=settings.images.unknown == "host",
+    )
+
+
+def _make_stores(settings: Settings, data: DataDirectory) -> NixStores | None:
+    """Those that builds share, without what nobody uses any more."""
+    if not settings.builds.nix_store_mb:
+        return None
+    stores = NixStores(
+        scratch_root(settings, data) / "nix",
+        build_user(settings),
+        quota=settings.builds.nix_store_mb * 1024 * 1024,
+    )
+    stores.sweep()
+    return stores
+
+
+def most_upload(settings: Settings) -> int:
+    """How large a file of a build may be that a worker elsewhere hands in; 0: no limit."""
+    products, caches = settings.builds.products_mb, settings.builds.cache_quota_mb
+    return max(products, caches) << 20 if products else 0
+
+
+def most_log(settings: Settings) -> int:
+    """How large the log of a step may be that a worker elsewhere writes; its last words, about the
+    limit, are beyond that.
+    """
+    return (settings.builds.log_limit_mb + 1) << 20
 
 
 def make_limits(settings: Settings) -> Limits:

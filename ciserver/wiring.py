@@ -1,6 +1,5 @@
 """The only module that knows every class: it puts a server together from its settings."""
 
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,22 +12,19 @@ from ciserver.datadir import DataDirectory
 from ciserver.dialects.selfserve import SelfServe
 from ciserver.dialects.srht.told import webhook_keys
 from ciserver.executor.disk import DiskGuard
-from ciserver.executor.groups import ControlGroups
 from ciserver.executor.idle import IdleEngine
 from ciserver.executor.local import LocalEngine
-from ciserver.executor.nix_stores import NixStores
-from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import Sandbox, SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.machine import (
-    build_user,
     make_addresses,
     make_images,
-    make_limits,
+    make_local_engine,
     make_mirrors,
-    make_roots,
     make_smtp,
+    most_log,
+    most_upload,
     native_system,
     offered_systems,
     open_store,
@@ -59,6 +55,7 @@ from ciserver.service.evaluation_lists import EvaluationLists
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.exports import Exports
 from ciserver.service.fault_mails import FaultMails
+from ciserver.service.fleet import Fleet
 from ciserver.service.groups import Groups
 from ciserver.service.job_groups import JobGroups
 from ciserver.service.jobs import Jobs
@@ -78,6 +75,8 @@ from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
 from ciserver.service.recipe_reading import RecipeReading
+from ciserver.service.remote_sources import RemoteSources
+from ciserver.service.remote_work import RemoteWork
 from ciserver.service.renames import Renames
 from ciserver.service.reporter import LocalReporter
 from ciserver.service.reproduction import Reproduction
@@ -100,6 +99,7 @@ from ciserver.service.telling import Telling
 from ciserver.service.timings import Timings
 from ciserver.service.uploads import Uploads
 from ciserver.service.webhook_keys import WebhookKeys
+from ciserver.service.workers import LOCAL, Workers
 from ciserver.shipped import shipped
 from ciserver.store.store import Store
 from ciserver.ticker import Ticker
@@ -107,7 +107,7 @@ from ciserver.web.app import DIALECTS, App, create_app
 from triggers import make_triggers
 from triggers.outgoing import Outgoing
 
-WORKER = "local"
+WORKER = LOCAL
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ class Parts:
     services: Services
     app: App
     mirrors: Mirrors
+    sources: MirrorSources
     reporter: LocalReporter
     caches: Caches
     bells: Bells
@@ -216,6 +217,11 @@ def make_parts(
         ring=bells.builds.ring,
     )
     lists = Lists(store, rights, timeout_seconds=settings.builds.timeout_minutes * 60)
+    caches = Caches(store, clock, quota=settings.builds.cache_quota_mb << 20)
+    reporter = LocalReporter(store, clock, builds, logs, caches, links, given_secrets, storage)
+    sources = MirrorSources(store, mirrors, Checkouts(mirrors))
+    waiting = max(2, settings.server.threads // 8)  # of the threads, for what takes its time
+    served = RemoteSources(store, sources, given_secrets, at_once=waiting)
     services = Services(
         clock=clock,
         access=Access(store, clock, audit, local_token=token),
@@ -285,6 +291,16 @@ def make_parts(
         dumps=Dumps(store, clock, links),
         timings=Timings(store, rights),
         webhook_keys=WebhookKeys(store.signing_keys, rights, audit),
+        workers=Workers(store, clock, rights, audit),
+        fleet=Fleet(clock, listeners=waiting),
+        remote_work=RemoteWork(
+            store,
+            audit,
+            reporter,
+            served,
+            most_bytes=most_upload(settings),
+            most_log_bytes=most_log(settings),
+        ),
         requests=Requests(
             store, clock, rights, audit, builds, evaluations, ring=bells.requests.ring
         ),
@@ -298,11 +314,8 @@ def make_parts(
         base_url=settings.server.base_url,
         dialects=(*DIALECTS, partial(SelfServe, settings=settings.selfserve)),
     )
-    caches = Caches(store, clock, quota=settings.builds.cache_quota_mb * 1024 * 1024)
-    reporter = LocalReporter(
-        store, clock, services.builds, services.logs, caches, links, given_secrets, storage
-    )
-    return Parts(settings, data, store, services, app, mirrors, reporter, caches, bells, token)
+    parts = (settings, data, store, services, app, mirrors, sources, reporter, caches, bells, token)
+    return Parts(*parts)
 
 
 def _make_triggers(
@@ -326,45 +339,15 @@ def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine |
     systems = offered_systems(parts.settings)
     if isinstance(sandbox, SandboxBroken):
         return IdleEngine(WORKER, systems, f"{sandbox.reason}; {sandbox.remedy}")
-    work = work_root(parts.settings, parts.data)
-    roots = make_roots(parts.settings, parts.data, sandbox, work)
-    if roots:
-        roots.images.sweep()
-    groups = ControlGroups(parts.settings.builds.control_groups)
-    groups.prepare()
-    runner = Runner(
-        parts.reporter,
-        sandbox,
-        MirrorSources(parts.store, parts.mirrors, Checkouts(parts.mirrors)),
-        parts.services.clock,
-        work_root=work,
-        limits=make_limits(parts.settings),
-        groups=groups,
-        stores=_make_stores(parts.settings, parts.data),
-        roots=roots,
-    )
-    slots = parts.settings.builds.slots or os.cpu_count() or 1
-    return LocalEngine(
-        parts.reporter,
-        runner,
+    return make_local_engine(
+        parts.settings,
+        parts.data,
         Offer(WORKER, systems),
-        slots=slots,
-        images=roots.images.names if roots else tuple,
-        takes_any_image=parts.settings.images.unknown == "host",
+        sandbox,
+        parts.reporter,
+        parts.sources,
+        parts.services.clock,
     )
-
-
-def _make_stores(settings: Settings, data: DataDirectory) -> NixStores | None:
-    """Those that builds share, without what nobody uses any more."""
-    if not settings.builds.nix_store_mb:
-        return None
-    stores = NixStores(
-        scratch_root(settings, data) / "nix",
-        build_user(settings),
-        quota=settings.builds.nix_store_mb * 1024 * 1024,
-    )
-    stores.sweep()
-    return stores
 
 
 def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
@@ -374,5 +357,10 @@ def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
         parts.bells,
         guard_disk=DiskGuard(disks, engine).check,
         sweep_caches=parts.caches.sweep_removed,
-        sweep_products=parts.services.keeping.sweep,
+        sweep_products=partial(_sweep_files, parts),
     )
+
+
+def _sweep_files(parts: Parts) -> None:
+    parts.services.keeping.sweep()
+    parts.services.remote_work.sweep()

@@ -51,8 +51,10 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     _recover(parts)
     sandbox = choose_sandbox(settings, data)
     engine = make_engine(parts, sandbox)
-    parts.services.run_on(engine)
-    parts.bells.builds.on_ring(engine.ring)
+    fleet = parts.services.fleet
+    fleet.run_beside(engine)
+    parts.services.run_on(fleet)
+    parts.bells.builds.on_ring(fleet.ring)
     ticker = make_ticker(parts, engine)
     link = parts.services.access.make_first_administrator()
     signal.signal(signal.SIGTERM, _stop)

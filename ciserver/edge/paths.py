@@ -1,7 +1,7 @@
 """Whose an address is, told by how its path begins."""
 
 # Ours, for programs: no page lies there, and refusals are JSON even for a browser.
-_FOR_PROGRAMS = ("/ci", "/hooks", "/healthz", "/readyz", "/version", "/metrics")
+_FOR_PROGRAMS = ("/ci", "/hooks", "/worker", "/healthz", "/readyz", "/version", "/metrics")
 
 
 def is_under(path: str, prefix: str) -> bool:

@@ -125,6 +125,7 @@ class LocalEngine:
                 self._paused,
                 images,
                 self._takes_any_image,
+                offer.queues,
             )
         return EngineState((here,))
 

@@ -299,11 +299,14 @@ OWN_IMAGES = ("", "host", "nix")
 
 @dataclass(frozen=True)
 class Offer:
-    """What a worker can run: its systems, and its images (empty = any)."""
+    """What a worker can run: its systems, and its images (empty = any). One that may not take
+    every build of its systems has the queues, as SYSTEM/TRUST, that it may take builds of.
+    """
 
     worker: str
     systems: tuple[str, ...]
     images: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

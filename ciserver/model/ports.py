@@ -29,7 +29,8 @@ class Clock(Protocol):
 class WorkerState:
     """What a worker can do right now; `paused` says why it takes no builds by itself, as while its
     disk is full. Pauses that people ask for are in the store. `images` are those that it has; one
-    that takes no others has `takes_any_image` off.
+    that takes no others has `takes_any_image` off. One that may not take every build of its systems
+    has the queues, as SYSTEM/TRUST, that it may take builds of.
     """
 
     name: str
@@ -39,6 +40,10 @@ class WorkerState:
     paused: str = ""
     images: tuple[str, ...] = ()
     takes_any_image: bool = True
+    queues: tuple[str, ...] = ()
+
+    def serves(self, queue: str) -> bool:
+        return not self.queues or queue in self.queues
 
     def takes(self, image: str) -> bool:
         return self.takes_any_image or image in self.images or image in OWN_IMAGES

@@ -50,6 +50,9 @@ class Action(StrEnum):
     ADD_SYSTEM = "add-system"
     CHANGE_SYSTEM = "change-system"
     REMOVE_SYSTEM = "remove-system"
+    ADD_WORKER = "add-worker"
+    REMOVE_WORKER = "remove-worker"
+    WORK_ON_BUILD = "work-on-build"
 
 
 class RequestStatus(StrEnum):

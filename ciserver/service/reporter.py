@@ -68,6 +68,15 @@ class LocalReporter:
         self._storage = storage
 
     def claim(self, offer: Offer) -> Work | None:
+        return self._claim(offer, reads_repositories=True)
+
+    def claim_elsewhere(self, offer: Offer) -> Work | None:
+        """As `claim`, for a worker that gets its sources from this server: what opens the
+        repositories stays here.
+        """
+        return self._claim(offer, reads_repositories=False)
+
+    def _claim(self, offer: Offer, *, reads_repositories: bool) -> Work | None:
         now = self._clock.now()
         with self._store.transaction(beside=True):
             claimed = self._store.queue.claim(
@@ -79,7 +88,8 @@ class LocalReporter:
             build = self._store.builds.get(lease.build_id)
             evaluation = self._store.evaluations.get_without_inputs(build.evaluation_id)
             job = job_from_json(text)
-            credentials = self._store.jobsets.list_credentials(job.script_jobset or build.jobset_id)
+            owner = job.script_jobset or build.jobset_id
+            credentials = self._store.jobsets.list_credentials(owner) if reads_repositories else ()
             store = self._nix_store(build) if job.nix else ""
             given = self._given_secrets.of_build(build, job)
         return Work(

@@ -14,6 +14,7 @@ from ciserver.service.dumps import Dumps
 from ciserver.service.evaluation_acts import EvaluationActs
 from ciserver.service.evaluation_lists import EvaluationLists
 from ciserver.service.evaluations import Evaluations
+from ciserver.service.fleet import Fleet
 from ciserver.service.groups import Groups
 from ciserver.service.job_groups import JobGroups
 from ciserver.service.jobs import Jobs
@@ -30,6 +31,7 @@ from ciserver.service.product_files import ProductFiles
 from ciserver.service.projects import Projects
 from ciserver.service.pushes import Pushes
 from ciserver.service.queries import Queries
+from ciserver.service.remote_work import RemoteWork
 from ciserver.service.renames import Renames
 from ciserver.service.reproduction import Reproduction
 from ciserver.service.requests import Requests
@@ -48,6 +50,7 @@ from ciserver.service.systems import Systems
 from ciserver.service.timings import Timings
 from ciserver.service.uploads import Uploads
 from ciserver.service.webhook_keys import WebhookKeys
+from ciserver.service.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,9 @@ class Services:
     dumps: Dumps
     timings: Timings
     webhook_keys: WebhookKeys
+    workers: Workers
+    fleet: Fleet
+    remote_work: RemoteWork
 
     def run_on(self, engine: Engine) -> None:
         self.builds.run_on(engine)

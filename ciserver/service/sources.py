@@ -1,13 +1,14 @@
 """Puts the sources of a build into its home, from the mirrors of this server."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
-from ciserver.git.checkout import Checkouts
+from ciserver.git.checkout import Checkouts, Place
 from ciserver.git.mirror import Mirrors
-from ciserver.model.build import Build, Source, Work
+from ciserver.model.build import Build, Job, Source, Work
 from ciserver.model.errors import NotFound
 from ciserver.model.evaluation import PinnedInput
 from ciserver.model.project import Credential
@@ -31,28 +32,45 @@ class MirrorSources:
             self._put_upload(upload, into)
             return ()
         build = self._store.builds.get(work.lease.build_id)
-        owner = work.job.script_jobset or build.jobset_id
-        credential, local = self._store.jobsets.credential(owner, source.uri)
-        credential = credential or self._mirrors.key_for(source, work.given.ssh_key, local=local)
-        if not source.revision:
-            source = self._pinned(build, source, credential, local=local)
+        source, credential, local = self._opened(build, work.job, source, work.given.ssh_key)
         return self._checkouts.make(
             source, into, credential=credential, local=local, objects_at=objects_at
         )
 
+    def places(self, build: Build, job: Job, source: Source, ssh_key: str) -> Iterator[Place]:
+        """The repositories that the source of a build is made of, each with its revision there.
+        `ssh_key` is of the build's secrets. Raises what `put` does.
+        """
+        source, credential, local = self._opened(build, job, source, ssh_key)
+        return self._checkouts.places(source, credential=credential, local=local)
+
+    def _opened(
+        self, build: Build, job: Job, source: Source, ssh_key: str
+    ) -> tuple[Source, Credential | None, bool]:
+        """The source at its revision, and how it is read."""
+        owner = job.script_jobset or build.jobset_id
+        credential, local = self._store.jobsets.credential(owner, source.uri)
+        credential = credential or self._mirrors.key_for(source, ssh_key, local=local)
+        if not source.revision:
+            source = self._pinned(build, source, credential, local=local)
+        return source, credential, local
+
     def _put_upload(self, upload: Upload, into: Path) -> None:
         """Raises NotFound."""
+        with self.open_upload(upload) as content:
+            into.mkdir()
+            with (into / upload.name).open("xb") as file:
+                shutil.copyfileobj(content, file)
+
+    def open_upload(self, upload: Upload) -> IO[bytes]:
+        """A file that was sent in. Raises NotFound."""
         try:
-            content = self._store.files.open_upload(upload.id)
+            return self._store.files.open_upload(upload.id)
         except FileNotFoundError:
             raise NotFound(
                 f"the file {upload.name} that was sent in is not kept any more",
                 hint="send it in again",
             ) from None
-        with content:
-            into.mkdir()
-            with (into / upload.name).open("xb") as file:
-                shutil.copyfileobj(content, file)
 
     def _pinned(
         self, build: Build, source: Source, credential: Credential | None, *, local: bool

@@ -59,10 +59,10 @@ def _pause_reason(build: Build, holds: Holds) -> str:
 def _engine_reason(build: Build, engine: EngineState | None, pauses: Mapping[str, Pause]) -> str:
     if engine is None:
         return "no engine runs builds right now"
-    able = [one for one in engine.workers if build.system in one.systems]
+    queue = f"{build.system}/{build.trust.value}"
+    able = [one for one in engine.workers if build.system in one.systems and one.serves(queue)]
     if not able:
-        systems = dict.fromkeys(system for one in engine.workers for system in one.systems)
-        return f"no worker for system {build.system} (there is: {', '.join(systems)})"
+        return _not_served(build, engine)
     able = [one for one in able if one.takes(build.image)]
     if not able:
         images = sorted({image for one in engine.workers for image in one.images})
@@ -76,6 +76,13 @@ def _engine_reason(build: Build, engine: EngineState | None, pauses: Mapping[str
         said = "the only slot is" if slots == 1 else f"all {slots} slots are"
         return f"{said} busy; builds of higher priority and of jobsets that used less go first"
     return "about to start"
+
+
+def _not_served(build: Build, engine: EngineState) -> str:
+    systems = dict.fromkeys(system for one in engine.workers for system in one.systems)
+    if build.system in systems:
+        return f"no worker for {build.system} takes {build.trust.value} builds"
+    return f"no worker for system {build.system} (there is: {', '.join(systems)})"
 
 
 def _all_idle(build: Build, able: Sequence[WorkerState], pauses: Mapping[str, Pause]) -> str:

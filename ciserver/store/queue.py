@@ -153,6 +153,9 @@ class Queue:
         if offer.images:
             clause += f" AND l.image IN ({marks(offer.images)})"
             values += offer.images
+        if offer.queues:
+            clause += f" AND l.system || '/' || l.trust IN ({marks(offer.queues)})"
+            values += offer.queues
         for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
             if row is not None and self._db.locks_rows:

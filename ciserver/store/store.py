@@ -16,6 +16,7 @@ from ciserver.store.files import Files
 from ciserver.store.filtered import Filtered
 from ciserver.store.gates import Gates
 from ciserver.store.history import History
+from ciserver.store.incoming import Incoming
 from ciserver.store.job_groups import JobGroups
 from ciserver.store.jobs import Jobs
 from ciserver.store.jobsets import Jobsets
@@ -48,12 +49,14 @@ from ciserver.store.storage import Storage
 from ciserver.store.systems import Systems
 from ciserver.store.timings import Timings
 from ciserver.store.uploads import Uploads
+from ciserver.store.workers import Workers
 
 
 class Store:
     def __init__(self, root: Path, database_url: str = "") -> None:
         self.database = Database(database_url or root / "ciserver.db")
         self.files = Files(root)
+        self.incoming = Incoming(root)
         self.accounts = Accounts(self.database)
         seal = Seal(root / "secret.key")
         self.signing_keys = SigningKeys(root / KEY_FILE)
@@ -87,6 +90,7 @@ class Store:
         self.caches = Caches(self.database)
         self.requests = Requests(self.database)
         self.systems = Systems(self.database)
+        self.workers = Workers(self.database)
         self.source_projects = SourceProjects(self.database)
         self.uploads = Uploads(self.database)
         self.schedules = Schedules(self.database)

@@ -460,6 +460,20 @@ class System(Table):
         table_name = "systems"
 
 
+class Worker(Table):
+    """Who may claim builds from another machine; only a hash of its credential is kept."""
+
+    id = p.AutoField()
+    name = p.TextField(unique=True)
+    hash = p.TextField(unique=True)
+    queues = p.TextField()  # JSON list of SYSTEM/TRUST
+    created_at = MomentField()
+    last_seen_at = MomentField(null=True)
+
+    class Meta:
+        table_name = "workers"
+
+
 class SourceSettings(Table):
     """How a jobset builds sources that are sent in; without a row, as usual."""
 
@@ -1069,6 +1083,7 @@ ALL: tuple[Any, ...] = (
     PinnedInput,
     Text,
     System,
+    Worker,
     SourceSettings,
     SourceSystem,
     Upload,

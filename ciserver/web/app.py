@@ -47,6 +47,8 @@ from ciserver.web.systems import SystemApi
 from ciserver.web.users import UserApi
 from ciserver.web.view import View
 from ciserver.web.webhook_keys import WebhookKeyApi
+from ciserver.web.worker import worker_routes
+from ciserver.web.workers import WorkerApi
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
@@ -88,6 +90,8 @@ def create_app(
     add_shared_routes(app, _pages(services, view, base_url), twin)
     _add_api(app, services, base_url)
     app.add_route("/hooks/{door}/{project}", HookDoor(services, base_url))
+    for route in worker_routes(services):
+        app.add_route(route.path, route.resource, suffix=route.suffix)
     app.add_route("/metrics", Metrics(services, counted))
     spoken.add_routes(app)
     app.add_sink(no_such_page, "/")
@@ -123,6 +127,12 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
     yield Route("/build/{build_id}/results/{name}", results, "file")
 
 
+def _add_workers(app: App, services: Services) -> None:
+    workers = WorkerApi(services)
+    app.add_route("/ci/v1/workers", workers, suffix="workers")
+    app.add_route("/ci/v1/workers/{name}", workers, suffix="worker")
+
+
 def _add_api(app: App, services: Services, base_url: str) -> None:
     """The addresses for programs, but for those of dialects."""
     _add_projects(app, services, base_url)
@@ -137,6 +147,7 @@ def _add_api(app: App, services: Services, base_url: str) -> None:
     systems = SystemApi(services)
     app.add_route("/ci/v1/systems", systems, suffix="systems")
     app.add_route("/ci/v1/systems/{name}", systems, suffix="system")
+    _add_workers(app, services)
     deliveries = DeliveryApi(services)
     app.add_route("/ci/v1/deliveries", deliveries, suffix="deliveries")
     app.add_route("/ci/v1/deliveries/{delivery_id}", deliveries, suffix="delivery")

@@ -129,6 +129,9 @@ ACTIONS = {
     Action.ADD_SYSTEM: "Add a system",
     Action.CHANGE_SYSTEM: "Change a system",
     Action.REMOVE_SYSTEM: "Remove a system",
+    Action.ADD_WORKER: "Add a worker",
+    Action.REMOVE_WORKER: "Remove a worker",
+    Action.WORK_ON_BUILD: "Work on a build",
 }
 CHANGES = {
     Change.ABORTED: Look("Aborted", "dash", "quiet"),

@@ -45,6 +45,11 @@ class StillEngine:
         ({"busy": 1, "slots": 1}, "the only slot is busy"),
         ({"systems": ("riscv64-linux",)}, f"no worker for system {SYSTEM} (there is: riscv64"),
         ({"paused": "the disk is full", "busy": 2}, "the disk is full"),
+        (
+            {"queues": (f"{SYSTEM}/untrusted",)},
+            f"no worker for {SYSTEM} takes trusted builds",
+        ),
+        ({"queues": (f"{SYSTEM}/untrusted", f"{SYSTEM}/trusted")}, "about to start"),
     ],
 )
 def test_why_a_build_waits(make, services, queries, state, reason):

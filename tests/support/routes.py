@@ -49,7 +49,7 @@ PLAN_BY_NAME = Need(Right.EDIT.scope, Right.EDIT, after=True, unseen=(400,))
 
 
 _OF_NO_PROJECT = {
-    *("fresh", "link", "spare_system", "system", "user", "webhook_key"),
+    *("fresh", "link", "spare_system", "spare_worker", "system", "user", "webhook_key"),
     *("own_secret", "user_secret"),
 }
 
@@ -79,6 +79,43 @@ class Row:
         names = {*Template(self.path).get_identifiers(), *Template(self.body).get_identifiers()}
         return bool(names - _OF_NO_PROJECT)
 
+
+# No account's token, and no session, opens the door of workers.
+_ATTEMPT, _THIS_ATTEMPT = (
+    "/worker/v1/builds/{build_id}/attempts/{attempt}",
+    "/worker/v1/builds/1/attempts/1",
+)
+WORKERS = (
+    *(
+        Row(method, f"/worker/v1/{name}", SIGNED, f"/worker/v1/{name}", words={403: 401})
+        for method, name in (("GET", "hello"), ("POST", "bell"), ("POST", "claim"))
+    ),
+    *(
+        Row(
+            method,
+            f"{_ATTEMPT}/{template}",
+            SIGNED,
+            f"{_THIS_ATTEMPT}/{path or template}",
+            words={403: 401},
+        )
+        for method, template, path in (
+            *(
+                ("POST", name, "")
+                for name in (
+                    *("renew", "advance", "output", "finish", "give-back"),
+                    *("products", "reports", "caches"),
+                )
+            ),
+            ("GET", "caches", ""),
+            ("PUT", "log/{step}", "log/1"),
+            ("GET", "uploads/{sha256}", f"uploads/{'0' * 64}"),
+            ("PUT", "uploads/{sha256}", f"uploads/{'0' * 64}"),
+            ("GET", "sources/{source}", "sources/0"),
+            ("POST", "sources/{source}/pack", "sources/0/pack"),
+            ("GET", "sources/{source}/content", "sources/0/content"),
+        )
+    ),
+)
 
 _JOB, _THIS_JOB = "/job/{project}/{jobset}/{job}", "/job/$project/main/build"
 JOBS = (
@@ -432,6 +469,17 @@ ROWS = (
     Row("GET", "/ci/v1/systems/{name}", NOTHING, "/ci/v1/systems/$system"),
     Row("PATCH", "/ci/v1/systems/{name}", ADMIN, "/ci/v1/systems/$system", '{"active": true}'),
     Row("DELETE", "/ci/v1/systems/{name}", ADMIN, "/ci/v1/systems/$spare_system"),
+    # -- workers
+    Row("GET", "/ci/v1/workers", ADMIN, "/ci/v1/workers"),
+    Row(
+        "POST",
+        "/ci/v1/workers",
+        ADMIN,
+        "/ci/v1/workers",
+        '{"name": "worker-$fresh", "queues": ["riscv64-linux/trusted"]}',
+    ),
+    Row("DELETE", "/ci/v1/workers/{name}", ADMIN, "/ci/v1/workers/$spare_worker"),
+    *WORKERS,
     # -- schedules
     Row("GET", "/ci/v1/schedules", NOTHING, "/ci/v1/schedules"),
     Row(

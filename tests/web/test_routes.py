@@ -153,6 +153,11 @@ class Things:
     def _new_spare_system(self):
         return self._services.systems.add(ADMIN, f"spare-{self._new_fresh()}").name
 
+    def _new_spare_worker(self):
+        name = f"spare-{self._new_fresh()}"
+        self._services.workers.add(ADMIN, name, ("riscv64-linux/trusted",))
+        return name
+
     def _new_webhook_key(self):
         return self._services.webhook_keys.add(ADMIN).id
 
