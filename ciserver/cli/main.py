@@ -12,6 +12,7 @@ from ciserver.model.errors import CiError
 # Loaded when they are asked for: a command that talks to a server needs little of the program.
 _COMMANDS = {
     "serve": "serve:serve",
+    "worker": "worker:worker",
     "watch": "admin:watch",
     "list": "builds:list_things",
     "show": "builds:show",
@@ -30,6 +31,7 @@ _COMMANDS = {
     "member": "projects:member",
     "schedule": "schedules:schedule",
     "system": "systems:system",
+    "worker-credential": "worker_credentials:worker_credential",
     "delivery": "builds:delivery",
     "hook": "admin:hook",
     "user": "admin:user",

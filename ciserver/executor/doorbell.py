@@ -1,0 +1,68 @@
+"""Listens at the server for work, and rings the engine of this machine."""
+
+import threading
+
+import structlog
+
+from ciserver import wire
+from ciserver.executor.door import Closed, Door
+from ciserver.model.errors import CiError
+from ciserver.model.ports import Engine
+
+log = structlog.get_logger(__name__)
+
+_LISTEN_SECONDS = 45.0  # the server answers earlier
+_AFTER_FAULT_SECONDS = 5.0
+
+
+class Doorbell:
+    """One thread, and one open request at the server, however many slots there are. It tells the
+    server how the engine is, and goes on by itself when the server was away.
+    """
+
+    def __init__(
+        self, door: Door, engine: Engine, *, after_fault_seconds: float = _AFTER_FAULT_SECONDS
+    ) -> None:
+        self._door = door
+        self._engine = engine
+        self._after_fault_seconds = after_fault_seconds
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="doorbell", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Listen no more; an open question is not waited for."""
+        self._stopping.set()
+
+    def _loop(self) -> None:
+        heard, is_away = "", False
+        while not self._stopping.is_set():
+            try:
+                now = self._ask(heard)
+            except Closed:
+                return
+            except CiError as error:
+                if not is_away:
+                    log.warning("server-not-heard", why=error.message)
+                is_away = True
+                self._stopping.wait(self._after_fault_seconds)
+                continue
+            if is_away:
+                log.info("server-heard-again")
+            if now != heard or is_away:
+                self._engine.ring()
+            heard, is_away = now, False
+
+    def _ask(self, heard: str) -> str:
+        (state,) = self._engine.state().workers
+        answer = self._door.ask(
+            wire.Rung,
+            "POST",
+            "bell",
+            message=wire.Listen(heard, state),
+            patience_seconds=0,
+            read_seconds=_LISTEN_SECONDS,
+        )
+        return answer.heard if answer else heard
