@@ -19,6 +19,7 @@ import urllib3
 from ciserver import wire
 from ciserver.model.build import Lease
 from ciserver.model.errors import (
+    Busy,
     CiError,
     Forbidden,
     Invalid,
@@ -44,6 +45,7 @@ _REFUSALS: dict[int, type[CiError]] = {
     404: NotFound,
     409: LeaseLost,
     413: TooLarge,
+    503: Busy,
 }
 
 
@@ -92,7 +94,8 @@ class Door:
         lease is that of the attempt it is about; without one the credential is the proof.
 
         A server that is away or busy is asked again, for as long as patience lasts. Raises
-        LeaseLost and the other errors that the server raised, and RemoteFailure at the end.
+        LeaseLost and the other errors that the server raised, and RemoteFailure at the end; Busy
+        where there is no patience at all.
         """
         body = wire.write(message) if message is not None else body
         target = self._target(path, lease, query)
@@ -171,6 +174,8 @@ class Door:
             with answer:
                 refusal = _refusal(answer)
             crashes += answer.status == 500
+            if isinstance(refusal, Busy) and not patience_seconds:
+                raise refusal
             if answer.status not in _BUSY and not 0 < crashes < _CRASHES:
                 raise refusal
             self._wait(delay, until, target, refusal.message)

@@ -6,7 +6,7 @@ import structlog
 
 from ciserver import wire
 from ciserver.executor.door import Closed, Door
-from ciserver.model.errors import CiError
+from ciserver.model.errors import Busy, CiError
 from ciserver.model.ports import Engine
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,11 @@ class Doorbell:
                 now = self._ask(heard)
             except Closed:
                 return
+            except Busy:
+                # Too many listen: whoever is not heard looks by itself.
+                self._stopping.wait(self._after_fault_seconds)
+                self._engine.ring()
+                continue
             except CiError as error:
                 if not is_away:
                     log.warning("server-not-heard", why=error.message)
@@ -51,7 +56,7 @@ class Doorbell:
                 continue
             if is_away:
                 log.info("server-heard-again")
-            if now != heard or is_away:
+            if now != heard:
                 self._engine.ring()
             heard, is_away = now, False
 

@@ -1,5 +1,6 @@
 """What a worker may rely on when it tells the server something: in its process, or over HTTP."""
 
+import contextlib
 import io
 import threading
 
@@ -10,9 +11,11 @@ from support.waiting import until
 from waitress.server import create_server
 
 from ciserver.executor.door import Closed, Door
+from ciserver.executor.doorbell import Doorbell
 from ciserver.executor.remote import HttpReporter
 from ciserver.model.build import BuildResult, Loss, Offer, Output, ProductKind, StepResult
 from ciserver.model.errors import Forbidden, LeaseLost, NotSignedIn, RemoteFailure
+from ciserver.model.ports import EngineState, WorkerState
 from ciserver.model.report import ReportKind
 from ciserver.model.status import BuildStatus, StepStatus
 
@@ -47,7 +50,8 @@ class Served:
 
     def down(self):
         # In the loop's own thread: it ends when it has nothing to listen to.
-        self._server.trigger.pull_trigger(self._close)
+        with contextlib.suppress(OSError):  # it was awake, and has closed everything already
+            self._server.trigger.pull_trigger(self._close)
         self._thread.join(10)
         assert not self._thread.is_alive()
         self._server.task_dispatcher.shutdown()
@@ -369,3 +373,56 @@ def test_the_token_of_another_attempt(make_reporter, begin):
         reporter.add_product(stolen, "a", io.BytesIO(b"x"))
     assert reporter.renew(mine) is False
     assert reporter.renew(other) is False
+
+
+class Rung:
+    """An engine that only counts."""
+
+    def __init__(self):
+        self.rings = 0
+
+    def ring(self):
+        self.rings += 1
+
+    def state(self):
+        return EngineState((WorkerState("arm", ("x86_64-linux",), 1, 0, queues=(QUEUE,)),))
+
+
+@pytest.fixture
+def listening(parts, served, tmp_path):
+    """An engine whose doorbell listens at the server."""
+    credential = parts.services.workers.add(ADMIN, "arm", (QUEUE,))
+    door, engine = Door(served.url, credential, spool=tmp_path), Rung()
+    bell = Doorbell(door, engine, after_fault_seconds=0.01)
+    parts.services.fleet._look_seconds = 0.01
+    yield lambda: bell.start() or engine
+    bell.stop()
+    door.close()
+    parts.services.fleet.ring()
+
+
+def test_an_engine_is_rung_when_there_may_be_work(listening, parts):
+    """Once at the start, and whenever the server's bell rings."""
+    engine = listening()
+    until(lambda: engine.rings == 1)
+    until(lambda: parts.services.fleet.state().workers)
+    parts.services.fleet.ring()
+    until(lambda: engine.rings == 2)
+
+
+def test_whoever_is_one_too_many_looks_by_itself(listening, parts):
+    """A server that has no thread left for listeners still has work for them."""
+    parts.services.fleet._budget = threading.BoundedSemaphore(1)
+    parts.services.fleet._budget.acquire()
+    engine = listening()
+    until(lambda: engine.rings >= 3)
+
+
+def test_what_was_rung_meanwhile_is_heard_afterwards(listening, served, parts):
+    """As soon as the server is reached again."""
+    engine = listening()
+    until(lambda: engine.rings == 1)
+    served.down()
+    parts.services.fleet.ring()
+    served.up()
+    until(lambda: engine.rings == 2)
