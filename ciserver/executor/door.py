@@ -26,6 +26,7 @@ from ciserver.model.errors import (
     LeaseLost,
     NotFound,
     NotSignedIn,
+    OverQuota,
     RemoteFailure,
     TooLarge,
 )
@@ -201,7 +202,7 @@ def _refusal(answer: urllib3.BaseHTTPResponse) -> CiError:
         message, code, hint = str(error["message"]), str(error["code"]), error.get("hint") or None
     except (ValueError, KeyError, TypeError, urllib3.exceptions.HTTPError):
         return RemoteFailure(f"the server answered {answer.status}", temporary=True)
-    kind = _REFUSALS.get(answer.status)
+    kind = OverQuota if code == OverQuota.code else _REFUSALS.get(answer.status)
     # Another conflict is none that the worker could do anything about.
     if kind is None or (kind is LeaseLost and code != LeaseLost.code):
         return RemoteFailure(f"the server refused it: {message}", temporary=False, hint=hint)

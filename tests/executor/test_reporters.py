@@ -14,7 +14,7 @@ from ciserver.executor.door import Closed, Door
 from ciserver.executor.doorbell import Doorbell
 from ciserver.executor.remote import HttpReporter
 from ciserver.model.build import BuildResult, Loss, Offer, Output, ProductKind, StepResult
-from ciserver.model.errors import Forbidden, LeaseLost, NotSignedIn, RemoteFailure
+from ciserver.model.errors import Forbidden, LeaseLost, NotSignedIn, OverQuota, RemoteFailure
 from ciserver.model.ports import EngineState, WorkerState
 from ciserver.model.report import ReportKind
 from ciserver.model.status import BuildStatus, StepStatus
@@ -172,6 +172,17 @@ def test_a_product_is_read_from_where_it_stands(reporter, begin, parts):
     reporter.add_product(lease, "a", io.BytesIO(b"made\n"))
     (product,) = parts.store.products.list_of_build(lease.build_id)
     assert product.size == 5
+
+
+def test_a_product_that_there_is_no_room_for(reporter, begin, parts):
+    """It is told as such, and nothing of it is a product."""
+    lease = begin(reporter).lease
+    project = parts.store.builds.get(lease.build_id).project
+    parts.services.storage.set_quota(ADMIN, project, 1)
+    with pytest.raises(OverQuota, match="has no room for"):
+        reporter.add_product(lease, "a", io.BytesIO(bytes(2 << 20)))
+    assert parts.store.products.list_of_build(lease.build_id) == ()
+    reporter.add_product(lease, "b", io.BytesIO(b"small\n"))
 
 
 def test_reports_are_read_by_the_server(reporter, begin):

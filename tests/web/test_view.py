@@ -40,6 +40,7 @@ from ciserver.model.push import Trust
 from ciserver.model.request import Action, JobRequest, RequestStatus
 from ciserver.model.secret import Secret, SecretType
 from ciserver.model.status import BuildStatus, DeliveryStatus, EvaluationStatus, Reason, StepStatus
+from ciserver.model.storage import Kept, ProjectStorage
 from ciserver.model.view import (
     AttemptView,
     BuildIds,
@@ -280,6 +281,9 @@ def make_page(**changes):
     return replace(PageContext(anna, "c5rf", NOW, "/build/42", "0.1"), **changes)
 
 
+FULL = ProjectStorage("hello", Kept(products=900_000, logs=200_000), 1)
+
+
 def build_values(shown, **others):
     """What the page of a build is made of; of what is not named there is nothing."""
     return {
@@ -289,6 +293,7 @@ def build_values(shown, **others):
         "products": ProductFiles.of_view(shown),
         "reads": (),
         "outlook": Outlook(),
+        "log_gone": "",
         **dict.fromkeys(("may_ask", "may_bump", "may_keep", "may_resubmit", "may_edit"), False),
         **others,
     }
@@ -311,6 +316,7 @@ def page_values():
         "home.html": {"projects": (make_summary(),)},
         "project.html": {
             "project": make_summary(),
+            "storage": FULL,
             "members": (Member("bert", frozenset({Right.CANCEL, Right.READ})),),
             "may_change": True,
             "rights": tuple(Right),
@@ -694,7 +700,9 @@ def test_a_homepage_is_a_link_only_to_the_web(view):
         summary = make_summary()
         settings = replace(summary.project.settings, homepage=homepage)
         shown = replace(summary, project=replace(summary.project, settings=settings))
-        page = Page(view.render("project.html", make_page(), project=shown, members=None))
+        page = Page(
+            view.render("project.html", make_page(), project=shown, members=None, storage=FULL)
+        )
         assert homepage in page.text
         assert (homepage in {one["href"] for one in page.all("a")}) is is_link
 
