@@ -25,7 +25,6 @@ _FROM_TAR = "/run/ciserver/image.tar"
 _LEFT_OUT = "/run/ciserver/left-out"
 _TAIL = 20
 DEBOOTSTRAP = "debootstrap"
-_DEBIAN = "http://deb.debian.org/debian"
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,10 @@ class Debootstrap:
     include: tuple[str, ...] = ()
 
     @property
-    def updates(self) -> str:
-        """Lines for apt with the updates of a release, which debootstrap leaves out."""
-        if self.mirror or self.suite in {"sid", "unstable", "experimental"}:
-            return ""
-        return (
-            f"deb {_DEBIAN} {self.suite}-updates main\n"
-            f"deb {_DEBIAN}-security {self.suite}-security main"
-        )
+    def updated(self) -> str:
+        """The release whose updates apt is told of, as debootstrap does not; empty for none."""
+        is_release = self.suite not in {"sid", "unstable", "experimental"}
+        return self.suite if is_release and not self.mirror else ""
 
 
 class ImageMaker:
@@ -65,12 +60,12 @@ class ImageMaker:
         no image of the name, or still the earlier one. Raises Invalid, Conflict, BadConfiguration,
         SandboxFailed and OSError.
         """
-        updates = ""
+        updated = ""
         with self._images.make(name, replace=replace) as place:
             match source:
                 case Debootstrap():
                     origin = self._debootstrap(place, source)
-                    updates = source.updates
+                    updated = source.updated
                 case Path() if source.is_dir():
                     origin = self._copy(place, source)
                 case Path():
@@ -81,7 +76,7 @@ class ImageMaker:
             settle(place / ROOT, self._host.user)
             if hook:
                 self._put_hook(place, hook)
-            facts = self._tidy(place, origin, updates)
+            facts = self._tidy(place, origin, updated)
             if isinstance(source, Debootstrap):
                 self._freshen(place)
             for leftover in ("home", "tmp"):
@@ -153,13 +148,13 @@ class ImageMaker:
         (place / HOOK).chmod(0o755)
         self._give(place / HOOK)
 
-    def _tidy(self, place: Path, origin: str, updates: str) -> ImageFacts:
+    def _tidy(self, place: Path, origin: str, updated: str) -> ImageFacts:
         """Make in it what builds need, and find out what it has. Only programs of the image touch
         its files, inside: a link in it may lead anywhere.
         """
         inside = Workshop(self._host, root=("--bind", str(place / ROOT), "/"))
         what = "the image's own /bin/sh"
-        self._run(place, ("/bin/sh", "-c", TIDY, "sh", SUDO, updates), inside, what)
+        self._run(place, ("/bin/sh", "-c", TIDY, "sh", SUDO, updated), inside, what)
         said = self._run(place, ("/bin/sh", "-c", FIND_OUT), inside, what, is_shown=False)
         found = dict(line.partition("=")[::2] for line in said)
         return ImageFacts(

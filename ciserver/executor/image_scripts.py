@@ -40,7 +40,12 @@ if command -v apt-get >/dev/null 2>&1; then
   printf 'APT::Sandbox::User "root";\nAcquire::Languages "none";\n' >/etc/apt/apt.conf.d/90one-user
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
   chmod 755 /usr/sbin/policy-rc.d
-  if [ -n "$2" ]; then printf '%s\n' "$2" >/etc/apt/sources.list.d/updates.list; fi
+  # Where debootstrap had it from by itself, its updates are beside it.
+  mirror=$(sed -n 's/^deb \([^ ]*\) .*/\1/p' /etc/apt/sources.list | head -n 1)
+  if [ -n "$2" ] && [ -n "$mirror" ]; then
+    printf 'deb %s %s main\n' "$mirror" "$2-updates" "$mirror-security" "$2-security" \
+      >/etc/apt/sources.list.d/updates.list
+  fi
 fi
 """
 

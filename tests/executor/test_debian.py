@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -12,8 +13,7 @@ from ciserver.executor.images import Images
 from ciserver.executor.roots import Roots, overlay_fault
 from ciserver.model.status import BuildStatus
 
-# Without its updates, which this archive's copies may be late with.
-MIRROR, SUITE = "http://deb.debian.org/debian", "bookworm"
+SUITE = "bookworm"
 
 
 @pytest.fixture
@@ -24,11 +24,21 @@ def archive():
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
+    mirror = mirror_of_this_machine()
     try:
-        urllib.request.urlopen(f"{MIRROR}/dists/{SUITE}/InRelease", timeout=10).close()
-    except OSError as error:
-        pytest.skip(f"the archive {MIRROR} is not reachable: {error}")
-    return MIRROR
+        urllib.request.urlopen(f"{mirror}/dists/{SUITE}/InRelease", timeout=10).close()
+    except (OSError, ValueError) as error:
+        pytest.skip(f"the archive {mirror} is not reachable: {error}")
+    return mirror
+
+
+def mirror_of_this_machine():
+    """Where apt has its packages from, without their updates; empty where there is no apt."""
+    if shutil.which("apt-get") is None:
+        return ""
+    asked = ["apt-get", "indextargets", "--format", "$(SITE)"]
+    sites = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split()
+    return next((one for one in sites if one.endswith("/debian")), "")
 
 
 @pytest.mark.slow
