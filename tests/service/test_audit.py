@@ -37,6 +37,7 @@ class Ground:
         self.revision = revision
         make.user("olga")
         make.services.systems.add(ADMIN, "spare-linux")
+        make.services.workers.add(ADMIN, "spare", ("spare-linux/trusted",))
         waiting = make.submitted(self.jobset)
         self.waiting, self.evaluation = waiting.id, waiting.evaluation_id
         self.ended = make.build(B.SUCCEEDED, jobset=self.jobset, triggers=(MAIL,)).id
@@ -69,6 +70,21 @@ class Change:
 
 
 CHANGES = {
+    "add worker": Change(
+        Action.ADD_WORKER,
+        '{"worker": "arm", "queues": ["aarch64-linux/trusted"]}',
+        lambda g, a: g.services.workers.add(a, "arm", ("aarch64-linux/trusted",)),
+    ),
+    "remove worker": Change(
+        Action.REMOVE_WORKER,
+        '{"worker": "spare"}',
+        lambda g, a: g.services.workers.remove(a, "spare"),
+    ),
+    "set quota": Change(
+        Action.SET_QUOTA,
+        '{"project": "project", "quota_mb": 5}',
+        lambda g, a: g.services.storage.set_quota(a, "project", 5),
+    ),
     "add system": Change(
         Action.ADD_SYSTEM,
         '{"system": "riscv64-linux"}',
@@ -294,8 +310,10 @@ def whole(change, ground):
 def test_every_action_is_here():
     """No kind of change is left out."""
     later = {Action.CANCEL_REVISION}
-    # With tests of their own: what they say has names that are made up there.
+    # With tests of their own: what they say has names that are made up there, or only refusals are
+    # on record.
     elsewhere = {one for one in Action if one.endswith(("-secret", "-webhook-key"))}
+    elsewhere.add(Action.WORK_ON_BUILD)
     assert {one.action for one in CHANGES.values()} | later | elsewhere == set(Action)
 
 
