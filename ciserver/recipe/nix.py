@@ -74,6 +74,9 @@ printf '%s\\n' 'sandbox = false' 'build-users-group =' 'substituters =' > "$HOME
 export NIX_CONF_DIR=$HOME/.nix NIX_STORE_DIR=$nix/store NIX_IGNORE_SYMLINK_STORE=1
 export NIX_LOCALSTATE_DIR=$nix/var NIX_STATE_DIR=$nix/var/nix NIX_LOG_DIR=$nix/var/log/nix
 unset NIX_PATH NIX_REMOTE
+# Of builds that begin a store together both make this link, and Nix fails where it is second.
+mkdir -p "$nix/var/nix/profiles" "$nix/var/nix/gcroots"
+ln -sn "$nix/var/nix/profiles" "$nix/var/nix/gcroots/profiles" 2>/dev/null || :
 # What Nix copies is what it evaluated: the files, without their history.
 find {directories} -name .git -prune -exec rm -rf {{}} +
 made=$(nix-instantiate --eval --strict --json --read-write-mode {searched} {given} -E {told})
