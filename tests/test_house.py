@@ -235,11 +235,11 @@ def test_what_has_hurt_other_servers_is_nowhere(forbidden):
 
 
 def test_modules_stay_short():
-    """Below 400 lines, but for the schema, which is one list."""
+    """Below 400 lines, but for migrations, which are lists."""
     long = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
         for path in MODULES
-        if path.name != "tables.py" and path.parent.name != "migrations"
+        if path.parent.name != "migrations"
     }
     assert {name: lines for name, lines in long.items() if lines >= LONGEST_MODULE} == {}
 
