@@ -18,6 +18,7 @@ from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.edge.bodies import HOOK_LIMIT
+from ciserver.edge.threads import RequestThreads
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.executor.workdir import sweep
 from ciserver.machine import choose_sandbox, forget_abandoned_scratch, work_root
@@ -95,6 +96,7 @@ def _bind(settings: Settings, host: str, port: int) -> Any:
             host=host,
             port=port,
             threads=settings.server.threads,
+            _dispatcher=RequestThreads(settings.server.threads),
             # Without a look ahead a client that leaves is noticed only when it is written to.
             channel_request_lookahead=1,
             connection_limit=1000,
