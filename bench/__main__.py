@@ -15,9 +15,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import limit, machine
+from bench.asking import SignedPushes
 from bench.buildbot import Buildbot
 from bench.figures import Measured, faults, is_steady, table
 from bench.floor import Floor
+from bench.inside import JOBSETS
 from bench.laminar import Laminar
 from bench.metric import QUICK, Effort, Metric, Samples
 from bench.metrics import METRICS
@@ -38,11 +40,19 @@ from ciserver.cli.journal import start_logging
 RESULTS = Path(__file__).parent / "results"
 # Title, what grows, and by which rows: what is between the braces are the numbers across.
 PLOTS = {
-    "builds": ("Builds a second, plain", "at once", "builds-{}", (1, 2, 4, 8)),
-    "boxed": ("Builds a second, in bubblewrap", "at once", "boxed-{}", (1, 2, 4, 8)),
-    "pushes": ("Signed pushes a second", "clients", "pushes-{}", (1, 8, 32)),
-    "json": ("One build as JSON, a second", "builds there are", "json-{}", (1_000, 100_000)),
-    "list": ("A list of 100 builds, ms", "builds there are", "list-{}", (1_000, 100_000)),
+    "builds": ("Builds a second, plain", "at once", "builds-{}", Effort.at_once),
+    "boxed": ("Builds a second, in bubblewrap", "at once", "boxed-{}", Effort.at_once),
+    "pushes": ("Signed pushes a second", "clients", "pushes-{}", SignedPushes.clients),
+    "json": ("One build as JSON, a second", "builds there are", "json-{}", Effort.histories),
+    "list": ("A list of 100 builds, ms", "builds there are", "list-{}", Effort.histories),
+    "logs": ("Logs, MB a second", "MB", "logs-{}", Effort.log_sizes),
+    "claims": ("A claim of SQLite, p95, ms", "jobsets", "claims-SQLite-{}", JOBSETS),
+    "claims-postgresql": (
+        "A claim of PostgreSQL, p95, ms",
+        "jobsets",
+        "claims-PostgreSQL-{}",
+        JOBSETS,
+    ),
 }
 
 
@@ -60,7 +70,7 @@ class Bench:
         rows = {row.key: Measured(row) for row in metric.rows}
         self.rows |= rows
         before = spawns_per_second()
-        for _ in range(self._effort.repeat):
+        for _ in range(1 if metric.is_long else self._effort.repeat):
             for system in self._systems:
                 self._sample(metric, rows, system)
             self._sample(metric, rows, None)
@@ -69,12 +79,16 @@ class Bench:
         for row in rows.values():
             row.is_steady = is_steady(before, after)
 
+    def _limit(self, metric: Metric) -> int:
+        more = self._effort.soak_seconds if metric.is_long else 0
+        return self._effort.limit_seconds + int(more)
+
     def _sample(self, metric: Metric, rows: dict[str, Measured], system: System | None) -> None:
         name, began = system.name if system else limit.NAME, time.monotonic()
         with fresh_place() as place:
             samples = Samples()
             try:
-                with at_most(self._effort.limit_seconds):
+                with at_most(self._limit(metric)):
                     samples = (
                         metric.measure(system, place, self._effort)
                         if system

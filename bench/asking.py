@@ -6,10 +6,16 @@ from typing import Any
 
 from bench import limit
 from bench.figures import Goal, Row, percentile
-from bench.metric import Effort, Metric, Samples, build_one, watched
+from bench.metric import Effort, Metric, OwnMetric, Samples, build_one, watched
+from bench.ours import Ours
 from bench.processes import Lacking, Wrong, family, memory_mb
 from bench.system import Repository, Running, Setup, System
 from bench.wire import HttpSender, load, request
+
+MANY = 100_000
+JSON_GOALS = (Goal(3, against="Buildbot"), Goal(0.8, of="json-1000"))
+LIST_GOALS = (Goal(1 / 5, False, "Buildbot"), Goal(1.25, at_least=False, of="list-1000"))
+PAGES = {"build": "a build", "jobset": "a jobset", "evaluation": "an evaluation of 1,000 builds"}
 
 
 class SignedPushes(Metric):
@@ -29,19 +35,21 @@ class SignedPushes(Metric):
             for clients in (8, 32)
         ),
         Row("pushes-p99", "signed pushes, 8 clients, p99", "ms", (Goal(100, at_least=False),)),
+        Row("pushes-memory", "signed pushes, most memory", "MB"),
         Row("pushes-stored", "of the accepted stored at once", "%", (Goal(100),)),
     )
 
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
         figures: Samples = {"pushes-stored": []}
+        peaks: list[float] = []
         for clients in self.clients:
             own = place / str(clients)
             own.mkdir()
-            with watched(system, own, Setup()) as (running, repository):
+            with watched(system, own, Setup(), peaks) as (running, repository):
                 build_one(running, repository, 1)
                 running.hold()
                 self._pour(running, repository, clients, effort, figures)
-        return figures
+        return figures | {"pushes-memory": [max(peaks)]}
 
     @staticmethod
     def _pour(
@@ -80,35 +88,40 @@ class Reads(Metric):
     """One build, and a list of 100, as JSON, beside so many builds that have ended."""
 
     name = "reads"
-    histories = (1_000, 100_000)
     rows = (
-        Row("json-1000", "one build as JSON, 8 clients, of 1,000", "/s"),
-        Row(
-            "json-100000",
-            "one build as JSON, 8 clients, of 100,000",
-            "/s",
-            (Goal(3, against="Buildbot"), Goal(0.8, of="json-1000")),
+        *(
+            row
+            for history in Effort.histories
+            for row in (
+                Row(
+                    f"json-{history}",
+                    f"one build as JSON, 8 clients, of {history:,}",
+                    "/s",
+                    JSON_GOALS if history >= MANY else (),
+                ),
+                Row(
+                    f"list-{history}",
+                    f"list of 100 of {history:,}, p50",
+                    "ms",
+                    LIST_GOALS if history >= MANY else (),
+                ),
+            )
         ),
-        Row("list-1000", "list of 100 of 1,000, p50", "ms"),
-        Row(
-            "list-100000",
-            "list of 100 of 100,000, p50",
-            "ms",
-            (Goal(1 / 5, False, "Buildbot"), Goal(1.25, at_least=False, of="list-1000")),
-        ),
+        Row("reads-memory", "reads, most memory", "MB"),
     )
 
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
         if not system.has_reads:
             raise Lacking
         figures: Samples = {}
-        for history in self.histories:
+        peaks: list[float] = []
+        for history in effort.histories:
             own = place / str(history)
             own.mkdir()
-            with watched(system, own, Setup(history=history)) as (running, _):
+            with watched(system, own, Setup(history=history), peaks) as (running, _):
                 self._check(running, history)
                 figures |= self._read(running, history, effort)
-        return figures
+        return figures | {"reads-memory": [max(peaks)]}
 
     @staticmethod
     def _check(running: Running, history: int) -> None:
@@ -139,7 +152,40 @@ class Reads(Metric):
         asked = request("GET", "/")
         with limit.hello(place) as port:
             done = load(lambda: HttpSender(port, 200), lambda _: asked, 8, effort.seconds)
-        return {f"json-{history}": [done.per_second] for history in self.histories}
+        return {f"json-{history}": [done.per_second] for history in effort.histories}
+
+
+class Pages(OwnMetric):
+    """Pages for people, beside the most builds that are asked for."""
+
+    name = "pages"
+    rows = tuple(
+        Row(f"page-{name}", f"page of {what}, p95", "ms", (Goal(100, at_least=False),))
+        for name, what in PAGES.items()
+    )
+
+    def measure_ours(self, place: Path, effort: Effort) -> Samples:
+        with watched(Ours(), place, Setup(history=max(effort.histories))) as (running, _):
+            return {
+                f"page-{name}": [self._p95(running.port, path, effort.seconds)]
+                for name, path in self._paths(running).items()
+            }
+
+    @staticmethod
+    def _p95(port: int, path: str, seconds: float) -> float:
+        asked = request("GET", path, b"", {"Accept": "text/html"})
+        return percentile(load(lambda: HttpSender(port, 200), lambda _: asked, 1, seconds).took, 95)
+
+    @staticmethod
+    def _paths(running: Running) -> dict[str, str]:
+        """The large evaluation is the newest, and of the largest jobset."""
+        with running.http() as http:
+            newest = http.send(running.list_request()).json()["builds"][0]
+        return {
+            "build": f"/build/{newest['id']}",
+            "jobset": f"/jobset/{newest['project']}/{newest['jobset']}",
+            "evaluation": f"/eval/{newest['evaluation']}",
+        }
 
 
 def longest(found: Any) -> int:

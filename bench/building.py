@@ -65,9 +65,12 @@ class BuildsPerSecond(Metric):
         self._is_sandboxed = is_sandboxed
         self.name = "boxed" if is_sandboxed else "builds"
         how = "in bubblewrap" if is_sandboxed else "plain"
-        self.rows = tuple(
-            Row(self._key(slots), f"builds, {how}, {slots} at once", "/s", self._goals(slots))
-            for slots in (1, 2, 4, 8)
+        self.rows = (
+            *(
+                Row(self._key(slots), f"builds, {how}, {slots} at once", "/s", self._goals(slots))
+                for slots in Effort.at_once
+            ),
+            Row(f"{self.name}-memory", f"builds, {how}, most memory", "MB"),
         )
 
     def _key(self, slots: int) -> str:
@@ -84,16 +87,19 @@ class BuildsPerSecond(Metric):
         if self._is_sandboxed and not system.has_sandbox:
             raise Lacking
         rates: Samples = {}
-        for slots in (1, 2, 4, 8):
+        peaks: list[float] = []
+        for slots in effort.at_once:
             own = place / str(slots)
             own.mkdir()
-            rates[self._key(slots)] = [self._rate(system, own, slots, effort)]
-        return rates
+            rates[self._key(slots)] = [self._rate(system, own, slots, effort, peaks)]
+        return rates | {f"{self.name}-memory": [max(peaks)]}
 
-    def _rate(self, system: System, place: Path, slots: int, effort: Effort) -> float:
+    def _rate(
+        self, system: System, place: Path, slots: int, effort: Effort, peaks: list[float]
+    ) -> float:
         count = max(10, int(effort.builds * system.pace))
         setup = Setup(slots=slots, is_sandboxed=self._is_sandboxed)
-        with watched(system, place, setup) as (running, repository):
+        with watched(system, place, setup, peaks) as (running, repository):
             build_one(running, repository, 1)
             running.hold()
             running.queue(count)
@@ -106,4 +112,4 @@ class BuildsPerSecond(Metric):
 
     def limit(self, place: Path, effort: Effort) -> Samples:
         spawns = limit.bubblewraps_per_second if self._is_sandboxed else spawns_per_second
-        return {self._key(slots): [spawns(slots, effort.seconds)] for slots in (1, 2, 4, 8)}
+        return {self._key(slots): [spawns(slots, effort.seconds)] for slots in effort.at_once}

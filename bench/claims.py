@@ -1,20 +1,22 @@
 """What a claim costs while many builds wait, by how many jobsets they are of.
 
 python bench/claims.py [--builds 100000] [--jobsets 1 10 100 1000] [--claims 500]
-                       [--database postgresql:///AN_EMPTY_ONE]
+                       [--postgresql]
 """
 
 import argparse
 import secrets
 import statistics
-import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.parts import fresh_place, parts_over
+from bench.postgresql import cluster
+from bench.processes import Wrong
 from ciserver.cli.journal import start_logging
 from ciserver.model.account import Actor
 from ciserver.model.build import Job, Offer, Task
@@ -59,8 +61,9 @@ def fill(parts: Parts, builds: int, jobsets: int, now: datetime) -> None:
                 now=now,
             )
             evaluation = evaluations.get(evaluation_id)
-            for _ in range(builds // jobsets):
-                queue.add(evaluation, JOB, texts, now)
+            with queue.arrivals(evaluation, now) as arrivals:
+                for _ in range(builds // jobsets):
+                    arrivals.add(JOB, texts)
 
 
 def claim_often(store: Store, claims: int) -> Iterator[Claim]:
@@ -71,11 +74,13 @@ def claim_often(store: Store, claims: int) -> Iterator[Claim]:
             claimed = store.queue.claim(OFFER, secrets.token_hex(16), now, now + LEASE)
         yield Claim(1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - cpu))
         if claimed is None:
-            sys.exit("nothing was claimed")
+            raise Wrong("nothing was claimed")
 
 
-def measured(place: Path, builds: int, jobsets: int, claims: int) -> list[Claim]:
-    with parts_over(place) as parts:
+def measured(
+    place: Path, builds: int, jobsets: int, claims: int, database: str = ""
+) -> list[Claim]:
+    with parts_over(place, database=database) as parts:
         fill(parts, builds, jobsets, datetime.now(UTC))
         return list(claim_often(parts.store, claims))
 
@@ -85,14 +90,15 @@ def main() -> None:
     parser.add_argument("--builds", type=int, default=100_000)
     parser.add_argument("--jobsets", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--claims", type=int, default=500)
-    parser.add_argument("--database", default="", help="one number of jobsets for each database")
+    parser.add_argument("--postgresql", action="store_true", help="over a server of its own")
     told = parser.parse_args()
     start_logging("warning")
     print(f"milliseconds a claim, its commit included, of {told.builds} queued builds")
     print(f"{'jobsets':>8}" + "".join(f"{name:>8}" for name in ("p50", "p95", "p99", "cpu p50")))
     for jobsets in told.jobsets:
-        with fresh_place() as place:
-            costs = measured(place, told.builds, jobsets, told.claims)
+        with fresh_place() as place, ExitStack() as stack:
+            database = stack.enter_context(cluster()) if told.postgresql else ""
+            costs = measured(place, told.builds, jobsets, told.claims, database)
         walls = statistics.quantiles([one.wall for one in costs], n=100)
         figures = (walls[49], walls[94], walls[98], statistics.median(one.cpu for one in costs))
         print(f"{jobsets:8}" + "".join(f"{one:8.2f}" for one in figures))

@@ -4,6 +4,7 @@ python bench/evaluation.py [fresh] [again] [monorepo] [--jobs 10000] [--repeat 3
 """
 
 import argparse
+import json
 import os
 import resource
 import signal
@@ -14,14 +15,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
 
 from bench.parts import fresh_place, parts_over
+from bench.processes import Wrong, forget_peak, memory_mb, run
 from ciserver.cli.journal import start_logging
 from ciserver.model.account import Actor
 from ciserver.model.push import Push, Received, RefChange
@@ -32,6 +32,7 @@ from ciserver.service.evaluations import Evaluations
 from ciserver.service.pinning import Pinning
 from ciserver.wiring import Parts
 
+CHECKOUT = Path(__file__).parents[1]
 BENCH = Actor("bench", is_admin=True, scopes=("*",))
 PROJECT, MAIN = "bench", "refs/heads/main"
 RECIPE = "recipe.star"
@@ -144,7 +145,7 @@ class Bench:
         cost = measured(self.parts.services.evaluations.evaluate_next)
         found = self.parts.store.evaluations.get(requested.id)
         if (found.status, found.builds_total) != (EvaluationStatus.SUCCEEDED, self._jobs):
-            sys.exit(f"the evaluation is wrong: {found.status}, {found.complaints[:3]}")
+            raise Wrong(f"the evaluation is {found.status}: {found.complaints[:3]}")
         return found.id, cost
 
     def made(self, evaluation_id: int) -> set[str]:
@@ -170,7 +171,7 @@ def measured(act: Callable[[], object]) -> Cost:
             frame = frame.f_back
         ticks[PARTS[frame.f_code] if frame else "other"] += 1
 
-    forget_peak()
+    forget_peak(os.getpid())
     before = memory_mb(os.getpid(), "VmRSS")
     signal.signal(signal.SIGPROF, tick)
     with child_peak() as peak:
@@ -193,17 +194,6 @@ def measured(act: Callable[[], object]) -> Cost:
 def children_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def forget_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def memory_mb(pid: int, what: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{what}:"):
-            return int(line.split()[1]) / 1024
-    return 0.0  # it has ended
 
 
 @contextmanager
@@ -272,13 +262,21 @@ def monorepo(place: Path, _jobs: int) -> list[Cost]:
 
 def expect(made: set[str], wanted: set[str]) -> None:
     if made != wanted:
-        sys.exit(f"made {len(made)} builds, not {len(wanted)}: {sorted(made ^ wanted)[:5]} differ")
+        differ = sorted(made ^ wanted)[:5]
+        raise Wrong(f"made {len(made)} builds, not {len(wanted)}: {differ} differ")
 
 
 def once(name: str, jobs: int) -> list[Cost]:
     start_logging("warning")
     with fresh_place() as place:
         return MEASURES[name](place, jobs)
+
+
+def alone(name: str, jobs: int) -> list[Cost]:
+    """In a process of its own: memory that was had once is not had again."""
+    command = (sys.executable, "-m", "bench.evaluation", name, "--jobs", str(jobs), "--json")
+    told = run(*command, environment={"PYTHONPATH": str(CHECKOUT)})
+    return [Cost(**one) for one in json.loads(told)]
 
 
 def show(name: str, costs: Sequence[Cost]) -> None:
@@ -301,15 +299,17 @@ def main() -> None:
     parser.add_argument("measures", nargs="*", metavar="MEASURE", help=", ".join(MEASURES))
     parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="one measure, in this process")
     told = parser.parse_args()
+    if told.json:
+        (name,) = told.measures
+        print(json.dumps([asdict(one) for one in once(name, told.jobs)]))
+        return
     print("seconds: wall, then CPU of the server by part, and of the child; MB: growth, peak")
     heads = "".join(f"{name:>8}" for name in ("wall", "server", *NAMES, "child"))
     print(f"{'':9}{heads}{'server':>9}{'child':>9}")
-    # A process each time: memory that was had once is not had again.
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh_process:
-        for name in told.measures or MEASURES:
-            tries = [fresh_process.submit(once, name, told.jobs) for _ in range(told.repeat)]
-            show(name, [cost for one in tries for cost in one.result()])
+    for name in told.measures or MEASURES:
+        show(name, [cost for _ in range(told.repeat) for cost in alone(name, told.jobs)])
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ from bench.figures import Goal, Row, p95
 from bench.metric import (
     Effort,
     Metric,
+    OwnMetric,
     Samples,
     moments,
     until_good,
     watched,
 )
+from bench.ours import Ours
 from bench.processes import (
     Wrong,
     forget_peak,
@@ -39,46 +41,80 @@ class LongLog(Metric):
     )
 
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
-        size, lines = effort.log_mb * 1_000_000, effort.log_mb * 10_000
-        setup = Setup(self._script(lines), is_sandboxed=system.has_sandbox, masks=True)
-        with watched(system, place, setup) as (running, repository), steady_clock():
-            pid = running.process.pid
-            forget_peak(pid)
-            before = memory_mb(pid)
-            revisions = repository.push("log")
-            with closing(running.sender()) as sender:
-                sender.send(running.push(1, *revisions))
-            end = self._awaited(running, size, lines, effort.limit_seconds)
-            readable = time.time()
-            if b"end-of-log" not in end:
-                raise Wrong(f"the log is not whole: it ends with {end[-200:]!r}")
-            until_good(running, 1)
-            gained = memory_mb(pid, "VmHWM") - before
-            began = self._began(running)
-        return {"log": [effort.log_mb / (readable - began)], "log-memory": [gained]}
-
-    @staticmethod
-    def _script(lines: int) -> str:
-        return f"{CLOCK}\nyes {'x' * 99} | head -n {lines} || true\necho end-of-log"
-
-    @staticmethod
-    def _awaited(running: Running, size: int, lines: int, seconds: float) -> bytes:
-        """Looked for no more often than costs little."""
-        found = until(lambda: running.log_end(1, size, lines), seconds, "the whole log", 0.02)
-        return found or b""
-
-    @staticmethod
-    def _began(running: Running) -> float:
-        seen = b""
-        for piece in running.follow(1):
-            seen += piece[:4096]
-            if read := moments(seen[: seen.rfind(b"\n") + 1]):
-                return read[0]
-        raise Wrong("the log does not say when it began")
+        rate, gained = read_log(system, place, effort.log_mb, effort)
+        return {"log": [rate], "log-memory": [gained]}
 
     def limit(self, place: Path, effort: Effort) -> Samples:
-        script = self._script(effort.log_mb * 10_000)
-        return {"log": [limit.piped_mb_per_second(script, place)]}
+        return {"log": [limit.piped_mb_per_second(_script(effort.log_mb), place)]}
+
+
+class LogSizes(OwnMetric):
+    """The same for logs of other sizes."""
+
+    name = "logs"
+    rows = tuple(
+        row
+        for size in Effort.log_sizes
+        for row in (
+            Row(f"logs-{size}", f"log of {size} MB until readable", "MB/s"),
+            Row(
+                f"logs-{size}-memory",
+                f"log of {size} MB, memory gained",
+                "MB",
+                (Goal(20, at_least=False),),
+            ),
+        )
+    )
+
+    def measure_ours(self, place: Path, effort: Effort) -> Samples:
+        samples: Samples = {}
+        for size in effort.log_sizes:
+            own = place / str(size)
+            own.mkdir()
+            rate, gained = read_log(Ours(), own, size, effort)
+            samples |= {f"logs-{size}": [rate], f"logs-{size}-memory": [gained]}
+        return samples
+
+
+def read_log(system: System, place: Path, megabytes: int, effort: Effort) -> tuple[float, float]:
+    """MB a second of a log of that size, and the MB of memory that the server gained by it."""
+    size, lines = megabytes * 1_000_000, megabytes * 10_000
+    setup = Setup(_script(megabytes), is_sandboxed=system.has_sandbox, masks=True)
+    with watched(system, place, setup) as (running, repository), steady_clock():
+        pid = running.process.pid
+        forget_peak(pid)
+        before = memory_mb(pid)
+        revisions = repository.push("log")
+        with closing(running.sender()) as sender:
+            sender.send(running.push(1, *revisions))
+        end = _awaited(running, size, lines, effort.limit_seconds)
+        readable = time.time()
+        if b"end-of-log" not in end:
+            raise Wrong(f"the log is not whole: it ends with {end[-200:]!r}")
+        until_good(running, 1)
+        gained = memory_mb(pid, "VmHWM") - before
+        began = _began(running)
+    return megabytes / (readable - began), gained
+
+
+def _script(megabytes: int) -> str:
+    lines = megabytes * 10_000
+    return f"{CLOCK}\nyes {'x' * 99} | head -n {lines} || true\necho end-of-log"
+
+
+def _awaited(running: Running, size: int, lines: int, seconds: float) -> bytes:
+    """Looked for no more often than costs little."""
+    found = until(lambda: running.log_end(1, size, lines), seconds, "the whole log", 0.02)
+    return found or b""
+
+
+def _began(running: Running) -> float:
+    seen = b""
+    for piece in running.follow(1):
+        seen += piece[:4096]
+        if read := moments(seen[: seen.rfind(b"\n") + 1]):
+            return read[0]
+    raise Wrong("the log does not say when it began")
 
 
 class LiveLine(Metric):

@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.figures import Row
+from bench.figures import OURS, Row
 from bench.ours import recipe
-from bench.processes import Wrong, until
+from bench.processes import Lacking, Wrong, memory_mb, until
 from bench.system import Repository, Running, Setup, System
 
 AT = re.compile(rb"^at=([0-9.]+)\r?$", re.MULTILINE)
@@ -27,19 +27,42 @@ class Effort:
     repeat: int = 3
     pushes: int = 30
     builds: int = 400
+    at_once: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
+    histories: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     seconds: float = 8  # of load, and of spawning
     log_mb: int = 200
+    log_sizes: tuple[int, ...] = (1, 10, 100, 1_000)  # MB
     lines: int = 40
     idle_seconds: float = 5
+    jobs: int = 10_000
+    waiting: int = 100_000
+    schedules: int = 10_000
+    soak_seconds: float = 1800
     limit_seconds: int = 600  # for one measurement of one system
 
 
-QUICK = Effort(1, pushes=5, builds=60, seconds=1.5, log_mb=20, lines=12, idle_seconds=1)
+QUICK = Effort(
+    repeat=1,
+    pushes=5,
+    builds=60,
+    at_once=(1, 2, 4, 8),
+    histories=(1_000, 100_000),
+    seconds=1.5,
+    log_mb=20,
+    log_sizes=(1, 10),
+    lines=12,
+    idle_seconds=1,
+    jobs=1_000,
+    waiting=10_000,
+    schedules=1_000,
+    soak_seconds=60,
+)
 
 
 class Metric(ABC):
     name: str
     rows: tuple[Row, ...]
+    is_long = False  # done once, however often the others are repeated
 
     @abstractmethod
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
@@ -50,11 +73,30 @@ class Metric(ABC):
         return {}
 
 
+class OwnMetric(Metric):
+    """What is only asked of this program."""
+
+    def measure(self, system: System, place: Path, effort: Effort) -> Samples:
+        if system.name != OURS:
+            raise Lacking
+        return self.measure_ours(place, effort)
+
+    @abstractmethod
+    def measure_ours(self, place: Path, effort: Effort) -> Samples: ...
+
+
 @contextmanager
-def watched(system: System, place: Path, setup: Setup) -> Iterator[tuple[Running, Repository]]:
+def watched(
+    system: System, place: Path, setup: Setup, peaks: list[float] | None = None
+) -> Iterator[tuple[Running, Repository]]:
+    """A system that watches a repository. The most memory that its server had is added to the
+    peaks, in MB.
+    """
     repository = Repository(place, {".build.yml": recipe(setup)})
     with system.running(place, setup, repository) as running:
         yield running, repository
+        if peaks is not None:
+            peaks.append(memory_mb(running.process.pid, "VmHWM"))
 
 
 def build_one(running: Running, repository: Repository, number: int) -> float:

@@ -1,9 +1,11 @@
 """All that is measured, in the order of the table."""
 
-from bench.asking import Idle, Installed, Reads, SignedPushes
+from bench.asking import Idle, Installed, Pages, Reads, SignedPushes
 from bench.building import BuildsPerSecond, PushToFirstCommand
-from bench.logs import LiveLine, LongLog
+from bench.inside import Claims, Evaluations, Schedules
+from bench.logs import LiveLine, LogSizes, LongLog
 from bench.metric import Metric
+from bench.soak import Soak
 
 METRICS: tuple[Metric, ...] = (
     PushToFirstCommand(checks_out=False),
@@ -12,8 +14,14 @@ METRICS: tuple[Metric, ...] = (
     BuildsPerSecond(is_sandboxed=True),
     SignedPushes(),
     LongLog(),
+    LogSizes(),
     LiveLine(),
     Reads(),
+    Pages(),
+    Evaluations(),
+    Claims(),
+    Schedules(),
     Idle(),
     Installed(),
+    Soak(),
 )

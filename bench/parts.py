@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ciserver.config import Settings
+from ciserver.config import Database, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.workdir import remove_tree
 from ciserver.machine import scratch_root
@@ -23,9 +23,12 @@ def fresh_place() -> Iterator[Path]:
 
 
 @contextmanager
-def parts_over(place: Path, clock: Clock | None = None) -> Iterator[Parts]:
-    """All parts over `data` in a directory. What a server needs of it stays."""
-    parts = make_parts(Settings(), DataDirectory(place / "data"), clock=clock)
+def parts_over(place: Path, clock: Clock | None = None, database: str = "") -> Iterator[Parts]:
+    """All parts over `data` in a directory, and over this database if one is named. What a server
+    needs of it stays.
+    """
+    settings = Settings(database=Database(url=database))
+    parts = make_parts(settings, DataDirectory(place / "data"), clock=clock)
     try:
         yield parts
     finally:

@@ -22,6 +22,7 @@ from ciserver.wiring import Parts
 # Each evaluation makes 100 builds: of 50 jobs for two systems. Half of all is of one jobset. One
 # build in eight failed, the newest hundredth waits, and one in four measured something.
 JOBSETS, JOBS, A_TIME = 200, 50, 100
+LARGE = 1_000  # builds of one more evaluation, the newest
 SYSTEMS = ("x86_64-linux", "aarch64-linux")
 JOB = Job("job-0", ".build.yml", "host", SYSTEMS[0], (Task("compile", "make"),))
 _JSON = {"Accept": "application/json"}
@@ -132,11 +133,48 @@ def fill(store: Store, builds: int) -> None:
             job=f"'job-' || ((i - 1) % {JOBS})",
             number=f"{builds}",
         )
+        add_large_evaluation(store, evaluations + 1, now)
         told = {"build_id": "1 + (i - 1) * 4", "attempt": "1"}
         kind = {"kind": "'metrics'", "path": "'metrics'", "skipped": "0"}
         add(store, "reports", builds // 4, **told, **kind)
         add(store, "metrics", builds // 4, report_id="i", name="'speed'", value="i % 1000")
         add(store, "products", builds // 4, **told, name="'a'", path="'a'", size="1000 + i % 1000")
+
+
+def add_large_evaluation(store: Store, evaluation: int, now: int) -> None:
+    """The newest one, of the largest jobset: each job is built for two systems, and has ended."""
+    revision = "printf('%040x', 0)"
+    add(
+        *(store, "evaluations", 1),
+        jobset_id="1",
+        number=f"{evaluation}",
+        built_number=f"{evaluation}",
+        status="'succeeded'",
+        revision=revision,
+        finished_at=f"{now}",
+        builds_total=f"{LARGE}",
+        builds_finished=f"{LARGE}",
+        builds_good=f"{LARGE}",
+    )
+    add(
+        *(store, "builds", LARGE),
+        evaluation_id=f"{evaluation}",
+        jobset_id="1",
+        lane_id="1 + i % 2",
+        job="'job-' || ((i - 1) / 2)",
+        job_sha256="'text'",
+        group_id="i",
+        number="1000000 + i",
+        system=f"CASE WHEN i % 2 THEN '{SYSTEMS[0]}' ELSE '{SYSTEMS[1]}' END",
+        status="'succeeded'",
+        revision=revision,
+        requested_by="'ada'",
+        attempt="1",
+        queued_at=f"{now}",
+        started_at=f"{now}",
+        finished_at=f"{now}",
+        updated_at=f"{now}",
+    )
 
 
 def add(store: Store, table: str, count: int, **columns: str) -> None:

@@ -6,7 +6,6 @@ python bench/schedules.py [idle] [fire] [lateness] [--schedules 10000]
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -16,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
+from bench.figures import p95
 from bench.parts import forget_scratch, fresh_place, parts_over
+from bench.processes import Wrong
 from ciserver.cli.journal import start_logging
 from ciserver.model.account import Actor
 from ciserver.model.schedule import ScheduleKind, Timing
@@ -27,6 +28,7 @@ JOBSETS = 100
 IDLE_SECONDS = 20
 LATE_SECONDS = 70
 LATE_SCHEDULES = 50
+Figures = dict[str, float]
 
 
 class Clock:
@@ -81,7 +83,7 @@ def server_over(place: Path) -> Iterator[tuple[int, str]]:
 def wait_for(announcement: Path, process: "subprocess.Popen[bytes]") -> str:
     while not announcement.exists():
         if process.poll() is not None:
-            sys.exit("the server did not start")
+            raise Wrong("the server did not start")
         time.sleep(0.05)
     url: str = json.loads(announcement.read_text())["url"]
     return url
@@ -93,7 +95,7 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def idle(place: Path, count: int) -> None:
+def idle(place: Path, count: int) -> Figures:
     """The CPU of a server whose schedules are all due far away."""
     with parts_over(place, Clock()) as parts:
         far = [Timing(cron="0 0 1 1 *")] * count
@@ -103,10 +105,10 @@ def idle(place: Path, count: int) -> None:
         before = cpu_seconds(pid)
         time.sleep(IDLE_SECONDS)
         used = cpu_seconds(pid) - before
-    print(f"idle: {used / IDLE_SECONDS:.2%} of a core with {count} schedules")
+    return {"idle-percent": 100 * used / IDLE_SECONDS}
 
 
-def fire(place: Path, count: int) -> None:
+def fire(place: Path, count: int) -> Figures:
     """The time to fire all schedules, due at the same minute."""
     clock = Clock()
     with parts_over(place, clock) as parts:
@@ -115,10 +117,12 @@ def fire(place: Path, count: int) -> None:
         before = time.perf_counter()
         fired = parts.services.schedules.fire_due()
         seconds = time.perf_counter() - before
-    print(f"fire: {fired} in {seconds:.1f} s, {seconds / fired * 1000:.2f} ms each")
+    if fired != count:
+        raise Wrong(f"{fired} schedules fired of {count}")
+    return {"fire-s": seconds, "fire-ms-each": 1000 * seconds / fired}
 
 
-def lateness(place: Path, _count: int) -> None:
+def lateness(place: Path, _count: int) -> Figures:
     """How late a real server fires, from the due moment to the firing's row."""
     begin = datetime.now(UTC)
     gap = timedelta(seconds=60 / LATE_SCHEDULES)
@@ -135,8 +139,9 @@ def lateness(place: Path, _count: int) -> None:
         for schedule in found
         for one in schedule["firings"]
     )
-    p95 = statistics.quantiles(late, n=20)[-1]
-    print(f"lateness: p95 {p95:.0f} ms, worst {late[-1]:.0f} ms of {len(late)} firings")
+    if len(late) < LATE_SCHEDULES:
+        raise Wrong(f"only {len(late)} firings of {LATE_SCHEDULES} schedules")
+    return {"late-p95-ms": p95(late), "late-worst-ms": late[-1]}
 
 
 def moment(text: str) -> datetime:
@@ -154,7 +159,8 @@ def main() -> None:
     start_logging("warning")
     for name in told.measures or MEASURES:
         with fresh_place() as place:
-            MEASURES[name](place, told.schedules)
+            figures = MEASURES[name](place, told.schedules)
+        print(f"{name}: " + ", ".join(f"{key} {one:.2f}" for key, one in figures.items()))
 
 
 if __name__ == "__main__":
