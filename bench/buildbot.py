@@ -1,4 +1,6 @@
-"""Buildbot from PyPI, with SQLite and workers in its own process: the quickest that it has."""
+"""Buildbot from PyPI, with SQLite and workers in its own process, the quickest that it has; with
+PostgreSQL where workers are asked for.
+"""
 
 import hashlib
 import hmac
@@ -46,7 +48,7 @@ BuildmasterConfig = {{
         schedulers.ForceScheduler(name="force", builderNames=["build"]),
     ],
     "collapseRequests": False,
-    "db": {{"db_url": "sqlite:///state.sqlite"}},
+    "db": {{"db_url": {database!r}}},
     "buildbotURL": "http://127.0.0.1:{port}/",
     "buildbotNetUsageData": None,
     "www": {{
@@ -59,12 +61,16 @@ BuildmasterConfig = {{
 
 
 class RunningBuildbot(Running):
-    ended_sql = "SELECT count(*), sum(results = 0) FROM builds WHERE complete_at IS NOT NULL"
+    ended_sql = (
+        "SELECT count(*), sum(CASE WHEN results = 0 THEN 1 END) FROM builds"
+        " WHERE complete_at IS NOT NULL"
+    )
     pushes_sql = "SELECT count(*) FROM changes"
 
-    def __init__(self, master: Path, port: int, process: Any, slots: int) -> None:
-        self.process, self.port, self.database = process, port, master / "state.sqlite"
-        self._slots, self._http = slots, Connection(port)
+    def __init__(self, master: Path, port: int, process: Any, setup: Setup) -> None:
+        self.process, self.port = process, port
+        self.database = setup.database or master / "state.sqlite"
+        self._slots, self._http = setup.workers or setup.slots, Connection(port)
 
     def push(self, number: int, before: str, after: str) -> bytes:
         who = {"name": f"bench-{number}", "email": "bench@example.org"}
@@ -152,19 +158,20 @@ def _written(answer: Answer) -> bytes:
 class Buildbot(System):
     name = "Buildbot"
     pace = 0.1
+    has_workers = True
 
     def __init__(self, cache: Path) -> None:
         self._home = cache / f"buildbot-{VERSION}"
 
     def install(self) -> None:
         """Into a virtual environment of its own, once."""
-        made = self._home / "made"
+        made = self._home / "made-with-postgresql"
         if made.exists():
             return
         run(sys.executable, "-m", "venv", "--clear", str(self._home))
         packages = (f"{name}=={VERSION}" for name in ("buildbot", "buildbot-worker"))
         pip = (str(self._home / "bin/python"), "-m", "pip", "install", "--quiet")
-        run(*pip, *packages, f"buildbot-www=={VERSION}", "setuptools")
+        run(*pip, *packages, f"buildbot-www=={VERSION}", "setuptools", "psycopg2-binary")
         made.touch()
 
     def size_mb(self) -> float:
@@ -176,12 +183,14 @@ class Buildbot(System):
         master, port = self._made(place), free_port()
         bare = str(repository.bare) if setup.checks_out else ""
         self._configure(master, port, setup, bare)
+        if setup.database:
+            run(str(self._home / "bin/buildbot"), "upgrade-master", str(master))
         if setup.history:
             with self._started(master, port):
                 """It makes its rows of itself at the first start."""
             _fill(master / "state.sqlite", setup.history)
         with self._started(master, port) as (process, _):
-            yield RunningBuildbot(master, port, process, setup.slots)
+            yield RunningBuildbot(master, port, process, setup)
 
     @contextmanager
     def until_answer(self, place: Path) -> Iterator[tuple[int, float]]:
@@ -199,7 +208,8 @@ class Buildbot(System):
     @staticmethod
     def _configure(master: Path, port: int, setup: Setup, bare: str) -> None:
         text = MASTER.format(
-            slots=setup.slots,
+            slots=setup.workers or setup.slots,
+            database=setup.database.replace(":", "+psycopg2:", 1) or "sqlite:///state.sqlite",
             bare=bare,
             branch=BRANCH,
             script=setup.script.replace("TREE", ""),

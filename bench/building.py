@@ -91,25 +91,27 @@ class BuildsPerSecond(Metric):
         for slots in effort.at_once:
             own = place / str(slots)
             own.mkdir()
-            rates[self._key(slots)] = [self._rate(system, own, slots, effort, peaks)]
+            setup = Setup(slots=slots, is_sandboxed=self._is_sandboxed)
+            rates[self._key(slots)] = [builds_per_second(system, own, setup, effort, peaks)]
         return rates | {f"{self.name}-memory": [max(peaks)]}
-
-    def _rate(
-        self, system: System, place: Path, slots: int, effort: Effort, peaks: list[float]
-    ) -> float:
-        count = max(10, int(effort.builds * system.pace))
-        setup = Setup(slots=slots, is_sandboxed=self._is_sandboxed)
-        with watched(system, place, setup, peaks) as (running, repository):
-            build_one(running, repository, 1)
-            running.hold()
-            running.queue(count)
-            if running.ended() != (1, 1):
-                raise Wrong("builds ran that should have waited")
-            began = time.monotonic()
-            running.release()
-            until_good(running, count + 1, effort.limit_seconds)
-            return count / (time.monotonic() - began)
 
     def limit(self, place: Path, effort: Effort) -> Samples:
         spawns = limit.bubblewraps_per_second if self._is_sandboxed else spawns_per_second
         return {self._key(slots): [spawns(slots, effort.seconds)] for slots in effort.at_once}
+
+
+def builds_per_second(
+    system: System, place: Path, setup: Setup, effort: Effort, peaks: list[float]
+) -> float:
+    """Of trivial builds, when all of them wait and then begin at once."""
+    count = max(10, int(effort.builds * system.pace))
+    with watched(system, place, setup, peaks) as (running, repository):
+        build_one(running, repository, 1)
+        running.hold()
+        running.queue(count)
+        if running.ended() != (1, 1):
+            raise Wrong("builds ran that should have waited")
+        began = time.monotonic()
+        running.release()
+        until_good(running, count + 1, effort.limit_seconds)
+        return count / (time.monotonic() - began)

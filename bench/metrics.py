@@ -2,6 +2,7 @@
 
 from bench.asking import Idle, Installed, Pages, Reads, SignedPushes
 from bench.building import BuildsPerSecond, PushToFirstCommand
+from bench.distributed import Workers
 from bench.inside import Claims, Evaluations, Schedules
 from bench.logs import LiveLine, LogSizes, LongLog
 from bench.metric import Metric
@@ -12,6 +13,7 @@ METRICS: tuple[Metric, ...] = (
     PushToFirstCommand(checks_out=True),
     BuildsPerSecond(is_sandboxed=False),
     BuildsPerSecond(is_sandboxed=True),
+    Workers(),
     SignedPushes(),
     LongLog(),
     LogSizes(),

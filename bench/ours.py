@@ -7,18 +7,22 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench import reads
 from bench.figures import OURS
 from bench.parts import forget_scratch, parts_over
-from bench.processes import Wrong, free_port, started, until
+from bench.processes import Wrong, free_port, run, started, until
 from bench.system import Repository, Running, Setup, System, installed_mb, tree_mb
 from bench.wire import Connection, HttpSender, Sender, request
 
 CHECKOUT = Path(__file__).parents[1]
+PROGRAM = (sys.executable, "-m", "ciserver.cli.main")
+QUEUE = "x86_64-linux/trusted"
 PROJECT, REF = "bench", "refs/heads/main"
 SECRET = "correct-horse-battery"  # noqa: S105  of the bench alone
 MOST_AT_ONCE = 100
@@ -35,11 +39,15 @@ def recipe(setup: Setup) -> str:
 
 
 class RunningOurs(Running):
-    ended_sql = "SELECT count(*), sum(status = 'succeeded') FROM builds WHERE finished_at > 0"
+    ended_sql = (
+        "SELECT count(*), sum(CASE WHEN status = 'succeeded' THEN 1 END) FROM builds"
+        " WHERE finished_at > 0"
+    )
     pushes_sql = "SELECT count(*) FROM pushes"
 
-    def __init__(self, data: Path, port: int, process: Any) -> None:
-        self.process, self.port, self.database = process, port, data / "ciserver.db"
+    def __init__(self, data: Path, port: int, process: Any, database: str) -> None:
+        self.process, self.port = process, port
+        self.database = database or data / "ciserver.db"
         token = json.loads((data / "server.json").read_text())["token"]
         self._proof = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._http = Connection(port)
@@ -76,6 +84,9 @@ class RunningOurs(Running):
 
     def hold(self) -> None:
         self._post("/ci/v1/queue/pause", {})
+
+    def pause_local(self) -> None:
+        self._post("/ci/v1/queue/pause", {"worker": "local"})
 
     def release(self) -> None:
         self._post("/ci/v1/queue/resume", {})
@@ -123,23 +134,22 @@ class RunningOurs(Running):
 class Ours(System):
     name = OURS
     has_sandbox = True
+    has_workers = True
 
     @contextmanager
     def running(self, place: Path, setup: Setup, repository: Repository) -> Iterator[Running]:
         data = place / "data"
         data.mkdir()
-        sandbox = "bubblewrap" if setup.is_sandboxed else "plain"
-        (data / "ciserver.toml").write_text(
-            f'[builds]\nslots = {setup.slots}\nsandbox = "{sandbox}"\ndrain_seconds = 2\n'
-        )
+        configure(data, setup)
         if setup.history:
             with parts_over(place) as parts:
                 reads.fill(parts.store, setup.history)
         with self._started(data) as (process, port, _):
-            one = RunningOurs(data, port, process)
+            one = RunningOurs(data, port, process, setup.database)
             if not setup.history:
                 one.watch(repository, masks=setup.masks)
-            yield one
+            with workers(one, data, setup):
+                yield one
 
     @contextmanager
     def until_answer(self, place: Path) -> Iterator[tuple[int, float]]:
@@ -156,7 +166,7 @@ class Ours(System):
     @contextmanager
     def _started(self, data: Path) -> Iterator[tuple[Any, int, float]]:
         port, began = free_port(), time.monotonic()
-        command = [sys.executable, "-m", "ciserver.cli.main", "serve", "--data", str(data)]
+        command = [*PROGRAM, "serve", "--data", str(data)]
         log = data.parent / "ciserver.log"
         try:
             with started([*command, "--listen", f"127.0.0.1:{port}"], log) as process:
@@ -166,6 +176,42 @@ class Ours(System):
                 yield process, port, seconds
         finally:
             forget_scratch(data)
+
+
+def configure(data: Path, setup: Setup) -> None:
+    sandbox = "bubblewrap" if setup.is_sandboxed else "plain"
+    text = f'[builds]\nslots = {setup.slots}\nsandbox = "{sandbox}"\ndrain_seconds = 2\n'
+    if setup.database:
+        text += f'[database]\nurl = "{setup.database}"\n'
+    if setup.broker:
+        text += f'[engine]\nkind = "celery"\nbroker = "{setup.broker}"\n'
+    (data / "ciserver.toml").write_text(text)
+
+
+@contextmanager
+def workers(server: RunningOurs, data: Path, setup: Setup) -> Iterator[None]:
+    """Started beside a server, which then builds nothing by itself."""
+    with ExitStack() as stack:
+        for number in range(setup.workers):
+            name = f"worker-{number}"
+            own = data.parent / name
+            own.mkdir()
+            configure(own, replace(setup, database=""))
+            credential = ("worker-credential", "add", name, "--queue", QUEUE, "--data", str(data))
+            (own / "credential").write_text(run(*PROGRAM, *credential))
+            command = [*PROGRAM, "worker", "--server", f"http://127.0.0.1:{server.port}"]
+            command += ["--credential-file", str(own / "credential"), "--data", str(own)]
+            log = data.parent / f"{name}.log"
+            stack.enter_context(started(command, log))
+            stack.callback(forget_scratch, own)
+            until(partial(is_in, log, b"builds of"), 60, f"a worker; see {log}")
+        if setup.workers and not setup.broker:
+            server.pause_local()
+        yield
+
+
+def is_in(path: Path, text: bytes) -> bool:
+    return text in path.read_bytes()
 
 
 def answers(process: Any, port: int, path: str = "/ci/v1/projects") -> bool:

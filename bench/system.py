@@ -10,6 +10,7 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -35,6 +36,9 @@ class Setup:
     checks_out: bool = False
     masks: bool = False
     history: int = 0  # builds that have ended already
+    workers: int = 0  # programs of their own that build, and not the server
+    database: str = ""  # the address of an empty one of PostgreSQL; else what is usual
+    broker: str = ""  # the address of a message broker that tells workers
 
 
 class Repository:
@@ -65,7 +69,7 @@ class Running(ABC):
 
     process: "subprocess.Popen[bytes]"
     port: int
-    database: Path
+    database: Path | str  # a file of SQLite, or the address of one of PostgreSQL
     ended_sql: str  # how many builds have ended, and how many of these were good
     pushes_sql: str  # how many pushes are stored
 
@@ -78,8 +82,13 @@ class Running(ABC):
 
     def _look(self, statement: str) -> Any:
         """Read in the system's own database, from outside: what is there is stored."""
-        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as database:
+        with closing(self._open()) as database:
             return database.execute(statement).fetchone()
+
+    def _open(self) -> Any:
+        if isinstance(self.database, str):
+            return psycopg.connect(self.database)
+        return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
 
     def http(self) -> Connection:
         return Connection(self.port)
@@ -127,6 +136,7 @@ class System(ABC):
     name: str
     has_sandbox = False
     has_reads = True  # single builds and lists as JSON
+    has_workers = False  # that are programs of their own, with PostgreSQL
     pace = 1.0  # what it is asked for in the time that others do one
 
     @abstractmethod
