@@ -37,6 +37,8 @@ class BuildDetails:
 
     def evaluations(self, actor: Actor, build: Build) -> tuple[int, ...]:
         """The evaluation that made a build the actor sees, and others that have it."""
+        if not self._store.build_history.was_reused(build.id):
+            return (build.evaluation_id,)
         jobset = self._store.jobsets.get(build.jobset_id)
         sight = self._rights.sight_of(actor, jobset)
         return self._store.build_history.evaluations_of(sight, build, limit=EVALUATIONS)

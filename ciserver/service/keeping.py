@@ -49,14 +49,10 @@ class Outlook:
     why: str = ""
 
 
-def outlook(
-    build: Build, expires_at: datetime, *, has_products: bool, held: str, now: datetime
-) -> Outlook:
-    """The rule of the sweep, told beforehand: `expires_at` is when the products are old enough,
-    `held` what holds them at any age.
+def outlook(build: Build, expires_at: datetime, *, held: str, now: datetime) -> Outlook:
+    """Of a build with products, the rule of the sweep told beforehand: `expires_at` is when they
+    are old enough, `held` what holds them at any age.
     """
-    if not has_products:
-        return Outlook()
     if not build.status.is_final:
         return Outlook(why="its build has not ended")
     if build.kept:
@@ -92,12 +88,12 @@ class Keeping:
         """When the products of a build are old enough to be removed, and what holds them besides;
         while it runs, is kept, or nothing else would let them go, only why.
         """
-        products = self._store.products.list_of_build(build.id)
+        if not self._store.keeping.has_standing(build.id):
+            return Outlook()
         candidate = self._store.keeping.candidate(build.id, BY_POLL)
         return outlook(
             build,
             self._expires_at(candidate),
-            has_products=any(one.removed_at is None for one in products),
             held=self._held(candidate),
             now=self._clock.now(),
         )

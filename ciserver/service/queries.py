@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import IO, Any
 
 from ciserver.model.account import Actor, Right, Sight
-from ciserver.model.build import NO_LABEL, Build, Product, Step
+from ciserver.model.build import NO_LABEL, Build, Output, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import Gone, NotFound
 from ciserver.model.ports import Engine
@@ -25,6 +25,7 @@ from ciserver.recipe.text import job_from_json
 from ciserver.service.pauses import list_pauses
 from ciserver.service.rights import Rights
 from ciserver.service.waiting import Holds, waiting_reason
+from ciserver.store.belongings import Belonging
 from ciserver.store.store import Store
 
 PAGE = 50
@@ -118,30 +119,37 @@ class Queries:
 
     def build(self, actor: Actor, build_id: int) -> BuildView:
         """Raises NotFound."""
-        build = self._rights.build(actor, build_id)
-        steps = self._store.builds.list_steps(build_id)
+        build, project = self._rights.seen_build(actor, build_id)
+        store, has = self._store, self._store.builds.belongings(build_id)
+        steps = store.builds.list_steps(build_id)
         is_final = build.status.is_final
-        is_member = self._rights.is_member(actor, build)
-        label = self._store.labels.of([build_id]).get(build_id, NO_LABEL)
+        label = NO_LABEL
+        if Belonging.LABEL in has:
+            label = store.labels.of([build_id])[build_id]
+        shows_deliveries = Belonging.DELIVERIES in has and self._rights.is_member_of(actor, project)
         return BuildView(
             build=build,
-            evaluation=self._store.evaluations.get(build.evaluation_id),
+            evaluation=store.evaluations.get(build.evaluation_id),
             attempts=tuple(
                 AttemptView(one, tuple(step for step in steps if step.attempt == one.number))
-                for one in self._store.builds.list_attempts(build_id)
+                for one in store.builds.list_attempts(build_id)
             ),
-            products=self._store.products.list_of_build(build_id),
-            deliveries=self._store.outbox.list_of_build(build_id) if is_member else (),
+            products=store.products.list_of_build(build_id) if Belonging.PRODUCTS in has else (),
+            deliveries=store.outbox.list_of_build(build_id) if shows_deliveries else (),
             waiting_for=self.reasons(actor, [build]).get(build_id, ""),
-            may_cancel=not is_final and self._rights.may(actor, Right.CANCEL, build),
-            may_rerun=is_final and self._rights.may(actor, Right.RESTART, build),
-            job=job_from_json(self._store.builds.job_text(build_id)),
+            may_cancel=not is_final and self._rights.may_with(actor, Right.CANCEL, build, project),
+            may_rerun=is_final and self._rights.may_with(actor, Right.RESTART, build, project),
+            job=job_from_json(store.builds.job_text(build_id)),
             note=label.note,
             tags=label.tags,
-            told=self._told(build),
-            needs=self._related(self._store.gates.needed(build_id)),
-            needed_by=self._related(self._store.gates.dependents(build_id)),
-            output=self._store.products.output(build_id, build.attempt),
+            told=self._told(build) if Belonging.REPORTS in has else Told(),
+            needs=self._related(store.gates.needed(build_id) if Belonging.NEEDS in has else []),
+            needed_by=self._related(
+                store.gates.dependents(build_id) if Belonging.DEPENDENTS in has else []
+            ),
+            output=store.products.output(build_id, build.attempt)
+            if Belonging.OUTPUT in has
+            else Output(),
         )
 
     def _related(self, ids: list[int]) -> Related:
@@ -235,6 +243,8 @@ class Queries:
     def reasons(self, actor: Actor, builds: Iterable[Build]) -> dict[int, str]:
         """Why each of these waits; in a bounded number of statements."""
         waiting = [one for one in builds if one.status.is_waiting]
+        if not waiting:
+            return {}
         engine = self._engine.state() if self._engine else None
         pauses = list_pauses(self._store, actor)
         blockers = self._store.gates.blockers(one.id for one in waiting if one.waiting)

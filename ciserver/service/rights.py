@@ -86,10 +86,8 @@ class Rights:
         return evaluation
 
     def build(self, actor: Actor, build_id: int, right: Right = Right.READ) -> Build:
-        build = self._store.builds.get(build_id)
-        if not self._sees(actor, build.jobset_id, build.evaluation_id, build.visibility):
-            raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
-        self._check_built(actor, right, build.jobset_id, build.evaluation_id)
+        build, project = self.seen_build(actor, build_id)
+        self._check_in(actor, right, project, build.evaluation_id)
         return build
 
     def build_of_member(self, actor: Actor, build_id: int) -> Build:
@@ -111,15 +109,34 @@ class Rights:
         if project is None or not self._granted(actor, project) - {Right.READ}:
             raise Forbidden(f"you have no right in project {evaluation.project}")
 
+    def seen_build(self, actor: Actor, build_id: int) -> tuple[Build, Project]:
+        """A build that the actor may see, with its project. Raises NotFound."""
+        build = self._store.builds.get(build_id)
+        project = self._store.projects.find_of_jobset(build.jobset_id)
+        if project is None or not self._sees_built(
+            actor, project, build.evaluation_id, build.visibility
+        ):
+            raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
+        return build, project
+
     def is_member(self, actor: Actor, build: Build) -> bool:
         project = self._store.projects.find_of_jobset(build.jobset_id)
-        return project is not None and bool(self._granted(actor, project) - {Right.READ})
+        return project is not None and self.is_member_of(actor, project)
+
+    def is_member_of(self, actor: Actor, project: Project) -> bool:
+        """Whether the actor has any right in it beyond what everybody has."""
+        return bool(self._granted(actor, project) - {Right.READ})
 
     def may(self, actor: Actor, right: Right, build: Build) -> bool:
         """Whether the actor, who sees the build, may do this with it."""
+        project = self._store.projects.find_of_jobset(build.jobset_id)
+        return project is not None and self.may_with(actor, right, build, project)
+
+    def may_with(self, actor: Actor, right: Right, build: Build, project: Project) -> bool:
+        """The same where the build's project is at hand."""
         try:
-            self._check_built(actor, right, build.jobset_id, build.evaluation_id)
-        except (NotSignedIn, Forbidden, NotFound):
+            self._check_in(actor, right, project, build.evaluation_id)
+        except (NotSignedIn, Forbidden):
             return False
         return True
 
@@ -184,8 +201,11 @@ class Rights:
         self, actor: Actor, jobset_id: int, evaluation_id: int, visibility: Visibility
     ) -> bool:
         project = self._store.projects.find_of_jobset(jobset_id)
-        if project is None:
-            return False
+        return project is not None and self._sees_built(actor, project, evaluation_id, visibility)
+
+    def _sees_built(
+        self, actor: Actor, project: Project, evaluation_id: int, visibility: Visibility
+    ) -> bool:
         if visibility is not Visibility.PRIVATE:
             return Right.READ in self._granted(actor, project) or self._is_shared(
                 actor, evaluation_id
@@ -210,6 +230,11 @@ class Rights:
         project = self._store.projects.find_of_jobset(jobset_id)
         if project is None:
             raise NotFound(f"there is no jobset {jobset_id}")
+        self._check_in(actor, right, project, evaluation_id)
+
+    def _check_in(self, actor: Actor, right: Right, project: Project, evaluation_id: int) -> None:
+        if right is Right.READ:
+            return
         granted = self._granted(actor, project)
         if right not in granted and right is not Right.EDIT and actor.name:
             shared = self._store.members.may_write_shared(evaluation_id, actor.name)

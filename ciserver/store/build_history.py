@@ -40,6 +40,11 @@ class BuildHistory:
         rows = self._db.rows(query)
         return tuple(PastBuild(row["id"], BuildStatus(row["status"])) for row in rows)
 
+    def was_reused(self, build_id: int) -> bool:
+        """Whether any evaluation found the build there."""
+        asked = "SELECT 1 FROM reuses WHERE build_id = ? LIMIT 1"
+        return self._db.sql(asked, (build_id,)).fetchone() is not None
+
     def evaluations_of(self, sight: Sight, build: Build, *, limit: int) -> tuple[int, ...]:
         """The evaluation that made a build, and the newest of those that found it there, oldest
         first.

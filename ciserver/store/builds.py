@@ -15,6 +15,7 @@ from ciserver.model.status import ACTIVE, BuildStatus, Reason, StepStatus
 from ciserver.model.view import BuildPage
 from ciserver.store import tables as t
 from ciserver.store.arrivals import Texts
+from ciserver.store.belongings import Belonging, belongings
 from ciserver.store.database import Database
 from ciserver.store.sight import listed_builds
 
@@ -70,13 +71,7 @@ class Builds:
 
     def job_text(self, build_id: int) -> str:
         """The job of a build, as stored."""
-        return str(
-            self._db.scalar(
-                t.Text.select(t.Text.text)
-                .join(t.Build, on=t.Build.job_text == t.Text.sha256)
-                .where(t.Build.id == build_id)
-            )
-        )
+        return str(self._db.usual(_job_text, build_id)[0]["text"])
 
     def previous_status(
         self, build: Build, *, before: int | None, saying: Iterable[BuildStatus]
@@ -223,18 +218,16 @@ class Builds:
         )
         return {row["id"]: row["text"] for row in rows}
 
+    def belongings(self, build_id: int) -> frozenset[Belonging]:
+        """What a build has beside itself, of whatever attempt."""
+        return belongings(self._db, build_id)
+
     def list_attempts(self, build_id: int) -> tuple[Attempt, ...]:
-        rows = self._db.rows(
-            t.Attempt.select().where(t.Attempt.build == build_id).order_by(t.Attempt.number.desc())
-        )
-        return tuple(_attempt(row) for row in rows)
+        return tuple(_attempt(row) for row in self._db.usual(_attempts, build_id))
 
     def list_steps(self, build_id: int) -> tuple[Step, ...]:
         """The steps of all attempts, in order."""
-        rows = self._db.rows(
-            t.Step.select().where(t.Step.build == build_id).order_by(t.Step.attempt, t.Step.number)
-        )
-        return tuple(_step(row) for row in rows)
+        return tuple(_step(row) for row in self._db.usual(_steps, build_id))
 
     def get_step(self, build_id: int, attempt: int, number: int) -> Step:
         row = self._db.row(
@@ -297,6 +290,21 @@ def _with_job(build_id: int) -> Any:
 def _with_jobs() -> Any:
     texts = select_builds().select_extend(t.Text.text).switch(t.Build)
     return texts.join(t.Text, on=t.Build.job_text == t.Text.sha256)
+
+
+def _job_text(build_id: int) -> Any:
+    texts = t.Text.select(t.Text.text).join(t.Build, on=t.Build.job_text == t.Text.sha256)
+    return texts.where(t.Build.id == build_id)
+
+
+def _attempts(build_id: int) -> Any:
+    mine = t.Attempt
+    return mine.select().where(mine.build == build_id).order_by(mine.number.desc())
+
+
+def _steps(build_id: int) -> Any:
+    mine = t.Step
+    return mine.select().where(mine.build == build_id).order_by(mine.attempt, mine.number)
 
 
 def build_of(row: Mapping[str, Any]) -> Build:

@@ -13,12 +13,12 @@ from playhouse.pool import MaxConnectionsExceeded
 from ciserver.model.errors import CiError
 from ciserver.store.postgresql import Postgresql
 from ciserver.store.sqlite import Sqlite
+from ciserver.store.usual import Usual
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
 _SQLITE = "sqlite:"
 _AT_ONCE = 500
-_ABOUT = -(2**53)  # the number in the text of a usual question, which nothing has
 Row = Mapping[str, Any]
 One = TypeVar("One")
 
@@ -44,7 +44,7 @@ class Database:
         self.place = self._engine.place
         # Whether transactions beside each other lock single rows; else one has the whole database.
         self.locks_rows = self._engine.locks_rows
-        self._texts: dict[Callable[[int], Any], tuple[Any, str, tuple[Any, ...]]] = {}
+        self._usual: dict[Callable[..., Any], Usual] = {}
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the migrations that were applied.
@@ -114,18 +114,13 @@ class Database:
         with self._refused():
             return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
 
-    def usual(self, question: Callable[[int], Any], about: int) -> list[dict[str, Any]]:
-        """All rows of what is asked often, each time about another number. Making the text of a
-        query takes longer than its answer, so that is done once for each such question.
-        """
-        if question not in self._texts:
-            query = question(_ABOUT)
-            text, values = self._peewee.get_sql_context().sql(query).query()
-            self._texts[question] = query.model, text, tuple(values)
-        model, text, values = self._texts[question]
-        values = tuple(about if one == _ABOUT else one for one in values)
+    def usual(self, question: Callable[..., Any], *about: int) -> list[dict[str, Any]]:
+        """All rows of what is asked often, each time about other numbers."""
+        usual = self._usual.get(question)
+        if usual is None:
+            usual = self._usual[question] = Usual(self._peewee, question, len(about))
         with self._refused():
-            return list(model.raw(text, *values).dicts().execute(self._peewee))
+            return usual.rows(self._peewee.execute_sql(usual.text, usual.values(about)))
 
     def scalar(self, query: Any) -> Any:
         with self._refused():

@@ -339,11 +339,10 @@ def pinned_inputs(
     database: Database, evaluation_ids: list[int]
 ) -> dict[int, tuple[PinnedInput, ...]]:
     """What each of these evaluations was made from."""
-    rows = database.rows(
-        t.PinnedInput.select()
-        .where(t.PinnedInput.evaluation << evaluation_ids)
-        .order_by(t.PinnedInput.id)
-    )
+    if len(evaluation_ids) == 1:
+        rows = database.usual(_inputs, *evaluation_ids)
+    else:
+        rows = database.rows(_inputs(*evaluation_ids))
     found: dict[int, list[PinnedInput]] = {one: [] for one in evaluation_ids}
     for row in rows:
         found[row["evaluation"]].append(
@@ -357,6 +356,10 @@ def pinned_inputs(
             )
         )
     return {key: tuple(inputs) for key, inputs in found.items()}
+
+
+def _inputs(*ids: int) -> Any:
+    return t.PinnedInput.select().where(t.PinnedInput.evaluation << ids).order_by(t.PinnedInput.id)
 
 
 def evaluation_of(row: Mapping[str, Any], inputs: tuple[PinnedInput, ...] = ()) -> Evaluation:

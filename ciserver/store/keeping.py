@@ -47,6 +47,11 @@ class Keeping:
             standing = "SELECT 1 FROM products WHERE build_id = builds.id AND removed_at IS NULL"
             self._db.sql(f"{update} AND EXISTS ({standing})", [to_microseconds(at), *some])
 
+    def has_standing(self, build_id: int) -> bool:
+        """Whether any product of the build is still there."""
+        standing = "SELECT 1 FROM products WHERE build_id = ? AND removed_at IS NULL LIMIT 1"
+        return self._db.sql(standing, (build_id,)).fetchone() is not None
+
     def postpone(self, build_id: int, at: datetime) -> None:
         """Look again then."""
         self._set(build_id, look_at=at)

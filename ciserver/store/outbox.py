@@ -161,12 +161,7 @@ class Outbox:
         return tuple(_delivery(row) for row in rows)
 
     def list_of_build(self, build_id: int) -> tuple[Delivery, ...]:
-        rows = self._db.rows(
-            t.Delivery.select()
-            .where(t.Delivery.build == build_id)
-            .order_by(t.Delivery.created_at, t.Delivery.id)
-        )
-        return tuple(_delivery(row) for row in rows)
+        return tuple(_delivery(row) for row in self._db.usual(_of_build, build_id))
 
     def list_tries(self, delivery_id: str) -> tuple[DeliveryTry, ...]:
         rows = self._db.rows(
@@ -210,3 +205,8 @@ def _delivery(row: Mapping[str, Any]) -> Delivery:
         sent_at=row["sent_at"],
         detail=row["detail"],
     )
+
+
+def _of_build(build_id: int) -> Any:
+    mine = t.Delivery
+    return mine.select().where(mine.build == build_id).order_by(mine.created_at, mine.id)

@@ -59,10 +59,7 @@ class Products:
 
     def list_of_build(self, build_id: int) -> tuple[Product, ...]:
         """Those of all attempts, in the order in which they were made."""
-        rows = self._db.rows(
-            t.Product.select().where(t.Product.build == build_id).order_by(t.Product.id)
-        )
-        return tuple(product_of(row) for row in rows)
+        return tuple(product_of(row) for row in self._db.usual(_of_build, build_id))
 
     def of_builds(self, builds: Iterable[Build]) -> dict[int, tuple[Product, ...]]:
         """The products of the newest attempt of each build."""
@@ -101,12 +98,8 @@ class Products:
 
     def output(self, build_id: int, attempt: int) -> Output:
         """What an attempt told; an empty one where it told nothing."""
-        row = self._db.row(
-            t.BuildOutput.select().where(
-                t.BuildOutput.build == build_id, t.BuildOutput.attempt == attempt
-            )
-        )
-        return Output() if row is None else _output(row)
+        rows = self._db.usual(_output_of, build_id, attempt)
+        return _output(rows[0]) if rows else Output()
 
     def outputs_of(self, builds: Iterable[Build]) -> dict[int, Output]:
         """What the newest attempt of each build told, of those that did."""
@@ -115,6 +108,15 @@ class Products:
         return {
             row["build"]: _output(row) for row in rows if row["attempt"] == newest[row["build"]]
         }
+
+
+def _of_build(build_id: int) -> Any:
+    return t.Product.select().where(t.Product.build == build_id).order_by(t.Product.id)
+
+
+def _output_of(build_id: int, attempt: int) -> Any:
+    mine = t.BuildOutput
+    return mine.select().where(mine.build == build_id, mine.attempt == attempt)
 
 
 def _output(row: Mapping[str, Any]) -> Output:

@@ -74,12 +74,8 @@ class Projects:
 
     def find_of_jobset(self, jobset_id: int) -> Project | None:
         """The project of a jobset; None when either was removed."""
-        row = self._db.row(
-            t.Project.select()
-            .join(t.Jobset)
-            .where(t.Jobset.id == jobset_id, t.Jobset.removed == False, THERE)  # noqa: E712
-        )
-        return _project(row) if row else None
+        rows = self._db.usual(_of_jobset, jobset_id)
+        return _project(rows[0]) if rows else None
 
     def _find(self, where: Any) -> Project | None:
         row = self._db.row(t.Project.select().where(where))
@@ -132,6 +128,11 @@ def no_project(name: str) -> NotFound:
 
 
 THERE = t.Project.removed == False  # noqa: E712  an expression of SQL
+
+
+def _of_jobset(jobset_id: int) -> Any:
+    there = t.Jobset.removed == False  # noqa: E712  an expression of SQL
+    return t.Project.select().join(t.Jobset).where(t.Jobset.id == jobset_id, there, THERE)
 
 
 def _columns(settings: ProjectSettings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ciserver.model.build import BuildResult
 from ciserver.model.errors import Gone
 from ciserver.model.evaluation import Kind
 from ciserver.model.status import BuildStatus
-from ciserver.service.keeping import outlook
+from ciserver.service.keeping import Outlook, outlook
 from ciserver.service.polls import BY_POLL
 
 B = BuildStatus
@@ -259,22 +259,21 @@ LATER = timedelta(days=14)
 
 
 @pytest.mark.parametrize(
-    ("changes", "has_products", "held", "age", "expected"),
+    ("changes", "held", "age", "expected"),
     [
-        ({}, True, "", -LATER, (LATER, "")),
-        ({}, True, "", LATER, (timedelta(0), "")),
-        ({}, True, "held", -LATER, (LATER, "held")),
-        ({}, True, "held", LATER, (None, "held")),
-        ({}, False, "held", LATER, (None, "")),
-        ({"kept": True}, True, "held", LATER, (None, "its build is kept")),
-        ({"status": B.RUNNING}, True, "", LATER, (None, "its build has not ended")),
-        ({"status": B.FAILED}, True, "", -LATER, (LATER, "")),
+        ({}, "", -LATER, (LATER, "")),
+        ({}, "", LATER, (timedelta(0), "")),
+        ({}, "held", -LATER, (LATER, "held")),
+        ({}, "held", LATER, (None, "held")),
+        ({"kept": True}, "held", LATER, (None, "its build is kept")),
+        ({"status": B.RUNNING}, "", LATER, (None, "its build has not ended")),
+        ({"status": B.FAILED}, "", -LATER, (LATER, "")),
     ],
 )
-def test_the_outlook_of_products(built, clock, changes, has_products, held, age, expected):
+def test_the_outlook_of_products(built, clock, changes, held, age, expected):
     """When they go at the earliest, or why they stay."""
     build, now = replace(built(), **changes), clock.now()
-    told = outlook(build, now - age, has_products=has_products, held=held, now=now)
+    told = outlook(build, now - age, held=held, now=now)
     assert (told.removable_at and told.removable_at - now, told.why) == expected
 
 
@@ -291,4 +290,4 @@ def test_the_outlook_is_what_the_sweep_does(services, parts, built, clock, later
     parts.services.keeping.sweep()
     standing = [bool(store.products.list_of_build(one.id)[0].removed_at) for one in (old, newest)]
     assert standing == [True, False]
-    assert services.keeping.outlook(old).removable_at is None
+    assert services.keeping.outlook(old) == Outlook()  # nothing of it stands

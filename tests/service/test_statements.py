@@ -1,13 +1,18 @@
 """What use cases ask of the database: so many statements, however many builds they are about."""
 
+from io import BytesIO
+
 import pytest
 from support.factories import ADMIN, ALL, MAIL, done, make_job
 from support.statements import asked
 
-from ciserver.model.build import BuildResult
+from ciserver.model.account import ANONYMOUS
+from ciserver.model.build import BuildResult, Label, Output
+from ciserver.model.report import ReportKind
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.service.job_groups import GivenGroup
 from ciserver.service.submissions import ManifestSubmission
+from ciserver.store.belongings import Belonging
 
 B = BuildStatus
 FEW, MANY = 3, 60
@@ -147,3 +152,48 @@ def test_a_job_group_is_canceled_at_once(make):
     assert sorted(canceled) == sorted(ids)
     told = [one for one in make.store.outbox.list_newest(ALL, 20) if one.target.endswith("/told")]
     assert [one.event.group_id for one in told] == [view.group.id]
+
+
+# -- one build, read ------------------------------------------------------------------------------
+
+
+def test_a_build_as_it_is_read(make):
+    """What it has beside itself is asked in one statement, and only that is read."""
+    build = make.build(B.SUCCEEDED)
+    for actor in (ADMIN, ANONYMOUS):
+        with asked(make.store) as statements:
+            make.services.queries.build(actor, build.id)
+        assert len(statements) == 8
+    with asked(make.store) as statements:
+        make.services.keeping.outlook(build)
+        make.services.build_details.evaluations(ADMIN, build)
+    assert len(statements) == 2
+
+
+def end(make, lease):
+    make.reporter.advance(lease, done(0), 1, sandbox="plain")
+    make.reporter.finish(lease, BuildResult(B.SUCCEEDED, Reason.NONE), ())
+
+
+def test_nothing_of_a_build_is_left_out(make):
+    """Each of the things that a build may have is found and told."""
+    made = make.evaluated(make.jobset(), *jobs(2, triggers=(MAIL,)))
+    needed, build = make.store.builds.list_of_evaluation(made.id)
+    with make.store.transaction():
+        make.store.gates.add_needs([(build.id, needed.id)])
+        make.store.labels.add([build.id], "ada", Label("a note", ("a", "b")))
+    lease = make.claim().lease
+    assert lease.build_id == needed.id
+    end(make, lease)
+    lease = make.claim().lease
+    make.reporter.add_product(lease, "made", BytesIO(b"made"))
+    make.reporter.set_output(lease, Output("1.0"))
+    make.reporter.add_report(lease, ReportKind.METRICS, ".metrics", BytesIO(b"size 5\n"))
+    end(make, lease)
+    assert make.store.builds.belongings(build.id) == set(Belonging) - {Belonging.DEPENDENTS}
+    assert Belonging.DEPENDENTS in make.store.builds.belongings(needed.id)
+    view = make.services.queries.build(ADMIN, build.id)
+    assert (view.note, view.tags, view.output.release_name) == ("a note", ("a", "b"), "1.0")
+    assert [one.name for one in (*view.products, *view.told.metrics)] == ["made", "size"]
+    assert (view.needs.ids, len(view.deliveries)) == ((needed.id,), 1)
+    assert make.services.queries.build(ADMIN, needed.id).needed_by.ids == (build.id,)

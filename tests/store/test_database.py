@@ -6,15 +6,23 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from datetime import datetime
 
 import pytest
+from support.clock import StillClock
 from support.factories import Factory
+from support.postgresql import BOTH
 from support.postgresql import database as on
 
+from ciserver.config import Database as DatabaseSettings
+from ciserver.config import Settings
+from ciserver.datadir import DataDirectory
 from ciserver.model.errors import Busy, Invalid
+from ciserver.model.status import BuildStatus
 from ciserver.store import tables
 from ciserver.store.database import Database
 from ciserver.store.store import Store
+from ciserver.wiring import make_parts
 
 HOLD = """
 import sqlite3, sys
@@ -287,3 +295,28 @@ def test_a_usual_question_is_put_into_words_once(parts, clock, store):
     assert len(asked) == 1
     assert usual == [store.database.rows(named(one)) for one in ids]
     assert [[row["of"] for row in rows] for rows in usual] == [["project"], ["other"], []]
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_usual_question_is_answered_as_any_other(kind, tmp_path):
+    """With the same names and the same kinds of values, about any numbers, again and again."""
+
+    def question(first, second):
+        build = tables.Build
+        mine = build.select(build, tables.Jobset.name.alias("called")).join(tables.Jobset)
+        return mine.where(build.id << [first, second]).order_by(build.id)
+
+    with on(kind) as url:
+        parts = make_parts(
+            Settings(database=DatabaseSettings(url)), DataDirectory(tmp_path / "data")
+        )
+        make, database = Factory(parts, StillClock()), parts.store.database
+        make.build(BuildStatus.SUCCEEDED)
+        ids = [make.build().id for _ in range(3)]
+        for some in (ids[:2], ids[1:], [0, -1], [1, 2]):
+            answer = database.usual(question, *some)
+            assert answer == database.rows(question(*some))
+            assert len(answer) == len([one for one in some if one > 0])
+        assert isinstance(answer[0]["finished_at"], datetime)
+        assert answer[0]["kept"] is False
+        database.close()
