@@ -17,6 +17,8 @@ from ciserver.executor.sandbox import BuildUser
 
 _PREFIX = "build-"
 _TRIES = 50
+_WALKED = 16  # directories deep; what lies deeper is moved up
+_STILL_CHANGED = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 log = structlog.get_logger(__name__)
 
 
@@ -73,8 +75,8 @@ def remove_tree(root: Path) -> None:
         except OSError as error:
             if not root.exists():
                 return
-            # A process that is just being killed may still have made a file.
-            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
+            # A process that is just being killed may still have made or replaced a file.
+            if error.errno not in _STILL_CHANGED:
                 raise
         else:
             return
@@ -102,40 +104,43 @@ def _remove_or_say(root: Path) -> None:
 
 
 def _flatten(root: Path) -> None:
-    """Empty a directory. Each directory found is moved up into `root` before it is opened, so no
-    path and no stack grows with the depth of the tree.
+    """Empty a directory. What lies deep is moved up into `root` before it is opened, so no path and
+    no stack grows with the depth of the tree.
     """
     mark = token_hex(8)
     names = (f".{mark}-{number}" for number in count())
     with _opened(str(root), None) as top:
-        waiting = _empty(top, top, names)
+        waiting = _empty(top, top, names, 0)
         while waiting:
             name = waiting.pop()
             with _opened(name, top) as folder:
-                waiting += _empty(folder, top, names)
+                waiting += _empty(folder, top, names, 0)
             os.rmdir(name, dir_fd=top)
 
 
-def _empty(folder: int, top: int, names: Iterator[str]) -> list[str]:
-    """Remove the files of a folder and move its directories to the top; gives their new names."""
+def _empty(folder: int, top: int, names: Iterator[str], depth: int) -> list[str]:
+    """Remove what is in a folder, and move directories that lie too deep to the top; gives their
+    new names.
+    """
     with os.scandir(folder) as entries:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     moved = []
     for name, is_directory in found:
-        if is_directory:
-            moved.append(_move(name, folder, next(names), top))
-        else:
+        if not is_directory:
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
+            continue
+        # root needs no permission, and must not follow a link that a process put there just now.
+        if os.geteuid() != 0:
+            os.chmod(name, stat.S_IRWXU, dir_fd=folder)
+        if depth == _WALKED:
+            moved.append(next(names))
+            os.rename(name, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
+            continue
+        with _opened(name, folder) as inner:
+            moved += _empty(inner, top, names, depth + 1)
+        os.rmdir(name, dir_fd=folder)
     return moved
-
-
-def _move(name: str, folder: int, new_name: str, top: int) -> str:
-    # root needs no permission, and must not follow a link that a process put there just now.
-    if os.geteuid() != 0:
-        os.chmod(name, stat.S_IRWXU, dir_fd=folder)
-    os.rename(name, new_name, src_dir_fd=folder, dst_dir_fd=top)
-    return new_name
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The light `.git` of a work tree: five files, and the mirror's objects."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -8,8 +9,9 @@ from pygit2 import Repository
 from ciserver.git.index import index_bytes
 from ciserver.git.refs import commit_at, target
 from ciserver.git.submodule import Submodule
-from ciserver.git.worktree import Entry
+from ciserver.git.worktree import Entry, write_new
 
+_MODE = 0o644
 _PACKED_REFS = "# pack-refs with: peeled fully-peeled sorted \n"
 # checkStat: the files may change their owner after this, which is no change of a file.
 _CONFIG = """\
@@ -40,14 +42,17 @@ def write_git(
     submodules: Sequence[Submodule] = (),
 ) -> None:
     """Make `into` a work tree of git, at `revision`, that borrows the objects at `objects`."""
-    folder = into / ".git"
-    for name in ("", "objects", "objects/info", "refs"):
-        (folder / name).mkdir()
-    (folder / "HEAD").write_text(f"{revision}\n")
-    (folder / "config").write_text(_config(address, submodules), errors="surrogateescape")
-    (folder / "packed-refs").write_text(_packed_refs(repository), errors="surrogateescape")
-    (folder / "objects/info/alternates").write_text(f"{objects}\n")
-    (folder / "index").write_bytes(index_bytes(entries))
+    folder = os.fsencode(into / ".git")
+    for name in (b"", b"/objects", b"/objects/info", b"/refs"):
+        os.mkdir(folder + name)  # noqa: PTH102 - for each build
+    for name, content in (
+        (b"/HEAD", f"{revision}\n"),
+        (b"/config", _config(address, submodules)),
+        (b"/packed-refs", _packed_refs(repository)),
+        (b"/objects/info/alternates", f"{objects}\n"),
+    ):
+        write_new(folder + name, content.encode("utf-8", "surrogateescape"), _MODE)
+    write_new(folder + b"/index", index_bytes(entries), _MODE)
 
 
 def _config(address: str, submodules: Sequence[Submodule]) -> str:

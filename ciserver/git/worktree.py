@@ -39,6 +39,18 @@ def write_tree(repository: Repository, tree: Tree, into: Path) -> list[Entry]:
     return list(_Writer(repository, os.fsencode(into)).write(tree, b"", 0))
 
 
+def write_new(path: bytes, content: bytes, mode: int) -> os.stat_result:
+    """Write a file that is not there. Raises OSError."""
+    descriptor = os.open(path, _NEW_FILE, mode)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(descriptor, left) :]
+        return os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class _Writer:
     def __init__(self, repository: Repository, into: bytes) -> None:
         self._odb = repository.odb
@@ -71,14 +83,7 @@ class _Writer:
         _, content = self._odb.read(oid)
         # Old repositories have files that the group may write; git calls them plain files too.
         kind = mode if mode in _MODES else FileMode.BLOB
-        descriptor = os.open(self._at(path), _NEW_FILE, _MODES[kind])
-        try:
-            left = memoryview(content)
-            while left:
-                left = left[os.write(descriptor, left) :]
-            return Entry(path, kind, oid.raw, os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
+        return Entry(path, kind, oid.raw, write_new(self._at(path), content, _MODES[kind]))
 
     def _write_link(self, path: bytes, oid: Oid) -> Entry:
         _, target = self._odb.read(oid)

@@ -209,14 +209,10 @@ class Jobsets:
         """How the jobset's input at this address is read, and whether it is a registered
         local one.
         """
-        row = self._db.row(
-            t.Input.select(t.Input.credential, t.Input.local).where(
-                t.Input.jobset == jobset_id, t.Input.uri == uri
-            )
-        )
-        if row is None:
-            return None, False
-        return self._open(row["credential"]), bool(row["local"])
+        for row in self._db.usual(_inputs, jobset_id):
+            if row["uri"] == uri:
+                return self._open(row["credential"]), row["local"]
+        return None, False
 
     def set_credential(self, jobset_id: int, repository_key: str, one: Credential) -> None:
         """How the jobset's input of that repository is read from now on."""
@@ -282,6 +278,12 @@ def _select_jobsets() -> Any:
 
 def _by_id(jobset_id: int) -> Any:
     return _select_jobsets().where(t.Jobset.id == jobset_id)
+
+
+def _inputs(jobset_id: int) -> Any:
+    mine = t.Input
+    query = mine.select(mine.uri, mine.credential, mine.local).where(mine.jobset == jobset_id)
+    return query.order_by(mine.id)
 
 
 def _credentials(jobset_id: int) -> Any:
