@@ -50,36 +50,40 @@ def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
 
 
 def _kill_all(needle: bytes, uid: int | None) -> bool:
-    doubts = 0
+    doubts, doubtful = 0, list[int]()
     for _ in range(_ROUNDS):
-        found, unclear = _look(needle, uid)
+        found, unclear = _look(doubtful or _pids(), needle, uid)
         signal_all(found, signal.SIGKILL)
         if found:
+            doubtful = []
             continue
-        if not unclear or doubts == _DOUBTS:
+        # Who is no longer in doubt, or gone, may have left a child: then all are looked at again.
+        has_changed = len(unclear) < len(doubtful)
+        if doubts == _DOUBTS or not (unclear or has_changed):
             return True
+        doubtful = [] if has_changed else unclear
         doubts += 1
         time.sleep(0.001)
     return False
 
 
 def _with_environment(needle: bytes, uid: int | None) -> list[int]:
-    return _look(needle, uid)[0]
+    return _look(_pids(), needle, uid)[0]
 
 
-def _look(needle: bytes, uid: int | None) -> tuple[list[int], bool]:
-    """The processes with the needle in their environment, and whether some live without one: so
-    does, for an instant, a process that is becoming another program.
+def _look(pids: Iterable[int], needle: bytes, uid: int | None) -> tuple[list[int], list[int]]:
+    """Of these processes those with the needle in their environment, and those that live without
+    one: so does, for an instant, a process that is becoming another program.
     """
-    own, found, unclear = os.getpid(), [], False
-    for pid in _pids():
+    own, found, unclear = os.getpid(), list[int](), list[int]()
+    for pid in pids:
         if pid == own or (uid is not None and _owner(pid) != uid):
             continue
         environment = _read(pid, "environ")
         if needle in b"\0" + environment:
             found.append(pid)
         elif not environment and _has_program(pid):
-            unclear = True
+            unclear.append(pid)
     return found, unclear
 
 

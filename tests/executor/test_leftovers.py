@@ -123,3 +123,30 @@ def test_removal_goes_to_any_depth(place):
     os.close(folder)
     remove_tree(place / "deeper")
     assert not list(place.iterdir())
+
+
+LOOKS = """
+import sys
+from ciserver.executor.processes import kill_marked
+looks = []
+sys.addaudithook(lambda event, values: looks.append(values[0]) if event == "os.scandir" else None)
+assert kill_marked("nobody-has-this", uid=int(sys.argv[1]))
+print(looks.count("/proc"))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of another user")
+def test_only_who_is_in_doubt_is_looked_at_again():
+    """A process may live without an environment for good; it is not all others' fault."""
+    user = 61_000 + os.getpid() % 1_000
+    change = ["setpriv", f"--reuid={user}", "--regid=65534", "--clear-groups", "--"]
+    bare = subprocess.Popen([*change, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={})
+    with bare:
+        bare.stdin.write(b"x")
+        bare.stdin.flush()
+        assert bare.stdout.read(1) == b"x"  # it is `cat` now, and not setpriv
+        looked = subprocess.check_output(
+            [sys.executable, "-c", LOOKS, str(user)], cwd=Path(__file__).parents[2]
+        )
+        bare.stdin.close()
+    assert int(looked) == 1
