@@ -232,8 +232,8 @@ class Evaluations:
         return tuple(row["build"] for row in rows)
 
     def is_open(self, evaluation_id: int) -> bool:
-        query = t.Evaluation.select(t.Evaluation.id).where(_OPEN, t.Evaluation.id == evaluation_id)
-        return self._db.scalar(query) is not None
+        rows = self._db.usual(_by_id, evaluation_id)
+        return bool(rows) and not EvaluationStatus(rows[0]["status"]).is_final
 
     def count_builds(
         self, evaluation_id: int, *, total: int = 0, finished: int = 0, good: int = 0

@@ -155,7 +155,10 @@ class Jobsets:
 
     def find(self, jobset_id: int) -> Jobset | None:
         """None also for one that was removed."""
-        return next(iter(self._jobsets(t.Jobset.id == jobset_id)), None)
+        rows = self._db.usual(_by_id, jobset_id)
+        if not rows:
+            return None
+        return _jobset(rows[0], tuple(map(_input, self._db.usual(_inputs, jobset_id))))
 
     def find_settings(self, jobset_id: int) -> JobsetSettings | None:
         """None for one that was removed."""
@@ -281,9 +284,7 @@ def _by_id(jobset_id: int) -> Any:
 
 
 def _inputs(jobset_id: int) -> Any:
-    mine = t.Input
-    query = mine.select(mine.uri, mine.credential, mine.local).where(mine.jobset == jobset_id)
-    return query.order_by(mine.id)
+    return t.Input.select().where(t.Input.jobset == jobset_id).order_by(t.Input.id)
 
 
 def _credentials(jobset_id: int) -> Any:

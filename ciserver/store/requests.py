@@ -51,10 +51,7 @@ class Requests:
         )
 
     def list_waiting_for(self, evaluation_id: int) -> tuple[JobRequest, ...]:
-        rows = self._db.rows(
-            t.JobRequest.select().where(_PENDING, t.JobRequest.evaluation == evaluation_id)
-        )
-        return tuple(_request(row) for row in rows)
+        return tuple(_request(row) for row in self._db.usual(_waiting_for, evaluation_id))
 
     def drop_waiting(self, jobset_id: int, now: datetime) -> None:
         """What was asked of a jobset that is removed cannot be had any more."""
@@ -123,6 +120,10 @@ def _listed(sight: Sight) -> Any:
         return query
     seen = (t.Project.visibility == Visibility.PUBLIC) | (t.Project.id << list(sight.projects))
     return query.where(seen | (t.JobRequest.who == sight.user) if sight.user else seen)
+
+
+def _waiting_for(evaluation_id: int) -> Any:
+    return t.JobRequest.select().where(_PENDING, t.JobRequest.evaluation == evaluation_id)
 
 
 def _request(row: Mapping[str, Any]) -> JobRequest:

@@ -69,12 +69,7 @@ class Schedules:
         return tuple(_schedule(row) for row in rows)
 
     def list_of_jobset(self, jobset_id: int) -> tuple[Schedule, ...]:
-        rows = self._db.rows(
-            _select()
-            .where(t.Schedule.jobset == jobset_id, t.Schedule.removed == 0)
-            .order_by(t.Schedule.id)
-        )
-        return tuple(_schedule(row) for row in rows)
+        return tuple(_schedule(row) for row in self._db.usual(_of_jobset, jobset_id))
 
     def list_due(self, now: datetime, limit: int) -> tuple[Schedule, ...]:
         """Those that are due, longest first."""
@@ -167,6 +162,11 @@ class Schedules:
             .limit(limit)
         )
         return tuple(_firing(row) for row in rows)
+
+
+def _of_jobset(jobset_id: int) -> Any:
+    there = (t.Schedule.jobset == jobset_id) & (t.Schedule.removed == 0)
+    return _select().where(there).order_by(t.Schedule.id)
 
 
 def _select() -> Any:
