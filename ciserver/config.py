@@ -10,21 +10,66 @@ from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
 
+from ciserver.broker.place import EXAMPLE, is_address
 from ciserver.model.errors import BadConfiguration, Complaint
+from ciserver.model.image import is_image_name
+from ciserver.model.reach import Reach
+from ciserver.model.worker import LABEL, MOST_LABELS
 
 Count = Annotated[int, Field(ge=0)]
 Span = Annotated[float, Field(ge=0)]
 System = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+]*(-[A-Za-z0-9_.+]+)+$")]
+Labels = Annotated[
+    tuple[Annotated[str, Field(pattern=f"^(?:{LABEL})$")], ...], Field(max_length=MOST_LABELS)
+]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
+_WIDEST_BLOCK = 22  # one for each server of a machine
 _STRICT = ConfigDict(extra="forbid", strict=False)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    if path is not None and not path.is_absolute():
+        raise PydanticCustomError("not_absolute", "must be an absolute path, such as /srv/ciserver")
+    return path
+
+
+def _image_name(name: str) -> str:
+    if not is_image_name(name):
+        raise PydanticCustomError("no_image_name", "is no name for an image, such as debian/stable")
+    return name
+
+
+# An empty text is no directory, neither the one that a command happens to be called in.
+_Directory = Annotated[
+    Path | None, BeforeValidator(lambda written: written or None), AfterValidator(_absolute)
+]
+_ImageName = Annotated[str, AfterValidator(_image_name)]
+# With its registry and its tag, as `podman images` shows it, or its id.
+_ImageReference = Annotated[
+    str, Field(pattern=r"^([a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)+:[\w.-]+|[0-9a-f]{64})$")
+]
 _SECRETS = {
     "smtp.password": "CISERVER_SMTP_PASSWORD",
     "database.url": "CISERVER_DATABASE_URL",
+    "storage.s3_secret_key": "CISERVER_S3_SECRET_KEY",
+    "engine.broker": "CISERVER_BROKER_URL",
 }
 
 
@@ -35,6 +80,8 @@ class Server:
     listen: str = "127.0.0.1:8080"  # HOST:PORT
     base_url: str = ""  # how people reach this server; empty: http://LISTEN
     name: str = "ciserver"  # shown in titles and mails
+    # Among several servers of one database; default: the name of the machine.
+    node: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$")] = ""
     threads: Annotated[int, Field(ge=4, le=1000)] = 128  # open requests at once
     followers: Annotated[int, Field(ge=0, le=1000)] = (
         100  # live log readers at once; more are answered 503
@@ -53,15 +100,67 @@ class Database:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Storage:
+    """Where logs, products and what is sent in are kept."""
+
+    directory: _Directory = None  # all servers of one database share it; default: DATA
+    keys: _Directory = None  # of secret.key and webhook.key, which they share; default: DATA
+    # A bucket that finished logs and products go to; empty: they stay in the directory.
+    s3_bucket: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")] = ""
+    s3_endpoint: Annotated[str, Field(pattern=r"^(https?://[^/?#@\s]+)?$")] = ""  # empty: AWS
+    s3_region: str = ""  # empty: what the programs of AWS find, or us-east-1 with an endpoint
+    s3_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]*$")] = ""  # of all names there
+    s3_access_key: str = ""  # empty: the credentials that the programs of AWS find
+    s3_secret_key: str = field(default="", repr=False)  # or CISERVER_S3_SECRET_KEY, or by file
+    s3_secret_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        more = (self.s3_endpoint, self.s3_region, self.s3_prefix, self.s3_access_key)
+        if any(more) and not self.s3_bucket:
+            raise PydanticCustomError("no_bucket", "s3_bucket must be set where others of s3_ are")
+        if bool(self.s3_access_key) != bool(self.s3_secret_key or self.s3_secret_key_file):
+            raise PydanticCustomError(
+                "half_a_key", "s3_access_key and s3_secret_key (or its file) belong together"
+            )
+        return self
+
+
+def _reach(written: object) -> Reach:
+    try:
+        return Reach.parse(written)
+    except ValueError as error:
+        raise PydanticCustomError("not_reachable", "{why}", {"why": str(error)}) from None
+
+
+def _roomy(pool: IPv4Network) -> IPv4Network:
+    if pool.prefixlen > _WIDEST_BLOCK:
+        raise PydanticCustomError("small_pool", f"must be /{_WIDEST_BLOCK} or wider")
+    return pool
+
+
+_Reach = Annotated[Reach, PlainValidator(_reach)]
+_Pool = Annotated[IPv4Network, AfterValidator(_roomy)]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Builds:
     """How builds run on this machine."""
 
-    slots: Count = 0  # builds at once; 0: one a processor
-    sandbox: Literal["auto", "bubblewrap", "plain"] = "auto"  # auto never falls back to plain
+    slots: Count = 0  # builds at once; 0: one a processor, none on a server with engine.kind celery
+    sandbox: Literal["auto", "bubblewrap", "podman", "plain"] = "auto"  # auto: bubblewrap
+    # isolated: a network of each build's own, without private addresses; auto: that where it can be
+    # had, and else the host's.
+    network: Literal["auto", "isolated", "host", "none"] = "auto"
+    # What is not trusted has none, or one of its own and never another.
+    untrusted_network: Literal["none", "isolated"] = "none"
+    network_allow: tuple[_Reach, ...] = ()  # private addresses that isolated builds reach
+    network_pool: _Pool = IPv4Network("198.18.0.0/15")  # addresses for isolated builds
     user: str = "nobody"  # whom builds run as when the server runs as root
     readable: tuple[Path, ...] = ()  # more host directories that sandboxed builds may read
     work_directory: Path | None = None  # default: DATA/work; a tmpfs is faster
     systems: tuple[System, ...] = ()  # that the worker here runs beside the machine's own
+    labels: Labels = ()  # that the worker here has; those elsewhere have their credential's
     timeout_minutes: Span = 240  # where the recipe says nothing
     silence_minutes: Span = 0  # 0: no limit
     log_limit_mb: Annotated[int, Field(ge=1)] = 1024  # of one build
@@ -79,7 +178,30 @@ class Builds:
     nix_store_mb: Count = 10240  # the Nix store that builds of one project share; 0: none is shared
     recipes: Count = 100  # files read of one revision; 0: no limit
     retries: Count = 2  # after a lost worker
+    # How long a worker may not be heard of before what it runs is lost.
+    lease_seconds: Annotated[float, Field(ge=10, le=3600)] = 30
     drain_seconds: Span = 60  # how long a stopping server lets builds finish
+
+
+@dataclass(frozen=True, config=ConfigDict(**_STRICT, validate_default=True))
+class Engine:
+    """How workers on other machines hear of builds."""
+
+    kind: Literal["local", "celery"] = "local"  # celery: from a message broker, RabbitMQ
+    # Such as amqps://ciserver@mq.example.org/ciserver, or CISERVER_BROKER_URL.
+    broker: str = field(default="", repr=False)
+    queue_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")] = "ciserver"
+    ca_file: Path | None = None  # authorities of an amqps broker; default: the machine's
+
+    @field_validator("broker")
+    @classmethod
+    def _address(cls, broker: str, others: ValidationInfo) -> str:
+        """Without the text itself in what is said: it has a password."""
+        if not broker and others.data.get("kind") == "celery":
+            raise PydanticCustomError("no_broker", "must be set where engine.kind is celery")
+        if broker and not is_address(broker):
+            raise PydanticCustomError("no_address", f"must be such as {EXAMPLE}")
+        return broker
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -88,6 +210,8 @@ class ImageSettings:
 
     directory: Path | None = None  # where they lie; default: DATA/images
     unknown: Literal["host", "refuse"] = "host"  # builds whose image is not here run so, or wait
+    # Images of podman by the names that recipes say, such as NAME = "localhost/debian:12".
+    podman: dict[_ImageName, _ImageReference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -99,6 +223,9 @@ class Git:
     allow_git: bool = False  # the unencrypted git:// protocol
     timeout_seconds: Annotated[float, Field(gt=0)] = 600
     known_hosts: Path | None = None  # ssh host keys; default: the user's and the machine's files
+    # A worker elsewhere removes mirrors that no build used for so long; 0: none. A server has the
+    # only copy of what paths held, and keeps its own.
+    unused_days: Count = 30
     path_limit_mb: Annotated[int, Field(ge=1)] = 512  # of what one path or URL input holds
     path_files: Annotated[int, Field(ge=1)] = 100_000  # files and directories of one path input
 
@@ -154,7 +281,9 @@ class Log:
 class Settings:
     server: Server = field(default_factory=Server)
     database: Database = field(default_factory=Database)
+    storage: Storage = field(default_factory=Storage)
     builds: Builds = field(default_factory=Builds)
+    engine: Engine = field(default_factory=Engine)
     images: ImageSettings = field(default_factory=ImageSettings)
     git: Git = field(default_factory=Git)
     smtp: Smtp = field(default_factory=Smtp)
@@ -215,16 +344,22 @@ def _known(section: tuple[Any, ...]) -> list[str]:
 
 
 def _with_secret_files(settings: Settings) -> Settings:
-    path = settings.smtp.password_file
-    if path is None:
-        return settings
+    smtp, storage = settings.smtp, settings.storage
+    if smtp.password_file:
+        smtp = replace(smtp, password=_read_secret("smtp.password_file", smtp.password_file))
+    if storage.s3_secret_key_file:
+        key = _read_secret("storage.s3_secret_key_file", storage.s3_secret_key_file)
+        storage = replace(storage, s3_secret_key=key)
+    return replace(settings, smtp=smtp, storage=storage)
+
+
+def _read_secret(setting: str, path: Path) -> str:
     try:
-        password = path.read_text(encoding="utf-8").rstrip("\n")
+        return path.read_text(encoding="utf-8").rstrip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfiguration(
-            f"smtp.password_file cannot be read: {error}", hint="check its path and its mode"
+            f"{setting} cannot be read: {error}", hint="check its path and its mode"
         ) from error
-    return replace(settings, smtp=replace(settings.smtp, password=password))
 
 
 def effective(settings: Settings) -> dict[str, dict[str, str]]:
@@ -242,6 +377,8 @@ def effective(settings: Settings) -> dict[str, dict[str, str]]:
 def _show(key: str, value: Any) -> str:
     if key in _SECRETS and value:
         return "(hidden)"
+    if isinstance(value, dict):
+        return ", ".join(f"{one} = {value[one]}" for one in sorted(value)) or "(none)"
     if isinstance(value, tuple):
         return ", ".join(str(one) for one in value) or "(none)"
     return str(value) if value not in {"", None} else "(none)"

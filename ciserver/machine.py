@@ -3,20 +3,29 @@
 import hashlib
 import os
 import platform
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from ciserver.broker.place import EXAMPLE, Broker, is_address, require_celery
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.executor.bubblewrap import Bubblewrap
 from ciserver.executor.choice import choose
+from ciserver.executor.containers import sweep as sweep_containers
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.images import Images
 from ciserver.executor.limits import Limits
 from ciserver.executor.local import LocalEngine
+from ciserver.executor.network import Networks
+from ciserver.executor.network_choice import choose_networks
 from ciserver.executor.nix_stores import NixStores
-from ciserver.executor.roots import Roots, overlay_fault
+from ciserver.executor.podman import Podman
+from ciserver.executor.podman_images import PodmanImages
+from ciserver.executor.podman_roots import PodmanRoots
+from ciserver.executor.roots import RootProvider, Roots, overlay_fault
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
 from ciserver.executor.sources import SourceProvider
@@ -26,12 +35,12 @@ from ciserver.git.content import PathReader
 from ciserver.git.directory import ContentLimits
 from ciserver.git.mirror import Mirrors
 from ciserver.model.build import Offer
-from ciserver.model.errors import BadConfiguration
+from ciserver.model.errors import BadConfiguration, Complaint, Invalid
 from ciserver.model.ports import Clock, Reporter
-from ciserver.store.store import Store
 from triggers.email import Smtp
 from triggers.outgoing import Outgoing
 
+SomeEngine = TypeVar("SomeEngine", bound=LocalEngine)
 _CACHE = Path("/var/cache/ciserver")
 _OWNER = "data-directory"
 
@@ -74,6 +83,18 @@ def work_root(settings: Settings, data: DataDirectory) -> Path:
     return root
 
 
+def own_directories(settings: Settings, data: DataDirectory) -> tuple[Path, ...]:
+    """Where nobody has business but the server: builds do not see them, and nobody names them."""
+    keys = settings.storage.keys
+    roots = (
+        data.root,
+        storage_root(settings, data),
+        scratch_root(settings, data),
+        *((keys.resolve(),) if keys else ()),
+    )
+    return tuple(dict.fromkeys(roots))
+
+
 def make_images(settings: Settings, data: DataDirectory) -> Images:
     """The images of the settings; as builds must reach them, they lie where work trees do."""
     directory = settings.images.directory or scratch_root(settings, data) / "images"
@@ -83,7 +104,7 @@ def make_images(settings: Settings, data: DataDirectory) -> Images:
 def image_host(settings: Settings, data: DataDirectory) -> Bubblewrap:
     """The sandbox in which images are made. Raises BadConfiguration where there can be none."""
     user = build_user(settings)
-    sandbox = Bubblewrap(user=user, hidden=(data.root, scratch_root(settings, data)))
+    sandbox = Bubblewrap(user=user, hidden=own_directories(settings, data))
     if broken := sandbox.diagnose():
         raise BadConfiguration(
             f"images are made in a sandbox, and {broken.reason}", hint=broken.remedy
@@ -93,28 +114,56 @@ def image_host(settings: Settings, data: DataDirectory) -> Bubblewrap:
 
 def make_roots(
     settings: Settings, data: DataDirectory, sandbox: Sandbox, work: Path
-) -> Roots | None:
+) -> RootProvider | None:
     """What gives builds, which work beneath that directory, the images that they name; None where
     the sandbox has no use for any.
     """
+    images, refuses = make_images(settings, data), settings.images.unknown == "refuse"
+    if isinstance(sandbox, Podman):
+        of_podman = PodmanImages(settings.images.podman)
+        return PodmanRoots(images, sandbox, of_podman, refuses_unknown=refuses)
     if not isinstance(sandbox, Bubblewrap):
         return None
     return Roots(
-        make_images(settings, data),
+        images,
         sandbox,
         overlay_fault=overlay_fault(work, build_user(settings)),
-        refuses_unknown=settings.images.unknown == "refuse",
+        refuses_unknown=refuses,
     )
 
 
-def open_store(settings: Settings, data: DataDirectory) -> Store:
-    """The rows where the settings say, and the files of the data directory."""
-    return Store(data.root, settings.database.url)
+def make_image_ids(settings: Settings, data: DataDirectory) -> Callable[[str], str]:
+    """Answers another id for each making of an image, and nothing for a name that has none."""
+    of_server = make_images(settings, data).id_of
+    if settings.builds.sandbox != "podman":
+        return of_server
+    of_podman = PodmanImages(settings.images.podman)
+    return lambda name: of_podman.id_of(name) if name in of_podman.given else of_server(name)
 
 
-def has_database(settings: Settings, data: DataDirectory) -> bool:
-    """Whether there may be rows: a file of SQLite is made at the first start."""
-    return bool(settings.database.url) or (data.root / "ciserver.db").exists()
+def storage_root(settings: Settings, data: DataDirectory) -> Path:
+    """Where the files lie that belong to rows: logs, products, and what is sent in."""
+    directory = settings.storage.directory
+    return directory.resolve() if directory else data.root
+
+
+def runs_builds(settings: Settings) -> bool:
+    """Whether a server with these settings builds by itself, too."""
+    return settings.engine.kind == "local" or settings.builds.slots > 0
+
+
+def make_broker(settings: Settings, url: str = "") -> Broker | None:
+    """The message broker at this address, else that of the settings; None where there is none.
+    Raises Invalid for what is no address, and BadConfiguration when what it needs is not installed.
+    """
+    address = url or settings.engine.broker
+    if not address:
+        return None
+    if not is_address(address):
+        fault = Complaint("--broker", f"must be an address such as {EXAMPLE}")
+        raise Invalid("the broker cannot be used", complaints=[fault])
+    require_celery()
+    return Broker(address, settings.engine.queue_prefix, settings.engine.ca_file)
 
 
 def native_system() -> str:
@@ -133,14 +182,25 @@ def choose_sandbox(
     return choose(
         settings.builds.sandbox,
         user=build_user(settings),
+        place=scratch_root(settings, data) / "podman",
         readable=settings.builds.readable,
-        hidden=(data.root, scratch_root(settings, data), *hidden),
+        hidden=(*own_directories(settings, data), *hidden),
+    )
+
+
+def make_networks(settings: Settings, sandbox: Sandbox | SandboxBroken) -> Networks | SandboxBroken:
+    """What builds in this sandbox have of the network, tried out; what is broken stays so."""
+    if isinstance(sandbox, SandboxBroken):
+        return sandbox
+    builds = settings.builds
+    return choose_networks(
+        builds.network, sandbox, allowed=builds.network_allow, pool=builds.network_pool
     )
 
 
 def make_addresses(settings: Settings, data: DataDirectory) -> Addresses:
     work = settings.builds.work_directory
-    own = (data.root, scratch_root(settings, data), *((work,) if work else ()))
+    own = (*own_directories(settings, data), *((work,) if work else ()))
     return Addresses(
         local_roots=settings.git.local_roots,
         forbidden=own,
@@ -150,8 +210,14 @@ def make_addresses(settings: Settings, data: DataDirectory) -> Addresses:
 
 
 def make_mirrors(
-    settings: Settings, data: DataDirectory, addresses: Addresses, clock: Clock
+    settings: Settings,
+    data: DataDirectory,
+    addresses: Addresses,
+    clock: Clock,
+    *,
+    key: bytes | None = None,
 ) -> Mirrors:
+    """Those of this machine, named with the key, or with one of their own."""
     user = build_user(settings)
     return Mirrors(
         scratch_root(settings, data) / "mirrors",
@@ -160,6 +226,7 @@ def make_mirrors(
         group_id=user.gid if user else None,
         known_hosts=settings.git.known_hosts,
         paths=_make_path_reader(settings, addresses, clock),
+        key=key,
     )
 
 
@@ -173,21 +240,25 @@ def _make_path_reader(settings: Settings, addresses: Addresses, clock: Clock) ->
 
 
 def make_local_engine(
+    kind: type[SomeEngine],
     settings: Settings,
     data: DataDirectory,
     offer: Offer,
     sandbox: Sandbox,
+    networks: Networks,
     reporter: Reporter,
     sources: SourceProvider,
     clock: Clock,
-) -> LocalEngine:
+) -> SomeEngine:
     """The slots of this machine, for builds that the reporter has and sources that come from
     there.
     """
     work = work_root(settings, data)
     roots = make_roots(settings, data, sandbox, work)
+    if isinstance(sandbox, Podman):
+        sweep_containers(work)
     if roots:
-        roots.images.sweep()
+        roots.sweep()
     groups = ControlGroups(settings.builds.control_groups)
     groups.prepare()
     runner = Runner(
@@ -200,13 +271,14 @@ def make_local_engine(
         groups=groups,
         stores=_make_stores(settings, data),
         roots=roots,
+        networks=networks,
     )
-    return LocalEngine(
+    return kind(
         reporter,
         runner,
         offer,
         slots=settings.builds.slots or os.cpu_count() or 1,
-        images=roots.images.names if roots else tuple,
+        images=roots.names if roots else tuple,
         takes_any_image=settings.images.unknown == "host",
     )
 

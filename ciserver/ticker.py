@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import partial, wraps
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from ciserver.bells import Bell, Bells
 from ciserver.model.errors import Busy
 from ciserver.model.ports import Clock
+from ciserver.service.nodes import ALIVE, BEAT_SECONDS, FILES
 from ciserver.service.services import Services
 
 log = structlog.get_logger()
@@ -85,15 +86,19 @@ class Ticker:
         *,
         guard_disk: Callable[[], None],
         sweep_caches: Callable[[], None],
-        sweep_products: Callable[[], None],
+        sweep_files: Callable[[], None],
+        care_for_mirrors: Callable[[], None],
         loops: int = 2,
+        lease_seconds: float,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._services = services
         self._guard_disk = guard_disk
         self._sweep_caches = sweep_caches
-        self._sweep_products = sweep_products
+        self._sweep_files = sweep_files
+        self._care_for_mirrors = care_for_mirrors
         self._sweep_seconds = sweep_seconds
+        self._lease_seconds = lease_seconds
         self._bells = bells
         self._loops = [
             Loop(f"{name}-{index}", step, bell, services.clock, next_due)
@@ -146,16 +151,20 @@ class Ticker:
         self._guard_disk()
         for loop in self._loops:
             loop.start()
-        self._every(self._sweep_seconds, self._services.builds.rescue_lost)
+        self._every(self._lease_seconds / 6, self._services.leases.look)
         self._every(self._sweep_seconds, self._guard_disk)
         self._every(self._sweep_seconds, self._sweep_caches)
         self._every(RECONCILE_SECONDS, self._reconcile)
-        self._every(CLEAN_SECONDS, self._sweep_products)
-        self._every(CLEAN_SECONDS, self._services.uploads.sweep)
-        self._every(RECONCILE_SECONDS, self._services.log_keeping.sweep)
+        self._every(CLEAN_SECONDS, self._alone(FILES, self._sweep_files))
+        self._every(CLEAN_SECONDS, self._care_for_mirrors)
+        self._every(CLEAN_SECONDS, self._alone("uploads", self._services.uploads.sweep))
+        self._every(RECONCILE_SECONDS, self._alone("logs", self._services.log_keeping.sweep))
+        if self._services.nodes.is_shared:
+            _round(self._beat)  # at once: others are to know what this one can do
+            self._every(BEAT_SECONDS, self._beat)
         self._every(3600, self._services.access.forget_expired)
         # Beside the exact moment, so that a clock that was set is noticed.
-        self._every(LOOK_SECONDS, self._bells.schedules.ring)
+        self._every(LOOK_SECONDS, self._bells.schedules.ring_here)
         self._scheduler.start()
 
     def stop(self, timeout_seconds: float = 5) -> None:
@@ -176,10 +185,27 @@ class Ticker:
         )
 
     def _reconcile(self) -> None:
-        """Ring again for whatever waits: a lost ring costs a minute, never a build."""
+        """Ring again here for whatever waits: a lost ring costs a minute, never a build."""
         bells = self._bells
         for bell in (bells.evaluations, bells.deliveries, bells.builds, bells.requests):
-            bell.ring()
+            bell.ring_here()
+
+    def _beat(self) -> None:
+        self._services.nodes.look()
+        self._services.fleet.report(lasts=ALIVE)
+
+    def _alone(self, name: str, job: Callable[[], None]) -> Callable[[], None]:
+        """The job, of which servers of one database do one at a time; the others have nothing to
+        do meanwhile.
+        """
+
+        @wraps(job)
+        def round_alone() -> None:
+            with self._services.nodes.alone(name) as is_alone:
+                if is_alone:
+                    job()
+
+        return round_alone
 
 
 def _round(job: Callable[[], object]) -> None:

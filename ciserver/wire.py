@@ -26,9 +26,13 @@ from ciserver.model.worker import Listing
 Message = TypeVar("Message")
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=10_000)]
+ClaimId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 _CONFIG = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 MOST_HAVE = 1_000  # revisions that a worker says it has
+# Grows with every change of a message or an address; each request of a worker has it as header.
+VERSION = 1
+VERSION_HEADER = "Ciserver-Worker-Protocol"
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -37,6 +41,7 @@ class Hello:
 
     name: str
     queues: tuple[str, ...]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -49,15 +54,23 @@ class Listen:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Rung:
-    """`heard` is to be sent with the next question."""
+    """`heard` is to be sent with the next question. Of the builds that were canceled meanwhile the
+    worker renews the lease at once, which tells it to stop. One that `is_paused` is given none.
+    """
 
     heard: str
+    canceled: tuple[int, ...] = ()
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Claim:
+    """A claim whose answer was lost is sent again under its id, and answered as the first time."""
+
+    id: ClaimId
     queues: tuple[Text, ...]
     images: tuple[Text, ...] = ()
+    labels: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, config=_CONFIG)

@@ -11,31 +11,25 @@ from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.dialects.selfserve import SelfServe
 from ciserver.dialects.srht.told import webhook_keys
-from ciserver.executor.disk import DiskGuard
-from ciserver.executor.idle import IdleEngine
-from ciserver.executor.local import LocalEngine
-from ciserver.executor.sandbox import Sandbox, SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
 from ciserver.machine import (
     make_addresses,
-    make_images,
-    make_local_engine,
+    make_image_ids,
     make_mirrors,
     make_smtp,
     most_log,
     most_upload,
     native_system,
     offered_systems,
-    open_store,
     scratch_root,
-    work_root,
 )
-from ciserver.model.build import Offer
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock, Trigger
+from ciserver.opening import mirrors_key, open_store, place_of
 from ciserver.service.access import Access
 from ciserver.service.audit import Audit
+from ciserver.service.backoff import Backoff
 from ciserver.service.build_details import BuildDetails
 from ciserver.service.build_logs import BuildLogs
 from ciserver.service.build_secrets import GivenSecrets
@@ -64,9 +58,11 @@ from ciserver.service.jobsets import Jobsets
 from ciserver.service.keeping import Keeping
 from ciserver.service.known_refs import KnownRefs
 from ciserver.service.label_lists import LabelLists
+from ciserver.service.leases import Leases
 from ciserver.service.lists import Lists
 from ciserver.service.log_keeping import LogKeeping
 from ciserver.service.logs import Logs
+from ciserver.service.nodes import Nodes
 from ciserver.service.pauses import Pauses
 from ciserver.service.pinning import Pinning
 from ciserver.service.polls import Polls
@@ -93,6 +89,7 @@ from ciserver.service.source_projects import SourceProjects
 from ciserver.service.sources import MirrorSources
 from ciserver.service.status import Status
 from ciserver.service.storage import Storage
+from ciserver.service.stored_files import StoredFiles
 from ciserver.service.submissions import Submissions
 from ciserver.service.systems import Systems
 from ciserver.service.telling import Telling
@@ -102,12 +99,9 @@ from ciserver.service.webhook_keys import WebhookKeys
 from ciserver.service.workers import LOCAL, Workers
 from ciserver.shipped import shipped
 from ciserver.store.store import Store
-from ciserver.ticker import Ticker
 from ciserver.web.app import DIALECTS, App, create_app
 from triggers import make_triggers
 from triggers.outgoing import Outgoing
-
-WORKER = LOCAL
 
 
 @dataclass(frozen=True)
@@ -126,6 +120,12 @@ class Parts:
     bells: Bells
     local_token: str
 
+    @property
+    def worker(self) -> str:
+        """What the worker inside of this server is called."""
+        is_shared = self.store.database.is_shared
+        return f"{LOCAL}-{self.store.node}" if is_shared else LOCAL
+
 
 def make_parts(
     settings: Settings, data: DataDirectory, *, clock: Clock | None = None, base_url: str = ""
@@ -138,7 +138,8 @@ def make_parts(
     links = Links(settings.server.base_url or base_url or f"http://{settings.server.listen}")
     bells, token = Bells(), secrets.token_urlsafe(32)
     addresses = make_addresses(settings, data)
-    mirrors = make_mirrors(settings, data, addresses, clock)
+    key = mirrors_key(settings, data, store)
+    mirrors = make_mirrors(settings, data, addresses, clock, key=key)
     retries, followers = settings.builds.retries, settings.server.followers
     rights, audit = Rights(store), Audit(store, clock)
     counters = Counters()
@@ -161,6 +162,7 @@ def make_parts(
         rights,
         audit,
         ends,
+        Backoff(store, clock),
         retries=retries,
         most_rebuilds=settings.selfserve.most_rebuilds,
     )
@@ -171,7 +173,8 @@ def make_parts(
         ends,
         links,
         stop=builds.stop_running,
-        image_id=make_images(settings, data).id_of,
+        image_id=make_image_ids(settings, data),
+        untrusted_network=settings.builds.untrusted_network == "isolated",
     )
     evaluations = Evaluations(
         store,
@@ -194,10 +197,11 @@ def make_parts(
     schedules = Schedules(
         store, clock, rights, audit, ring=bells.evaluations.ring, wake=bells.schedules.ring
     )
-    queries = Queries(store, rights)
+    queries = Queries(store, clock, rights)
     jobsets = Jobsets(store, clock, rights, audit, builds, evaluations, saving)
     projects = Projects(store, clock, rights, audit, jobsets, declared, addresses)
-    logs = Logs(store, followers=followers)
+    logs = Logs(store, followers=followers, ring=bells.logs.ring)
+    bells.logs.on_ring(logs.wake)
     comparisons = Comparisons(store, rights, pinning)
     storage = Storage(store, rights, audit, quota_mb=settings.builds.project_quota_mb)
     status = Status(store, clock, rights, queries.reasons, counters, storage)
@@ -216,12 +220,37 @@ def make_parts(
         system=native_system(),
         ring=bells.builds.ring,
     )
-    lists = Lists(store, rights, timeout_seconds=settings.builds.timeout_minutes * 60)
+    lists = Lists(
+        store,
+        rights,
+        timeout_seconds=settings.builds.timeout_minutes * 60,
+        lease_seconds=settings.builds.lease_seconds,
+    )
     caches = Caches(store, clock, quota=settings.builds.cache_quota_mb << 20)
-    reporter = LocalReporter(store, clock, builds, logs, caches, links, given_secrets, storage)
+    reporter = LocalReporter(
+        store,
+        clock,
+        builds,
+        logs,
+        caches,
+        links,
+        given_secrets,
+        storage,
+        lease_seconds=settings.builds.lease_seconds,
+    )
     sources = MirrorSources(store, mirrors, Checkouts(mirrors))
     waiting = max(2, settings.server.threads // 8)  # of the threads, for what takes its time
     served = RemoteSources(store, sources, given_secrets, at_once=waiting)
+    fleet = Fleet(
+        store,
+        clock,
+        listeners=waiting,
+        ring=bells.builds.ring,
+        ring_stop=bells.stops.ring,
+        worker_of=store.attempts.worker_of,
+    )
+    bells.builds.on_ring(fleet.wake)
+    bells.stops.on_ring(fleet.stop_here)
     services = Services(
         clock=clock,
         access=Access(store, clock, audit, local_token=token),
@@ -238,6 +267,7 @@ def make_parts(
         comparisons=comparisons,
         diffs=Diffs(store, rights, pinning),
         builds=builds,
+        leases=Leases(store, clock, builds, seconds=settings.builds.lease_seconds),
         deliveries=Deliveries(
             store,
             clock,
@@ -261,6 +291,7 @@ def make_parts(
             at_least=timedelta(days=settings.builds.keep_logs_days) or None,
         ),
         storage=storage,
+        stored_files=StoredFiles(store),
         known_refs=KnownRefs(store, rights, pinning),
         lists=lists,
         label_lists=LabelLists(store, rights, lists.submitted),
@@ -292,7 +323,8 @@ def make_parts(
         timings=Timings(store, rights),
         webhook_keys=WebhookKeys(store.signing_keys, rights, audit),
         workers=Workers(store, clock, rights, audit),
-        fleet=Fleet(clock, listeners=waiting),
+        fleet=fleet,
+        nodes=Nodes(store, clock, place=place_of(data), ring=bells.ring_all_here),
         remote_work=RemoteWork(
             store,
             audit,
@@ -330,37 +362,3 @@ def _make_triggers(
         clock=clock,
         beside=partial(webhook_keys, base=links.base),
     )
-
-
-def make_engine(parts: Parts, sandbox: Sandbox | SandboxBroken) -> LocalEngine | IdleEngine:
-    """The engine that runs builds here; one that only says why it cannot when the sandbox is
-    broken.
-    """
-    systems = offered_systems(parts.settings)
-    if isinstance(sandbox, SandboxBroken):
-        return IdleEngine(WORKER, systems, f"{sandbox.reason}; {sandbox.remedy}")
-    return make_local_engine(
-        parts.settings,
-        parts.data,
-        Offer(WORKER, systems),
-        sandbox,
-        parts.reporter,
-        parts.sources,
-        parts.services.clock,
-    )
-
-
-def make_ticker(parts: Parts, engine: LocalEngine | IdleEngine) -> Ticker:
-    disks = (parts.data.root, work_root(parts.settings, parts.data))
-    return Ticker(
-        parts.services,
-        parts.bells,
-        guard_disk=DiskGuard(disks, engine).check,
-        sweep_caches=parts.caches.sweep_removed,
-        sweep_products=partial(_sweep_files, parts),
-    )
-
-
-def _sweep_files(parts: Parts) -> None:
-    parts.services.keeping.sweep()
-    parts.services.remote_work.sweep()

@@ -3,18 +3,23 @@
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 import structlog
+from support import ordinary as ordinary_user
 from support.clock import StillClock
+from support.internet import Internet
+from support.internet import fault as internet_fault
+from support.internet import missing as missing_programs
 from support.memory import keep_temporary_files_in_memory
 from support.postgresql import database, drop_databases
 from support.prepared import put_database
 from support.repositories import Repository
 from support.server import Server
 
-from ciserver.config import Database, Settings
+from ciserver.config import Database, Settings, Storage
 from ciserver.datadir import DataDirectory
 from ciserver.model.account import Actor
 from ciserver.wiring import make_parts, scratch_root
@@ -73,10 +78,11 @@ def sqlite_alone(database_url):
 
 
 @pytest.fixture
-def parts(tmp_path, clock, database_url):
+def parts(tmp_path, clock, database_url, file_storage):
     """A whole server without anything that runs: services, store and application."""
     data = put_database(DataDirectory(tmp_path / "data"))
-    made = make_parts(Settings(database=Database(database_url)), data, clock=clock)
+    settings = Settings(database=Database(database_url), storage=file_storage)
+    made = make_parts(settings, data, clock=clock)
     yield made
     made.store.database.close()
     forget_scratch(tmp_path / "data")
@@ -111,6 +117,58 @@ def place():
     with tempfile.TemporaryDirectory(prefix="ciserver-test-") as made:
         Path(made).chmod(0o711)
         yield Path(made)
+
+
+def start_storage(directory, **how):
+    from support.s3 import Storage as Started  # what it needs is slow, and for few tests
+
+    started = Started(directory / "storage.log", **how)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """An object storage on this machine, which believes everybody."""
+    yield from start_storage(tmp_path_factory.mktemp("s3"))
+
+
+@pytest.fixture(scope="session")
+def s3_with_keys(tmp_path_factory):
+    """Another one, which checks keys and signatures."""
+    yield from start_storage(tmp_path_factory.mktemp("s3"), checks_keys=True)
+
+
+@pytest.fixture
+def file_storage(request):
+    """Where finished logs and products lie, as settings; by itself the data directory."""
+    if getattr(request, "param", "directory") == "directory":
+        return Storage()
+    return request.getfixturevalue("s3").make_bucket().as_settings()
+
+
+@pytest.fixture
+def internet():
+    """The test is on a machine of its own, with an internet that ends there."""
+    if programs := missing_programs():
+        is_due = os.environ.get("CI") == "true" and os.geteuid() == 0
+        (pytest.fail if is_due else pytest.skip)(f"not installed: {programs}")
+    if fault := internet_fault():
+        pytest.skip(fault)
+    made = Internet()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ordinary(internet, place):
+    """Python as an ordinary user of that machine."""
+    if programs := ordinary_user.missing():
+        is_due = os.environ.get("CI") == "true"
+        (pytest.fail if is_due else pytest.skip)(f"not installed: {programs}")
+    if fault := ordinary_user.fault(place):
+        pytest.skip(f"no ordinary user here who can open /dev/net/tun: {fault}")
+    return partial(ordinary_user.python, place)
 
 
 @pytest.fixture

@@ -153,6 +153,25 @@ def test_other_sites_and_front_ends_are_told_exactly(write):
     assert "selfserve.most_rebuilds" in fields
 
 
+def test_what_isolated_builds_reach_is_told_exactly(write):
+    """An address or a network, and a port; every fault is named with what it is about."""
+    good = ["10.1.2.3", "10.1.2.3:443", "192.168.0.0/24", "192.168.0.0/24:8080"]
+    found = load(write(f"[builds]\nnetwork_allow = {json.dumps(good)}"), {})
+    assert [str(one) for one in found.builds.network_allow] == good
+    assert effective(found)["builds"]["network_allow"] == ", ".join(good)
+    bad = ["git.example.org", "10.1.2.3/8", "10.1.2.3:0", "10.1.2.3:65536", "10.1.2.3:", "::1", 7]
+    bad += ["127.0.0.1:8080", "0.0.0.0/0"]
+    text = f'[builds]\nnetwork_allow = {json.dumps(bad)}\nnetwork_pool = "10.9.8.0/24"'
+    told = faults(write(text + '\nnetwork = "open"'))
+    assert set(told) == {
+        *(f"builds.network_allow.{number}" for number in range(len(bad))),
+        "builds.network_pool",
+        "builds.network",
+    }
+    assert "no ipv4 address" in told["builds.network_allow.0"]
+    assert "loopback" in told["builds.network_allow.7"]
+
+
 @pytest.mark.parametrize("name", ["linux", "", "a--b", "-linux", "x-y\n", "../x-y", "a b-c"])
 def test_more_systems_are_told_by_their_names(write, name):
     """The worker runs them beside the machine's own, each once."""
@@ -160,3 +179,100 @@ def test_more_systems_are_told_by_their_names(write, name):
     settings = load(write(f"[builds]\n{good}"), {})
     assert offered_systems(settings) == (native_system(), "fedora-40-x86_64")
     assert set(faults(write(f"[builds]\nsystems = [{json.dumps(name)}]"))) == {"builds.systems.0"}
+
+
+def test_images_of_podman_have_whole_names(write):
+    """Both are checked: what recipes say, and what podman knows; all faults are named."""
+    good = "'debian/stable' = 'localhost/debian:12'\n'a' = 'reg.example.org:5000/x/y:1.0'\n"
+    by_id = f"b = '{'0a' * 32}'\n"
+    settings = load(write(f"[images.podman]\n{good}{by_id}"), {})
+    assert settings.images.podman["debian/stable"] == "localhost/debian:12"
+    assert effective(settings)["images"]["podman"].startswith("a = reg.example.org:5000/x/y:1.0, ")
+    assert effective(Settings())["images"]["podman"] == "(none)"
+    bad = "host = 'localhost/a:1'\n'A b' = 'localhost/a:1'\nc = 'alpine'\nd = '--privileged'\n"
+    assert len(faults(write(f"[images.podman]\n{bad}"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s3_prefix = 'ci'", "s3_bucket must be set where others of s3_ are"),
+        (
+            "s3_bucket = 'ci-files'\ns3_access_key = 'A'",
+            "s3_access_key and s3_secret_key (or its file) belong together",
+        ),
+    ],
+)
+def test_what_belongs_to_a_bucket(write, text, message):
+    """Half of it is none."""
+    assert faults(write(f"[storage]\n{text}\n")) == {"storage": message}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("s3_bucket", "Not A Bucket"),
+        ("s3_endpoint", "s3.example.org"),
+        ("s3_endpoint", "https://ada:secret@s3.example.org"),
+        ("s3_prefix", "ci files"),
+    ],
+)
+def test_what_is_no_address_of_a_bucket(write, key, value):
+    given = {"s3_bucket": "ci-files", key: value}
+    text = "\n".join(f"{name} = {one!r}" for name, one in given.items())
+    assert set(faults(write(f"[storage]\n{text}\n"))) == {f"storage.{key}"}
+
+
+@pytest.mark.parametrize("place", ["file", "environment", "configuration"])
+def test_the_secret_key_of_a_bucket(write, tmp_path, place):
+    """Is read from where it may be, and shown nowhere."""
+    (tmp_path / "key").write_text("hush-hush\n")
+    line = {
+        "file": f"s3_secret_key_file = '{tmp_path / 'key'}'",
+        "environment": "",
+        "configuration": "s3_secret_key = 'hush-hush'",
+    }[place]
+    environ = {"CISERVER_S3_SECRET_KEY": "hush-hush"} if place == "environment" else {}
+    path = write(f"[storage]\ns3_bucket = 'ci-files'\ns3_access_key = 'A'\n{line}\n")
+    settings = load(path, environ)
+    assert settings.storage.s3_secret_key == "hush-hush"
+    assert "hush-hush" not in f"{effective(settings)} {settings!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "told"),
+    [
+        (
+            "kind = 'celery'\nqueue_prefix = 'A b'",
+            {},
+            {
+                "engine.broker": "must be set where engine.kind is celery",
+                "engine.queue_prefix": ...,
+            },
+        ),
+        ("broker = 'http://ci:s3cret@mq'", {}, {"engine.broker": ...}),
+        ("broker = 'amqp://ci:s3cret@mq:x'", {}, {"engine.broker": ...}),
+        ("broker = 'amqp:///ci'", {}, {"engine.broker": ...}),
+        ("kind = 'redis'", {}, {"engine.kind": ...}),
+        (
+            "kind = 'celery'",
+            {"CISERVER_BROKER_URL": "redis://ci:s3cret@mq"},
+            {"engine.broker": ...},
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be(write, text, environ, told):
+    """Every fault is told, and the address of a broker, which has a password, never."""
+    found = faults(write(f"[engine]\n{text}\n"), environ)
+    assert found.keys() == told.keys()
+    assert all(said in {found[key], ...} for key, said in told.items())
+    assert "s3cret" not in str(found)
+
+
+def test_a_broker_by_the_environment(write):
+    """It goes before the file, and is hidden where settings are shown."""
+    environ = {"CISERVER_BROKER_URL": "amqps://ci:s3cret@mq.example.org:5671/ci"}
+    settings = load(write("[engine]\nkind = 'celery'\nbroker = 'amqp://other'\n"), environ)
+    assert settings.engine.broker == environ["CISERVER_BROKER_URL"]
+    assert effective(settings)["engine"]["broker"] == "(hidden)"
+    assert "s3cret" not in repr(settings)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from html.parser import HTMLParser
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import get_type_hints
 
@@ -64,7 +65,7 @@ def as_toml(value):
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str):
+    if isinstance(value, str | IPv4Network):
         return f'"{value}"'
     return "[]" if value == () else str(value)
 

@@ -8,11 +8,12 @@ from support.clock import StillClock
 from support.factories import Factory
 from support.waiting import until
 
+from ciserver.background import make_ticker
 from ciserver.bells import Bell
+from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.model.push import Push, RefChange
 from ciserver.ticker import Loop, Ticker
-from ciserver.wiring import make_engine, make_ticker
 
 
 class Work:
@@ -126,7 +127,9 @@ def test_what_is_swept_is_swept_again(parts):
         parts.bells,
         guard_disk=lambda: guarded.append(1),
         sweep_caches=lambda: swept.append(1),
-        sweep_products=lambda: None,
+        sweep_files=lambda: None,
+        care_for_mirrors=lambda: None,
+        lease_seconds=30,
         sweep_seconds=0.02,
     )
     ticker.start()

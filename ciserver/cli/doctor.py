@@ -1,5 +1,6 @@
 """`ciserver doctor`: what this machine and configuration can do, and what to mend."""
 
+import os
 import smtplib
 import subprocess
 import sys
@@ -13,21 +14,28 @@ from ciserver.cli.output import EXIT_INFRASTRUCTURE, print_json
 from ciserver.config import Settings, effective
 from ciserver.datadir import DataDirectory
 from ciserver.executor.bubblewrap import counts_alone
+from ciserver.executor.choice import SandboxKind
 from ciserver.executor.groups import ControlGroups
-from ciserver.executor.images import describe
-from ciserver.executor.roots import kind_words
+from ciserver.executor.network import OneForAll
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.machine import (
     choose_sandbox,
-    has_database,
+    make_broker,
     make_images,
+    make_networks,
     make_roots,
-    open_store,
     work_root,
 )
-from ciserver.model.errors import Busy, CiError
+from ciserver.model.errors import Busy, CiError, StorageAway
+from ciserver.opening import has_database, open_store
 from ciserver.store.signing import KEY_FILE, SigningKeys
-from ciserver.upkeep import compare_products, look_at_storage, remove_orphaned_products
+from ciserver.upkeep import (
+    compare_logs,
+    compare_products,
+    look_at_files,
+    look_at_storage,
+    remove_orphaned_files,
+)
 
 _NAMED = 3
 _SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
@@ -40,14 +48,14 @@ class Finding:
 
 
 @click.command()
-@click.option("--remove-orphans", is_flag=True, help="Remove files that belong to no product.")
+@click.option("--remove-orphans", is_flag=True, help="Remove files that belong to no row.")
 @json_output
 @place_options
 def doctor(*, data: DataDirectory, settings: Settings, output: str, remove_orphans: bool) -> None:
     """Show the effective settings (secrets hidden) and try what the server needs."""
     if remove_orphans:
-        removed = remove_orphaned_products(data, settings)
-        click.echo(f"removed {removed} files that belong to no product", err=True)
+        removed = remove_orphaned_files(data, settings)
+        click.echo(f"removed {removed} files that belong to no product and no step", err=True)
     findings = list(_examine(settings, data))
     if output == "json":
         print_json(
@@ -77,10 +85,13 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
         _git,
         _server,
         _database,
+        _storage,
         _products,
+        _logs,
         _quotas,
         _webhook_keys,
         _sandbox,
+        _network,
         _control_groups,
         _base_url,
         _mail,
@@ -90,6 +101,7 @@ def _examine(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
             yield check(settings, data)
         except CiError as error:
             yield Finding("bad", error.message + (f" ({error.hint})" if error.hint else ""))
+    yield from _broker(settings, data)
     yield from _images(settings, data)
 
 
@@ -125,25 +137,67 @@ def _database(settings: Settings, data: DataDirectory) -> Finding:
     return Finding("ok", f"the database {database.place} is up to date")
 
 
+def _storage(settings: Settings, data: DataDirectory) -> Finding:
+    waiting, place, away = look_at_files(data, settings)
+    if waiting is None:
+        return Finding("ok", f"logs and products lie in {place}")
+    if away:
+        said = f"{away.message} ({away.hint})" if away.hint else away.message
+        return Finding("bad", f"{said}; {waiting.files} files wait in {place}")
+    if waiting.files:
+        return Finding(
+            "note",
+            f"{waiting.files} files of {waiting.size} bytes in {place} are to go to the object"
+            " storage; a running server moves them, or ciserver storage move bucket",
+        )
+    return Finding("ok", f"the object storage answers, and no file waits for it in {place}")
+
+
 def _products(settings: Settings, data: DataDirectory) -> Finding:
     if _database(settings, data).level != "ok":
         return Finding("note", "the files of products are compared once the database is up to date")
-    lost, orphans = compare_products(data, settings)
+    try:
+        lost, orphans = compare_products(data, settings)
+    except StorageAway:
+        return Finding("note", "the files of products are compared once the object storage answers")
     if lost:
         some = ", ".join(f"{one.name} of build {one.build_id}" for one in lost[:_NAMED])
         return Finding(
             "bad",
-            f"{len(lost)} products have no file: {some}; bring DATA/products back from a backup"
-            " or run their builds again",
+            f"{len(lost)} products have no file: {some}; bring it back from a backup or run"
+            " their builds again",
         )
     if orphans:
         size = sum(one.size for one in orphans)
         return Finding(
             "note",
-            f"{len(orphans)} files of {size} bytes in DATA/products belong to no product;"
-            " ciserver doctor --remove-orphans removes them",
+            f"{len(orphans)} files of {size} bytes in products belong to no product; ciserver"
+            " doctor --remove-orphans removes them",
         )
     return Finding("ok", "every product has its file, and every file its product")
+
+
+def _logs(settings: Settings, data: DataDirectory) -> Finding:
+    if _database(settings, data).level != "ok":
+        return Finding("note", "the files of logs are compared once the database is up to date")
+    try:
+        lost, orphans = compare_logs(data, settings)
+    except StorageAway:
+        return Finding("note", "the files of logs are compared once the object storage answers")
+    if lost:
+        some = ", ".join(
+            f"build {build_id}, attempt {number}" for build_id, number in lost[:_NAMED]
+        )
+        return Finding(
+            "bad", f"{len(lost)} attempts have no logs: {some}; bring them back from a backup"
+        )
+    if orphans:
+        return Finding(
+            "note",
+            f"{len(orphans)} packed logs belong to no build; ciserver doctor --remove-orphans"
+            " removes them",
+        )
+    return Finding("ok", "every log that is kept has its files, and every packed log its build")
 
 
 def _quotas(settings: Settings, data: DataDirectory) -> Finding:
@@ -163,8 +217,8 @@ def _quotas(settings: Settings, data: DataDirectory) -> Finding:
     return Finding("ok", "no project keeps as much as it may")
 
 
-def _webhook_keys(_settings: Settings, data: DataDirectory) -> Finding:
-    path = data.root / KEY_FILE
+def _webhook_keys(settings: Settings, data: DataDirectory) -> Finding:
+    path = (settings.storage.keys or data.root) / KEY_FILE
     if not path.exists():
         return Finding("note", f"{path} will be made at the first start")
     if path.stat().st_mode & 0o077:
@@ -182,9 +236,17 @@ def _sandbox(settings: Settings, data: DataDirectory) -> Finding:
     return Finding("ok", f"builds run in {sandbox.about}")
 
 
+def _network(settings: Settings, data: DataDirectory) -> Finding:
+    networks = make_networks(settings, choose_sandbox(settings, data))
+    if isinstance(networks, SandboxBroken):
+        return Finding("bad", f"builds wait: {networks}")
+    networks.close()
+    is_second_best = isinstance(networks, OneForAll) and networks.instead
+    return Finding("note" if is_second_best else "ok", f"network of builds: {networks.about}")
+
+
 def _images(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
-    images = make_images(settings, data)
-    names = images.all_names()
+    names = {*make_images(settings, data).all_names(), *settings.images.podman}
     if not names:
         then = "wait" if settings.images.unknown == "refuse" else "run on this machine's own files"
         yield Finding("note", f"there are no images: builds that name one {then}")
@@ -197,17 +259,47 @@ def _images(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
     except CiError:
         return  # said of the sandbox already
     if roots is None:
-        yield Finding("bad", f"images need bubblewrap, and are not used: {', '.join(names)}")
+        listed = ", ".join(sorted(names))
+        yield Finding("bad", f"images need bubblewrap or podman, and are not used: {listed}")
         return
-    kind = "note" if roots.overlay_fault else "ok"
-    yield Finding(kind, f"builds change their images {kind_words(roots.overlay_fault)}")
-    for name in names:
-        fault = roots.fault(name)
-        if fault:
-            remedy = f"make it anew: ciserver image add {name} --replace"
-            yield Finding("bad", f"image {name}: {fault}; {remedy}")
+    is_best, how = roots.changes()
+    yield Finding("ok" if is_best else "note", how)
+    for name in roots.all_names():
+        if fault := roots.fault(name):
+            yield Finding("bad", f"image {name}: {fault}; {roots.remedy(name)}")
         else:
-            yield Finding("ok", f"image {name}: {describe(images.get(name))}")
+            yield Finding("ok", f"image {name}: {roots.describe(name)}")
+    if unused := set(settings.images.podman).difference(roots.all_names()):
+        yield Finding("note", f"images.podman is for podman alone: {', '.join(sorted(unused))}")
+
+
+def _holds_processes(sandbox: SandboxKind) -> bool:
+    """Whether the kernel counts the processes of a task without any control group of ours."""
+    if sandbox == "podman":
+        return os.geteuid() == 0 or counts_alone()
+    return sandbox != "plain" and counts_alone()
+
+
+def _broker(settings: Settings, data: DataDirectory) -> Iterator[Finding]:
+    """That of the settings: one of a worker, too."""
+    try:
+        broker = make_broker(settings)
+        if broker is None:
+            return
+        from ciserver.broker.examination import examine  # noqa: PLC0415  Celery is an extra
+
+        for level, what in examine(broker, _queues(settings, data)):
+            yield Finding(level, what)
+    except CiError as error:
+        yield Finding("bad", error.message + (f" ({error.hint})" if error.hint else ""))
+
+
+def _queues(settings: Settings, data: DataDirectory) -> list[str]:
+    """Those that workers elsewhere have credentials for."""
+    if _database(settings, data).level != "ok":
+        return []
+    workers = open_store(settings, data).workers.list_all()
+    return sorted({str(queue) for one in workers for queue in one.queues})
 
 
 def _control_groups(settings: Settings, _data: DataDirectory) -> Finding:
@@ -216,7 +308,7 @@ def _control_groups(settings: Settings, _data: DataDirectory) -> Finding:
         return Finding("bad", f"limits are only measured: {'; '.join(faults)}")
     if settings.builds.control_groups:
         return Finding("ok", "limits of memory and processes are held by control groups")
-    held = settings.builds.sandbox != "plain" and counts_alone()
+    held = _holds_processes(settings.builds.sandbox)
     return Finding(
         "note",
         "limits of memory and disk are measured four times a second, those of processes "

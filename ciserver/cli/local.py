@@ -4,6 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,13 @@ from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.git.checkout import Checkouts
 from ciserver.git.mirror import Mirrors
-from ciserver.machine import choose_sandbox, make_addresses, make_limits, make_roots
+from ciserver.machine import (
+    choose_sandbox,
+    make_addresses,
+    make_limits,
+    make_networks,
+    make_roots,
+)
 from ciserver.model.build import (
     PLAIN,
     SETUP,
@@ -86,7 +93,10 @@ def run(
     sandbox = choose_sandbox(settings, data)
     if isinstance(sandbox, SandboxBroken):
         raise Busy(sandbox.reason, hint=f"{sandbox.remedy}, or set builds.sandbox = plain")
-    with tempfile.TemporaryDirectory(prefix="ciserver-run-") as place:
+    networks = make_networks(settings, sandbox)
+    if isinstance(networks, SandboxBroken):
+        raise Busy(networks.reason, hint=networks.remedy)
+    with closing(networks), tempfile.TemporaryDirectory(prefix="ciserver-run-") as place:
         Path(place).chmod(0o711)
         root = Path(place) / "work"
         root.mkdir(mode=0o711)
@@ -108,6 +118,7 @@ def run(
                 work_root=root,
                 limits=make_limits(settings),
                 roots=roots,
+                networks=networks,
             )
             runner.run(reporter.work, Stop())
             runner.close()

@@ -41,6 +41,7 @@ _COMMANDS = {
     "image": "images:image",
     "doctor": "doctor:doctor",
     "migrate": "schema:migrate",
+    "storage": "storage:storage",
 }
 
 

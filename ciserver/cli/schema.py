@@ -7,7 +7,7 @@ import click
 from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
-from ciserver.machine import open_store
+from ciserver.opening import open_store
 from ciserver.store.database import Database
 from ciserver.store.moving import move
 

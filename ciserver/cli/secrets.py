@@ -100,7 +100,7 @@ def remove(*, client: Client, secret: str, project: str | None, user: str | None
 @place_options
 def rotate_key(*, data: DataDirectory, settings: Settings) -> None:
     """Seal everything that is stored with a new key, also beside a running server."""
-    from ciserver.machine import has_database, open_store  # noqa: PLC0415  slow, and only here
+    from ciserver.opening import has_database, open_store  # noqa: PLC0415  slow, and only here
 
     if not has_database(settings, data):
         raise NotFound(f"there is no database in {data.root}", hint="name it with --data")
@@ -109,7 +109,7 @@ def rotate_key(*, data: DataDirectory, settings: Settings) -> None:
         count = sum(store.resealing.run())
     finally:
         store.database.close()
-    click.echo(f"{count} stored secrets are sealed with the new key in {data.root / 'secret.key'}")
+    click.echo(f"{count} stored secrets are sealed with the new key in {store.seal_file}")
 
 
 def _place(project: str | None, user: str | None) -> str:

@@ -13,18 +13,27 @@ import structlog
 from waitress.server import create_server
 
 from ciserver import __version__
+from ciserver.background import Background
 from ciserver.cli.journal import start_logging
 from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.edge.bodies import HOOK_LIMIT
 from ciserver.edge.threads import RequestThreads
+from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.executor.workdir import sweep
-from ciserver.machine import choose_sandbox, forget_abandoned_scratch, work_root
+from ciserver.machine import (
+    choose_sandbox,
+    forget_abandoned_scratch,
+    make_networks,
+    runs_builds,
+    work_root,
+)
 from ciserver.model.errors import BadConfiguration
 from ciserver.model.links import Links
-from ciserver.wiring import WORKER, Parts, make_engine, make_parts, make_ticker
+from ciserver.service.nodes import FILES
+from ciserver.wiring import Parts, make_parts
 
 log = structlog.get_logger()
 _DESCRIPTORS = 65_536
@@ -49,21 +58,23 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     url = f"http://{_bracket(host)}:{http.effective_port}"
     parts = make_parts(settings, data, base_url=url)
     http.application = parts.app
+    nodes = parts.services.nodes
+    nodes.join()
     _recover(parts)
     sandbox = choose_sandbox(settings, data)
-    engine = make_engine(parts, sandbox)
+    networks = make_networks(settings, sandbox)
+    engine = make_engine(parts, sandbox, networks)
     fleet = parts.services.fleet
     fleet.run_beside(engine)
     parts.services.run_on(fleet)
-    parts.bells.builds.on_ring(fleet.ring)
-    ticker = make_ticker(parts, engine)
+    background = Background(parts, engine)
     link = parts.services.access.make_first_administrator()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    ticker.start()  # first, so that a full disk is known before anything is claimed
+    background.start()
     engine.start()
     data.announce(url, parts.local_token)
-    _greet(settings, url, sandbox, link)
+    _greet(settings, url, sandbox, networks, background.broker, link)
     try:
         http.run()
     finally:
@@ -71,7 +82,11 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
         log.info("stopping", drain_seconds=settings.builds.drain_seconds)
         http.close()
         engine.drain(settings.builds.drain_seconds)
-        ticker.stop()
+        background.stop()
+        nodes.leave()
+        background.close()
+        if not isinstance(networks, SandboxBroken):
+            networks.close()
 
 
 def _host_and_port(listen: str) -> tuple[str, int]:
@@ -129,26 +144,43 @@ def _allow_descriptors() -> None:
 
 
 def _recover(parts: Parts) -> None:
-    """Bring what a killed server left behind back to a state in which it goes on."""
+    """Bring what a killed server left behind back to a state in which it goes on; not what other
+    servers of the database are doing.
+    """
+    services, alive = parts.services, parts.services.nodes.alive_beside()
     sweep(work_root(parts.settings, parts.data))
-    parts.store.files.remove_spool()
-    parts.services.webhook_keys.prepare()
-    parts.caches.sweep()
+    with services.nodes.alone(FILES) as is_alone:
+        if is_alone:
+            parts.caches.sweep()
+    services.webhook_keys.prepare()
+    services.stored_files.prepare()
     parts.mirrors.forget_access()
-    builds = parts.services.builds.recover(WORKER)
-    evaluations = parts.services.evaluations.recover()
-    deliveries = parts.services.deliveries.recover()
+    builds = services.builds.recover(parts.worker)
+    evaluations = services.evaluations.recover(alive=alive)
+    deliveries = services.deliveries.recover(alive=alive)
     if builds or evaluations or deliveries:
         log.info("recovered", builds=builds, evaluations=evaluations, deliveries=deliveries)
 
 
-def _greet(settings: Settings, url: str, sandbox: Any, link: str | None) -> None:
+def _greet(
+    settings: Settings,
+    url: str,
+    sandbox: Any,
+    networks: Any,
+    broker: str,
+    link: str | None,
+) -> None:
     shown = Links(settings.server.base_url or url)
     click.echo(f"ciserver {__version__} is ready at {shown.home()}")
-    if isinstance(sandbox, SandboxBroken):
-        click.secho(f"builds wait: {sandbox.reason}; {sandbox.remedy}", fg="yellow")
+    if broker:
+        click.echo(f"workers hear of builds from {broker}")
+    if not runs_builds(settings):
+        click.echo("no builds run here")
+    elif isinstance(networks, SandboxBroken):
+        click.secho(f"builds wait: {networks}", fg="yellow")
     else:
         click.echo(f"builds run here, sandbox: {sandbox.name}")
+        click.echo(f"network of builds: {networks.about}")
     if link:
         click.echo(f"sign in as administrator, once, within a day: {shown.sign_in(link)}")
     sys.stdout.flush()

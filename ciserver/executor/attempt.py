@@ -17,6 +17,7 @@ from ciserver.executor.lease import Stop, StopReason
 from ciserver.executor.limits import Limits
 from ciserver.executor.mask import Mask
 from ciserver.executor.meter import Meter
+from ciserver.executor.network import NONE
 from ciserver.executor.outputs import OUT
 from ciserver.executor.own_secrets import BadSecret, OwnSecrets
 from ciserver.executor.packages import install
@@ -54,6 +55,7 @@ class AttemptRun:
         self._step = 0
         self._log = self._open_log()
         self._ends: tuple[StepResult, ...] = ()
+        self._network = NONE
         self._binds: tuple[Bind, ...] = ()
         self._store: Bind | None = None
         self._disk_before = 0
@@ -69,6 +71,7 @@ class AttemptRun:
                 work_directory(self._tools.work_root, name, sandbox.user) as directory,
                 self._shared_store() as store,
                 self._tools.for_image(self._work.job, directory) as self._tools,
+                self._tools.network_for(self._work) as self._network,
             ):
                 if store:
                     self._share(store)
@@ -109,8 +112,9 @@ class AttemptRun:
         home = directory.home
         work, sandbox = self._work, self._tools.sandbox
         inside = sandbox.home_inside(home)
-        too_short = len(self._mask.too_short)
-        self._log.say(*setup_lines(work, sandbox, self._limits, self._tools.clock.now(), too_short))
+        now, too_short = self._tools.clock.now(), len(self._mask.too_short)
+        facts = setup_lines(work, sandbox, self._network, self._limits, now, too_short)
+        self._log.say(*facts)
         write_scripts(
             home,
             work.job.tasks,
@@ -278,7 +282,7 @@ class AttemptRun:
                 "LANG": "C.UTF-8",
                 "TERM": "dumb",
             },
-            network=self._work.job.network,
+            network=self._network,
             readable=self._binds,
             writable=(self._store,) if self._store else (),
             bounds=bounds,

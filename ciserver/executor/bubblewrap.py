@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ciserver.executor.network import HOST, NONE, Network
 from ciserver.executor.processes import descendants, signal_all
 from ciserver.executor.sandbox import (
     FREE,
@@ -28,6 +29,7 @@ from ciserver.executor.sandbox import (
 from ciserver.executor.usage import in_memory_files
 
 HOME = PurePosixPath("/home/build")
+RESOLVER = Path("/etc/resolv.conf")
 _TMP, VAR_TMP = "/tmp", "/var/tmp"  # noqa: S108 (the task's own, not those of this machine)
 _IN_MEMORY = ("/dev", "/run")
 _COUNTS_ALONE = (5, 14)
@@ -38,7 +40,7 @@ _PASSWD = (
     b"nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
 )
 _GROUP = b"root:x:0:\nbuild:x:1000:\nnogroup:x:65534:\n"
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt")
 _NAMESPACES = (
     *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
     *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts"),
@@ -53,7 +55,7 @@ class View:
 
     `outer` are programs that prepare what it needs and then run it, `root` comes before anything
     is mounted and `closing` after that; `handed` are contents that it reads from pipes, each with
-    the words around the pipe's number.
+    the words around the pipe's number. `resolver` is where programs look for their name servers.
     """
 
     mounts: tuple[str, ...]
@@ -62,6 +64,7 @@ class View:
     root: tuple[str, ...] = ()
     handed: tuple[tuple[str, bytes, tuple[str, ...]], ...] = ()
     closing: tuple[str, ...] = ()
+    resolver: str = ""
 
 
 class Bubblewrap:
@@ -78,6 +81,8 @@ class Bubblewrap:
     about = "bubblewrap (own files, processes and users; the system is read-only)"
     login = "build"
     closes_network = True
+    enters_network = True
+    image = ""
 
     def __init__(
         self,
@@ -90,7 +95,7 @@ class Bubblewrap:
         self.shell = find_shell()
         self.readable = readable
         self.hidden = hidden
-        visible = (*map(Path, _SYSTEM), *readable)
+        visible = (*map(Path, SYSTEM), *readable)
         passwd = _PASSWD % self.shell.encode()
         self._view = View(
             mounts=(
@@ -105,6 +110,7 @@ class Bubblewrap:
                 ("--ro-bind-data", _GROUP, ("/etc/group",)),
             ),
             closing=("--remount-ro", "/"),
+            resolver=str(RESOLVER.resolve()) if RESOLVER.exists() else "",
         )
 
     def home_inside(self, home: Path) -> PurePosixPath:
@@ -123,7 +129,7 @@ class Bubblewrap:
         home: Path,
         tmp: Path,
         environment: Mapping[str, str],
-        network: bool,
+        network: Network,
         readable: tuple[Bind, ...],
         writable: tuple[Bind, ...] = (),
         bounds: Bounds = FREE,
@@ -133,11 +139,12 @@ class Bubblewrap:
         """
         status, status_end = os.pipe2(os.O_CLOEXEC)
         view = self._view
-        pipes = [(word, _pipe_with(content), rest) for word, content, rest in view.handed]
+        handed = (*view.handed, *_name_servers_of(network, view))
+        pipes = [(word, _pipe_with(content), rest) for word, content, rest in handed]
         argv = [
             *(*view.outer, "bwrap", *view.root, "--bind", str(tmp), _TMP),
             *(*_NAMESPACES, "--uid", str(view.uid), "--gid", str(view.uid)),
-            *(*view.mounts, *(() if network else ("--unshare-net",))),
+            *(*view.mounts, *(("--unshare-net",) if network.kind == "none" else ())),
             *("--json-status-fd", str(status_end)),
             *(word for first, pipe, rest in pipes for word in (first, str(pipe), *rest)),
             *(word for name, value in environment.items() for word in ("--setenv", name, value)),
@@ -158,6 +165,7 @@ class Bubblewrap:
                 environment=outside,
                 pass_fds=ends,
                 bounds=bounds,
+                enter=network.enter,
             )
         except SandboxFailed:
             os.close(status)
@@ -202,7 +210,7 @@ class Bubblewrap:
         """What `probe` says, in two parts."""
         if shutil.which("bwrap", path=PATH) is None:
             return SandboxBroken("bubblewrap is not installed", "install the package bubblewrap")
-        for network in (True, False):
+        for network in (HOST, NONE):
             said = self._try(network=network)
             if said is not None:
                 reason = f"bubblewrap does not work here: {said or 'it failed without a word'}"
@@ -214,7 +222,7 @@ class Bubblewrap:
             return []
         return limited(f"--nproc={bounds.processes + _OWN_PROCESSES}")
 
-    def _try(self, *, network: bool) -> str | None:
+    def _try(self, *, network: Network) -> str | None:
         """None when a command runs inside, else what bubblewrap says."""
         with tempfile.TemporaryDirectory(prefix="ciserver-probe-") as folder:
             place = Path(folder)
@@ -247,7 +255,7 @@ def counts_alone() -> bool:
 
 def shown(visible: tuple[Path, ...]) -> Iterator[str]:
     for path in visible:
-        if path.is_symlink() and _is_seen(path.resolve(), (Path("/usr"),)):
+        if path.is_symlink() and is_seen(path.resolve(), (Path("/usr"),)):
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.exists():
             yield from ("--ro-bind", str(path), str(path))
@@ -257,12 +265,12 @@ def covers(
     visible: tuple[Path, ...], hidden: tuple[Path, ...], user: BuildUser | None
 ) -> Iterator[str]:
     for path in map(Path.resolve, hidden):
-        if path.exists() and _is_seen(path, visible) and _may_reach(path, user):
+        if path.exists() and is_seen(path, visible) and _may_reach(path, user):
             how = ("--tmpfs",) if path.is_dir() else ("--ro-bind", "/dev/null")
             yield from (*how, str(path))
 
 
-def _is_seen(path: Path, visible: tuple[Path, ...]) -> bool:
+def is_seen(path: Path, visible: tuple[Path, ...]) -> bool:
     return any(path.is_relative_to(one.resolve()) for one in visible)
 
 
@@ -285,10 +293,15 @@ def _may_reach(path: Path, user: BuildUser | None) -> bool:
 
 
 def _name_servers(visible: tuple[Path, ...]) -> Iterator[str]:
-    """/etc/resolv.conf is often a link to where a resolver keeps it, in /run."""
-    real = Path("/etc/resolv.conf").resolve()
-    if not _is_seen(real, visible):
+    """Of this machine: the file is often a link to where a resolver keeps it, in /run."""
+    real = RESOLVER.resolve()
+    if not is_seen(real, visible):
         yield from ("--ro-bind-try", str(real), str(real))
+
+
+def _name_servers_of(network: Network, view: View) -> Iterator[tuple[str, bytes, tuple[str, ...]]]:
+    if network.resolver and view.resolver:
+        yield "--ro-bind-data", network.resolver, (view.resolver,)
 
 
 def _pipe_with(content: bytes) -> int:

@@ -26,6 +26,7 @@ from ciserver.model.errors import (
     LeaseLost,
     NotFound,
     NotSignedIn,
+    OtherVersion,
     OverQuota,
     RemoteFailure,
     TooLarge,
@@ -39,6 +40,7 @@ _DELAYS = (0.2, 0.5, 1.0, 2.0, 5.0)  # and then the last again and again
 _CRASHES = 5  # of the server, at one and the same request
 _BLOCK = 1 << 20
 _BUSY = {502, 503, 504}
+_BY_CODE: dict[str, type[CiError]] = {one.code: one for one in (OverQuota, OtherVersion)}
 _REFUSALS: dict[int, type[CiError]] = {
     400: Invalid,
     401: NotSignedIn,
@@ -55,7 +57,10 @@ class Closed(Exception):
 
 
 class Door:
-    """`spool` is a directory of this worker for what comes in. Threads may share it."""
+    """`spool` is a directory of this worker for what comes in, `authorities` a file with the
+    certificates of those whose word counts for who the server is, where the machine's own do not.
+    Threads may share it.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class Door:
         credential: str,
         *,
         spool: Path,
+        authorities: Path | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
         read_seconds: float = 60.0,
     ) -> None:
@@ -72,7 +78,9 @@ class Door:
         self._patience_seconds = patience_seconds
         self._read_seconds = read_seconds
         self._closed = threading.Event()
-        self._pool = urllib3.PoolManager(retries=False, maxsize=32)
+        self._pool = urllib3.PoolManager(
+            retries=False, maxsize=32, ca_certs=str(authorities) if authorities else None
+        )
 
     def close(self) -> None:
         """Ask for nothing any more: whoever waits for an answer gets Closed."""
@@ -101,10 +109,17 @@ class Door:
         body = wire.write(message) if message is not None else body
         target = self._target(path, lease, query)
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
-        answer = self._patiently(target, method, lease, body, patience, read_seconds)
-        with answer:
-            content = answer.read()
-        return wire.read(kind, content) if content else None
+        until = time.monotonic() + patience
+        for delay in _delays():
+            left = max(0.0, until - time.monotonic())
+            with self._patiently(target, method, lease, body, left, read_seconds) as answer:
+                try:
+                    content = answer.read()
+                except urllib3.exceptions.HTTPError as error:
+                    self._wait(delay, until, target, str(error))
+                    continue
+            return wire.read(kind, content) if content else None
+        raise AssertionError  # the delays do not end
 
     def ask_file(
         self,
@@ -152,7 +167,10 @@ class Door:
         read_seconds: float | None,
     ) -> urllib3.BaseHTTPResponse:
         until = time.monotonic() + patience_seconds
-        headers = {"Authorization": f"Bearer {lease.token if lease else self._credential}"}
+        headers = {
+            "Authorization": f"Bearer {lease.token if lease else self._credential}",
+            wire.VERSION_HEADER: str(wire.VERSION),
+        }
         timeout = urllib3.Timeout(connect=5, read=read_seconds or self._read_seconds)
         crashes = 0
         for delay in _delays():
@@ -202,7 +220,7 @@ def _refusal(answer: urllib3.BaseHTTPResponse) -> CiError:
         message, code, hint = str(error["message"]), str(error["code"]), error.get("hint") or None
     except (ValueError, KeyError, TypeError, urllib3.exceptions.HTTPError):
         return RemoteFailure(f"the server answered {answer.status}", temporary=True)
-    kind = OverQuota if code == OverQuota.code else _REFUSALS.get(answer.status)
+    kind = _BY_CODE.get(code) or _REFUSALS.get(answer.status)
     # Another conflict is none that the worker could do anything about.
     if kind is None or (kind is LeaseLost and code != LeaseLost.code):
         return RemoteFailure(f"the server refused it: {message}", temporary=False, hint=hint)

@@ -1,6 +1,7 @@
 """Listens at the server for work, and rings the engine of this machine."""
 
 import threading
+from typing import Protocol
 
 import structlog
 
@@ -15,13 +16,23 @@ _LISTEN_SECONDS = 45.0  # the server answers earlier
 _AFTER_FAULT_SECONDS = 5.0
 
 
+class Listening(Engine, Protocol):
+    """An engine on another machine than the server."""
+
+    def heed(self, *, is_paused: bool) -> None:
+        """The server says whether it gives this worker builds."""
+
+    def check(self, build_id: int) -> None:
+        """Ask the server at once whether a build that runs here has to stop."""
+
+
 class Doorbell:
     """One thread, and one open request at the server, however many slots there are. It tells the
     server how the engine is, and goes on by itself when the server was away.
     """
 
     def __init__(
-        self, door: Door, engine: Engine, *, after_fault_seconds: float = _AFTER_FAULT_SECONDS
+        self, door: Door, engine: Listening, *, after_fault_seconds: float = _AFTER_FAULT_SECONDS
     ) -> None:
         self._door = door
         self._engine = engine
@@ -56,11 +67,14 @@ class Doorbell:
                 continue
             if is_away:
                 log.info("server-heard-again")
-            if now != heard:
+            self._engine.heed(is_paused=now.is_paused)
+            if now.heard != heard:
                 self._engine.ring()
-            heard, is_away = now, False
+            for build_id in now.canceled:
+                self._engine.check(build_id)
+            heard, is_away = now.heard, False
 
-    def _ask(self, heard: str) -> str:
+    def _ask(self, heard: str) -> wire.Rung:
         (state,) = self._engine.state().workers
         answer = self._door.ask(
             wire.Rung,
@@ -70,4 +84,4 @@ class Doorbell:
             patience_seconds=0,
             read_seconds=_LISTEN_SECONDS,
         )
-        return answer.heard if answer else heard
+        return answer or wire.Rung(heard)

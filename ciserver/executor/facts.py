@@ -5,14 +5,19 @@ from datetime import datetime
 
 from ciserver.executor.limits import Limits
 from ciserver.executor.mask import SHORTEST
-from ciserver.executor.rooted import Rooted
+from ciserver.executor.network import HOST, Network
 from ciserver.executor.sandbox import Sandbox
 from ciserver.executor.script import bad_names
 from ciserver.model.build import OWN_IMAGES, Source, Work
 
 
 def setup_lines(
-    work: Work, sandbox: Sandbox, limits: Limits, started_at: datetime, unmasked: int
+    work: Work,
+    sandbox: Sandbox,
+    network: Network,
+    limits: Limits,
+    started_at: datetime,
+    unmasked: int,
 ) -> Iterator[str]:
     """The facts of an attempt; `unmasked` secrets are too short to be hidden."""
     job = work.job
@@ -20,9 +25,9 @@ def setup_lines(
     yield f"build {work.lease.build_id}, attempt {work.lease.attempt}, {moment}"
     yield f"sandbox: {sandbox.about}"
     yield f"system: {job.system}, image: {job.image or '(none named)'}"
-    if job.image not in OWN_IMAGES and not isinstance(sandbox, Rooted):
+    if job.image not in OWN_IMAGES and not sandbox.image:
         yield f"note: there is no image {job.image} here: the build runs on the machine's own files"
-    yield from _network(sandbox, wanted=job.network)
+    yield _network(sandbox, network)
     yield from _limits(limits)
     yield from (f"note: {note}" for note in job.notes)
     names = ", ".join(sorted({*job.environment, *work.environment}))
@@ -57,10 +62,7 @@ def source_line(source: Source) -> str:
     return f"source: {source.uri}{wanted} at {source.revision or 'its newest revision'}"
 
 
-def _network(sandbox: Sandbox, *, wanted: bool) -> Iterator[str]:
-    if wanted:
-        yield "network: as on this machine"
-    elif sandbox.closes_network:
-        yield "network: none"
-    else:
-        yield f"warning: network: none was asked for, but {sandbox.name} cannot close it"
+def _network(sandbox: Sandbox, network: Network) -> str:
+    if network is HOST or sandbox.closes_network:
+        return f"network: {network.about}"
+    return f"warning: network: none was asked for, but {sandbox.name} cannot close it"

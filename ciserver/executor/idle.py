@@ -1,4 +1,4 @@
-"""An engine that runs nothing and says why: builds wait, visibly, until the cause is mended."""
+"""An engine that runs nothing, and may say why: builds wait, visibly, until the cause is mended."""
 
 from ciserver.model.ports import EngineState, WorkerState
 
@@ -6,8 +6,9 @@ from ciserver.model.ports import EngineState, WorkerState
 class IdleEngine:
     """Implements model.ports.Engine."""
 
-    def __init__(self, worker: str, systems: tuple[str, ...], reason: str) -> None:
-        self._state = EngineState((WorkerState(worker, systems, slots=0, busy=0, paused=reason),))
+    def __init__(self, *workers: WorkerState) -> None:
+        """Without workers: builds run elsewhere only."""
+        self._state = EngineState(workers)
 
     def start(self) -> None: ...
 

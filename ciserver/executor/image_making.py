@@ -11,11 +11,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO
 
-from ciserver.executor.bubblewrap import Bubblewrap
+from ciserver.executor.bubblewrap import RESOLVER, Bubblewrap
 from ciserver.executor.image_archive import examine
 from ciserver.executor.image_scripts import FIND_OUT, FRESHEN, SUDO, TIDY
 from ciserver.executor.images import HOOK, ROOT, Image, ImageFacts, Images
-from ciserver.executor.rooted import RESOLVER, Workshop
+from ciserver.executor.network import HOST
+from ciserver.executor.rooted import Workshop
 from ciserver.executor.sandbox import PATH, Bind, BuildUser, Process, SandboxFailed
 from ciserver.model.errors import BadConfiguration, Invalid
 
@@ -166,7 +167,7 @@ class ImageMaker:
         )
 
     def _freshen(self, place: Path) -> None:
-        names = ("--ro-bind-try", str(Path(RESOLVER).resolve()), RESOLVER)
+        names = ("--ro-bind-try", str(RESOLVER.resolve()), str(RESOLVER))
         inside = Workshop(self._host, root=("--bind", str(place / ROOT), "/"), mounts=names)
         self._run(place, ("/bin/sh", "-c", FRESHEN), inside, "apt-get")
 
@@ -194,7 +195,7 @@ class ImageMaker:
             home=place / "home",
             tmp=place / "tmp",
             environment={"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "TERM": "dumb"},
-            network=True,
+            network=HOST,
             readable=readable,
         )
         try:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -16,13 +15,11 @@ import structlog
 from ciserver.executor.sandbox import BuildUser
 from ciserver.executor.workdir import remove_tree
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
+from ciserver.model.image import MOST_NAME, RESERVED, is_image_name
 
 HOOK, ROOT = "packages", "root"
 _FACTS, _LOCK, _OWN_LOCK = "image.json", "lock", ".lock"
 _MAKING, _GONE = ".making-", ".gone-"
-_MOST_NAME = 100
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
-_RESERVED = frozenset({"host", "nix"})
 _TRIES = 10
 log = structlog.get_logger(__name__)
 
@@ -80,7 +77,7 @@ class Images:
 
     def get(self, name: str) -> Image | None:
         """The image of that name; None where there is none that can be used."""
-        if not is_name(name):
+        if not is_image_name(name):
             return None
         place = self._place(name)
         facts = self._facts(place)
@@ -139,7 +136,7 @@ class Images:
         still uses them. Raises NotFound.
         """
         place = self._place(name)
-        if not is_name(name) or not place.exists():
+        if not is_image_name(name) or not place.exists():
             have = ", ".join(self.all_names()) or "none"
             raise NotFound(f"there is no image {name!r}", hint=f"there is: {have}")
         with self._alone():
@@ -224,19 +221,15 @@ def describe(image: Image | None) -> str:
     return f"of {image.facts.origin}, {image.facts.made_at[:10]}; packages are installed {who}"
 
 
-def is_name(name: str) -> bool:
-    return len(name) <= _MOST_NAME and name not in _RESERVED and _NAME.fullmatch(name) is not None
-
-
 def check_name(name: str) -> None:
     """Raises Invalid."""
-    if is_name(name):
+    if is_image_name(name):
         return
     why = (
         "is the name of what this machine has itself"
-        if name in _RESERVED
+        if name in RESERVED
         else f"must be words such as debian/stable: small letters, digits, . _ -, at most "
-        f"{_MOST_NAME} characters"
+        f"{MOST_NAME} characters"
     )
     raise Invalid("the image cannot be made", complaints=[Complaint("NAME", why)])
 

@@ -73,10 +73,14 @@ class Stop:
         self.close()
 
 
+_SOONER = 5  # what was not renewed is tried again so much sooner
+
+
 @dataclass(eq=False)
 class _Held:
     lease: Lease
     stop: Stop
+    every: float
     due: float
 
 
@@ -85,25 +89,26 @@ class LeaseKeeper:
     are blocked in. The thread begins with the first lease and ends with `close`.
     """
 
-    def __init__(self, reporter: Reporter, *, seconds: float) -> None:
+    def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
-        self._seconds = seconds
         self._changed = threading.Condition()
         self._held: list[_Held] = []
         self._thread: threading.Thread | None = None
         self._closing = False
 
     @contextmanager
-    def hold(self, lease: Lease, stop: Stop) -> Iterator[None]:
-        """Keep the lease for the length of the block. `stop` is set when it is lost or when
-        somebody asked for cancellation.
+    def hold(self, lease: Lease, stop: Stop, *, seconds: float) -> Iterator[None]:
+        """Keep a lease of so many seconds for the length of the block: it outlasts two renewals
+        that failed. `stop` is set when it is lost or when somebody asked for cancellation.
         """
-        held = _Held(lease, stop, time.monotonic() + self._seconds)
+        every = seconds / 3
+        held = _Held(lease, stop, every, time.monotonic() + every)
         with self._changed:
+            # A waiting thread needs to hear of the first that is due only.
+            is_first = all(held.due < one.due for one in self._held)
             self._held.append(held)
             self._ensure_thread()
-            # Its renewal is the last due; a waiting thread needs to hear of the first only.
-            if len(self._held) == 1:
+            if is_first:
                 self._changed.notify()
         try:
             yield
@@ -144,12 +149,12 @@ class LeaseKeeper:
         return None
 
     def _renew(self, held: _Held) -> None:
-        held.due = time.monotonic() + self._seconds
+        held.due = time.monotonic() + held.every
         try:
             if self._reporter.renew(held.lease):
                 held.stop.set(StopReason.CANCELED)
         except LeaseLost:
             held.stop.set(StopReason.LOST)
         except Exception:
-            # The lease outlasts several renewals; the next one may get through.
+            held.due = time.monotonic() + held.every / _SOONER
             log.exception("lease-not-renewed", build=held.lease.build_id)

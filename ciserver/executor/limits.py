@@ -12,9 +12,9 @@ _MIB = 1024 * 1024
 class Limits:
     """Limits of every attempt; 0 means no limit.
 
-    `grace_seconds` lie between TERM and KILL, `renew_seconds` between two renewals of the lease.
-    `memory_mb` and `pids` are for the processes of a task together, `disk_mb` is for all files of
-    the build, `products_bytes` for what of them is kept.
+    `grace_seconds` lie between TERM and KILL. `memory_mb` and `pids` are for the processes of a
+    task together, `disk_mb` is for all files of the build, `products_bytes` for what of them is
+    kept.
     """
 
     timeout_seconds: float = 3600
@@ -25,7 +25,6 @@ class Limits:
     disk_mb: int = 0
     products_bytes: int = 0
     grace_seconds: float = 10
-    renew_seconds: float = 10
 
     @property
     def memory_bytes(self) -> int:

@@ -10,9 +10,13 @@ import structlog
 
 from ciserver.executor.lease import Stop, StopReason
 from ciserver.model.build import OWN_IMAGES, Lease, Offer, Work
+from ciserver.model.errors import LeaseLost
 from ciserver.model.ports import EngineState, Reporter, WorkerState
 
 log = structlog.get_logger(__name__)
+
+
+_HURRY_SECONDS = 0.5  # within which it is noticed
 
 
 class RunsBuilds(Protocol):
@@ -81,14 +85,39 @@ class LocalEngine:
                 if lease.build_id == build_id:
                     stop.set(StopReason.CANCELED)
 
-    def drain(self, timeout_seconds: float) -> None:
-        """Claim nothing more, let what runs finish until the timeout, then give it back to the
-        queue. Returns when no build is left here.
+    def check(self, build_id: int) -> None:
+        """Ask the reporter at once whether a build that runs here has to stop, as its next renewal
+        would.
         """
+        with self._changed:
+            held = [(one, stop) for one, stop in self._running.items() if one.build_id == build_id]
+        for lease, stop in held:
+            try:
+                if self._reporter.renew(lease):
+                    stop.set(StopReason.CANCELED)
+            except LeaseLost:
+                stop.set(StopReason.LOST)
+            except Exception:
+                log.exception("lease-not-renewed", build=build_id)  # the next renewal tells it
+
+    def heed(self, *, is_paused: bool) -> None:
+        """The server says whether it gives this worker builds. Nothing comes of it here: a claim
+        finds none then.
+        """
+
+    def drain(self, timeout_seconds: float, hurry: threading.Event | None = None) -> None:
+        """Claim nothing more, let what runs finish until the timeout, or until there is a `hurry`,
+        then give it back to the queue. Returns when no build is left here.
+        """
+        until = time.monotonic() + timeout_seconds
         with self._changed:
             self._draining = True
             self._changed.notify_all()
-            self._settled.wait_for(self._has_no_build, timeout_seconds)
+            while not self._has_no_build() and not (hurry and hurry.is_set()):
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self._settled.wait(min(left, _HURRY_SECONDS))
             self._gives_back = True
             for stop in self._running.values():
                 stop.set(StopReason.DRAINING)
@@ -126,6 +155,7 @@ class LocalEngine:
                 images,
                 self._takes_any_image,
                 offer.queues,
+                offer.labels,
             )
         return EngineState((here,))
 

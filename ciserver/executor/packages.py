@@ -15,6 +15,17 @@ from ciserver.model.status import Reason
 _HOOK, _WANTED = f"{INSIDE}/packages", f"{INSIDE}/wanted.json"
 _RUN_HOOK = f'export HOME=/root; exec {_HOOK} "$@" <{_WANTED}'
 
+_HAS_ALL = f"""if command -v dpkg-query >/dev/null; then
+  {apt.CHECK}
+elif command -v apk >/dev/null; then
+  for name; do apk info -e "$name" >/dev/null || exit 1; done
+elif command -v rpm >/dev/null; then
+  for name; do rpm -q --whatprovides "$name" >/dev/null || exit 1; done
+else
+  [ "$#" = 0 ]
+fi
+"""
+
 # Runs a program in a sandbox; gives its exit status, and the reason to have ended it.
 Run = Callable[[tuple[str, ...], Sandbox], tuple[int, Reason]]
 
@@ -42,6 +53,8 @@ def install(
     if not job.packages and not job.repositories:
         return None
     if not isinstance(sandbox, Rooted):
+        if sandbox.image:
+            return _find_in_image(job, sandbox, run, say)
         return _find_on_host(job, host(), say)
     installer = _Installer(job, sandbox, folder, run, say)
     match sandbox.layer.image.facts.packages:
@@ -109,6 +122,28 @@ class _Installer:
                 f"packages: {who} ended with status {status}: not everything is installed"
             )
         return None
+
+
+def _find_in_image(
+    job: Job, sandbox: Sandbox, run: Run, say: Callable[[str], None]
+) -> Fault | None:
+    """In an image that is read-only nothing is installed; it has what the job names, or not."""
+    if job.repositories:
+        say(
+            f"warning: repositories: not added, the image {sandbox.image} is read-only here:"
+            f" {', '.join(job.repositories)}"
+        )
+    status, reason = run((sandbox.shell, "-c", _HAS_ALL, "sh", *job.packages), sandbox)
+    if reason:
+        return Fault(reason)
+    if status:
+        return _unavailable(
+            f"packages: the image {sandbox.image} lacks some of {', '.join(job.packages)}, and is"
+            " read-only here; have an image made that has them"
+        )
+    if job.packages:
+        say(f"packages: the image has them: {', '.join(job.packages)}")
+    return None
 
 
 def _find_on_host(job: Job, host: Host, say: Callable[[str], None]) -> Fault | None:

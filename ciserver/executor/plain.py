@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from ciserver.executor.network import Network
 from ciserver.executor.processes import descendants, kill_marked, marked, signal_all
 from ciserver.executor.sandbox import (
     FREE,
@@ -27,6 +28,8 @@ class Plain:
     name = "plain"
     about = "plain (no isolation: tasks see this machine's files, processes and network)"
     closes_network = False
+    enters_network = False
+    image = ""
 
     def __init__(self, *, user: BuildUser | None) -> None:
         self.user = user
@@ -50,7 +53,7 @@ class Plain:
         home: Path,
         tmp: Path,
         environment: Mapping[str, str],
-        network: bool,
+        network: Network,
         readable: tuple[Bind, ...],
         writable: tuple[Bind, ...] = (),
         bounds: Bounds = FREE,

@@ -41,6 +41,15 @@ def kill_leftovers(prefix: str) -> bool:
     return _kill_all(f"\0{MARKER}={prefix}".encode(), None)
 
 
+def any_in_network(inode: int) -> bool:
+    """Whether a process lives in the network namespace with this number."""
+    folder = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return any(_network(pid, folder) == inode for pid in _pids())
+    finally:
+        os.close(folder)
+
+
 def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         try:
@@ -107,6 +116,13 @@ def _has_program(pid: int) -> bool:
 def _owner(pid: int) -> int:
     try:
         return os.lstat(f"/proc/{pid}").st_uid
+    except OSError:
+        return -1
+
+
+def _network(pid: int, folder: int) -> int:
+    try:
+        return os.stat(f"{pid}/ns/net", dir_fd=folder).st_ino
     except OSError:
         return -1
 

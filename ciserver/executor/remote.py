@@ -1,6 +1,8 @@
 """The Reporter of a worker on another machine: what it tells goes to the server over HTTP."""
 
 import hashlib
+import secrets
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -21,12 +23,12 @@ from ciserver.model.build import (
     StepResult,
     Work,
 )
-from ciserver.model.errors import Invalid, LeaseLost, RemoteFailure
+from ciserver.model.errors import Busy, Invalid, LeaseLost, RemoteFailure
 from ciserver.model.report import Counts, ReportKind
 
 _PIECE = 4 << 20
 _TRIES = 3
-_RENEW_SECONDS = 5.0
+_RENEW_PART = 6  # of the lease is what a renewal may take
 _SLOW_SECONDS = 600.0  # to read what a file tells, or to copy it to its place
 Answer = TypeVar("Answer")
 
@@ -39,16 +41,30 @@ class HttpReporter:
     def __init__(self, door: Door, folder: Path) -> None:
         self._door = door
         self._logs = LogSender(folder, self._send_log)
+        self._renew_seconds = _SLOW_SECONDS
+        self._unanswered: deque[str] = deque()  # ids of claims
 
     def close(self) -> None:
         """Send nothing any more; for when no build runs."""
         self._logs.close()
 
     def claim(self, offer: Offer) -> Work | None:
-        asked = wire.Claim(offer.queues, offer.images)
-        answer = self._door.ask(wire.Claimed, "POST", "claim", message=asked, patience_seconds=0)
+        try:
+            claim_id = self._unanswered.popleft()
+        except IndexError:
+            claim_id = secrets.token_hex(16)
+        asked = wire.Claim(claim_id, offer.queues, offer.images, offer.labels)
+        try:
+            answer = self._door.ask(
+                wire.Claimed, "POST", "claim", message=asked, patience_seconds=0
+            )
+        except (RemoteFailure, Busy):
+            # What it took, if it took something, is had by asking for the same again.
+            self._unanswered.append(claim_id)
+            raise
         if answer is None:
             return None
+        self._renew_seconds = answer.work.lease_seconds / _RENEW_PART
         masked = tuple(one.decode(errors="surrogateescape") for one in answer.masked)
         return replace(answer.work, secrets=masked)
 
@@ -61,7 +77,7 @@ class HttpReporter:
                 "renew",
                 lease=lease,
                 patience_seconds=0,
-                read_seconds=_RENEW_SECONDS,
+                read_seconds=self._renew_seconds,
             )
         except LeaseLost as error:
             self._logs.lose(lease, error)

@@ -4,12 +4,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ciserver.executor.bubblewrap import KERNEL_PLACES, VAR_TMP, Bubblewrap, View, covers, shown
+from ciserver.executor.bubblewrap import (
+    KERNEL_PLACES,
+    RESOLVER,
+    VAR_TMP,
+    Bubblewrap,
+    View,
+    covers,
+    shown,
+)
 from ciserver.executor.images import Image
 from ciserver.executor.one_user import filter_program
 from ciserver.executor.sandbox import Bind, Bounds
 
-RESOLVER = "/etc/resolv.conf"
 INSIDE = "/run/ciserver"
 LayerKind = Literal["overlay", "copy", "none"]
 # Nothing in it outlives the build, so nothing is written through to the disk (volatile): packages
@@ -46,6 +53,7 @@ class Rooted(Bubblewrap):
         self.readable, self.hidden = host.readable, host.hidden
         self.layer = layer
         self.shell = layer.image.facts.shell
+        self.image = layer.image.name
         facts = layer.image.facts
         self.about = (
             f"bubblewrap on the image {layer.image.name} of {facts.made_at[:10]}"
@@ -83,11 +91,12 @@ class Rooted(Bubblewrap):
             mounts=(
                 *KERNEL_PLACES,
                 *own,
-                *("--ro-bind-try", str(Path(RESOLVER).resolve()), RESOLVER),
+                *("--ro-bind-try", str(RESOLVER.resolve()), str(RESOLVER)),
                 *shown(readable),
                 *covers(readable, self.hidden, self.user),
             ),
             handed=(("--seccomp", program, ()),) if program else (),
+            resolver=str(RESOLVER),
         )
 
     def _limiter(self, bounds: Bounds) -> list[str]:

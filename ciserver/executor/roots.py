@@ -5,11 +5,12 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from ciserver.executor.bubblewrap import Bubblewrap
-from ciserver.executor.images import Image, Images
+from ciserver.executor.images import Image, Images, describe
 from ciserver.executor.rooted import Layer, Rooted, overlay_words
 from ciserver.executor.sandbox import PATH, BuildUser, Sandbox, SandboxFailed, spawn
 from ciserver.executor.workdir import WorkDirectory
@@ -17,6 +18,36 @@ from ciserver.model.build import OWN_IMAGES, Job
 
 LAYER = "layer"
 _FULL = "No space left"
+
+
+class RootProvider(Protocol):
+    """Gives builds the images that they name, and what else there is to know of these."""
+
+    def enter(self, job: Job, directory: WorkDirectory) -> AbstractContextManager[Sandbox]:
+        """The sandbox for this job, whose image stays until the end. Raises SandboxFailed, and
+        OSError where the disk is full.
+        """
+
+    def names(self) -> tuple[str, ...]:
+        """The images that builds can have now."""
+
+    def all_names(self) -> tuple[str, ...]:
+        """Those that they cannot have, too."""
+
+    def changes(self) -> tuple[bool, str]:
+        """How builds may change their images, for people, and whether it is the best way."""
+
+    def describe(self, name: str) -> str:
+        """What an image is made of, for people."""
+
+    def fault(self, name: str) -> str:
+        """Why builds cannot run on the image of that name, by trying; empty when they can."""
+
+    def remedy(self, name: str) -> str:
+        """What to do about an image with a fault."""
+
+    def sweep(self) -> None:
+        """At the start of a server: remove what is left of images."""
 
 
 class Roots:
@@ -35,9 +66,6 @@ class Roots:
 
     @contextmanager
     def enter(self, job: Job, directory: WorkDirectory) -> Iterator[Sandbox]:
-        """The sandbox for this job, whose image stays until the end. Raises SandboxFailed, and
-        OSError where the disk is full.
-        """
         image: Image | None = None
         try:
             with self.images.use(job.image) as image:
@@ -57,7 +85,6 @@ class Roots:
         return self._sandbox
 
     def fault(self, name: str) -> str:
-        """Why builds cannot run on the image of that name, by trying; empty when they can."""
         with self.images.use(name) as image:
             if image is None:
                 return "it is not whole"
@@ -65,6 +92,24 @@ class Roots:
                 return fault
             broken = Rooted(self._sandbox, Layer(image, "none")).diagnose()
             return broken.reason if broken else ""
+
+    def names(self) -> tuple[str, ...]:
+        return self.images.names()
+
+    def all_names(self) -> tuple[str, ...]:
+        return self.images.all_names()
+
+    def changes(self) -> tuple[bool, str]:
+        return not self.overlay_fault, f"builds change their images {_how(self.overlay_fault)}"
+
+    def describe(self, name: str) -> str:
+        return describe(self.images.get(name))
+
+    def remedy(self, name: str) -> str:
+        return f"make it anew: ciserver image add {name} --replace"
+
+    def sweep(self) -> None:
+        self.images.sweep()
 
     def _layer(self, job: Job, image: Image, place: Path) -> Layer:
         user = self._sandbox.user
@@ -100,8 +145,7 @@ def overlay_fault(folder: Path, user: BuildUser | None) -> str:
     return (told[-1] if told else "it failed without a word") if failed else ""
 
 
-def kind_words(fault: str) -> str:
-    """How builds get a root file system that they may change, for people."""
+def _how(fault: str) -> str:
     if not fault:
         return "in an overlay"
     return f"in a copy, made for builds that install packages, as there is no overlay: {fault}"

@@ -8,8 +8,9 @@ from ciserver.executor.attempt import AttemptRun
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.lease import LeaseKeeper, Stop
 from ciserver.executor.limits import Limits
+from ciserver.executor.network import HOST_FOR_ALL, Networks
 from ciserver.executor.nix_stores import NixStores
-from ciserver.executor.roots import Roots
+from ciserver.executor.roots import RootProvider
 from ciserver.executor.sandbox import Sandbox, SandboxFailed
 from ciserver.executor.sources import SourceProvider
 from ciserver.executor.tools import GiveBack, Tools
@@ -35,14 +36,15 @@ class Runner:
         limits: Limits,
         groups: ControlGroups | None = None,
         stores: NixStores | None = None,
-        roots: Roots | None = None,
+        roots: RootProvider | None = None,
+        networks: Networks = HOST_FOR_ALL,
     ) -> None:
         self._reporter = reporter
         groups = groups or ControlGroups(())
         self._tools = Tools(
-            reporter, sandbox, sources, clock, work_root, limits, groups, stores, roots
+            reporter, sandbox, sources, clock, work_root, limits, groups, stores, roots, networks
         )
-        self._keeper = LeaseKeeper(reporter, seconds=limits.renew_seconds)
+        self._keeper = LeaseKeeper(reporter)
 
     def run(self, work: Work, stop: Stop) -> None:
         """Run one claimed build and report it; returns when nothing of it is left on this machine.
@@ -51,7 +53,7 @@ class Runner:
         rest happens in silence. `stop` ends the build early, for the reason it carries.
         """
         try:
-            with self._keeper.hold(work.lease, stop):
+            with self._keeper.hold(work.lease, stop, seconds=work.lease_seconds):
                 AttemptRun(work, stop, self._tools).run()
         except LeaseLost:
             _say_lost(work.lease)

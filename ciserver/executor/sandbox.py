@@ -1,4 +1,4 @@
-"""What the executor asks of a sandbox; `bubblewrap` and `plain` are the two there are."""
+"""What the executor asks of a sandbox; `bubblewrap`, `podman` and `plain` are those there are."""
 
 import os
 import pwd
@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ciserver.executor.network import Network
 from ciserver.model.errors import BadConfiguration, Complaint
 
 MARKER = "CISERVER_ATTEMPT"
@@ -98,6 +99,10 @@ class Sandbox(Protocol):
         """The path of bash inside, or of sh where there is no bash."""
 
     @property
+    def image(self) -> str:
+        """The name of the image that tasks run on; empty where it is the machine's own system."""
+
+    @property
     def login(self) -> str:
         """The name of the user that a task runs as."""
 
@@ -106,7 +111,12 @@ class Sandbox(Protocol):
         """Who must own the files of a build; None = the user of the server."""
 
     @property
-    def closes_network(self) -> bool: ...
+    def closes_network(self) -> bool:
+        """Whether tasks have the network that they are to have, and no other."""
+
+    @property
+    def enters_network(self) -> bool:
+        """Whether it goes to a network by the programs that do so, and needs no path to it."""
 
     def home_inside(self, home: Path) -> PurePosixPath:
         """Where a task sees its home."""
@@ -126,7 +136,7 @@ class Sandbox(Protocol):
         home: Path,
         tmp: Path,
         environment: Mapping[str, str],
-        network: bool,
+        network: Network,
         readable: tuple[Bind, ...],
         writable: tuple[Bind, ...] = (),
         bounds: Bounds = FREE,
@@ -176,9 +186,12 @@ def spawn(
     environment: Mapping[str, str],
     pass_fds: tuple[int, ...] = (),
     bounds: Bounds = FREE,
+    enter: tuple[str, ...] = (),
+    stdin: int = subprocess.DEVNULL,
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start a program in its own session with output and errors in one pipe; gives the program
-    and the reading end. Raises SandboxFailed.
+    and the reading end. `enter` are programs that run the rest somewhere else, still with all
+    rights. Raises SandboxFailed.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     changer = _user_changer(user) if user else []
@@ -186,8 +199,8 @@ def spawn(
     limiter = _limiter(bounds)
     try:
         child = subprocess.Popen(
-            [*limiter, *changer, *argv],
-            stdin=subprocess.DEVNULL,
+            [*limiter, *enter, *changer, *argv],
+            stdin=stdin,
             stdout=writing,
             stderr=writing,
             cwd=cwd,

@@ -1,19 +1,27 @@
 """What all attempts of a runner share."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.limits import Limits
+from ciserver.executor.network import (
+    HOST_FOR_ALL,
+    NONE,
+    NONE_FOR_UNTRUSTED,
+    Network,
+    Networks,
+)
 from ciserver.executor.nix_stores import NixStores
-from ciserver.executor.roots import Roots
+from ciserver.executor.roots import RootProvider
 from ciserver.executor.sandbox import Sandbox
 from ciserver.executor.sources import SourceProvider
 from ciserver.executor.workdir import WorkDirectory
-from ciserver.model.build import Job, Loss
+from ciserver.model.build import Job, Loss, Work
 from ciserver.model.ports import Clock, Reporter
+from ciserver.model.push import Trust
 
 
 class GiveBack(Exception):
@@ -34,7 +42,8 @@ class Tools:
     limits: Limits
     groups: ControlGroups
     stores: NixStores | None = None  # None: each build has one of its own, in its home
-    roots: Roots | None = None  # None: every build runs on this machine's own file system
+    roots: RootProvider | None = None  # None: every build runs on this machine's own file system
+    networks: Networks = HOST_FOR_ALL
 
     @contextmanager
     def for_image(self, job: Job, directory: WorkDirectory) -> Iterator["Tools"]:
@@ -44,3 +53,11 @@ class Tools:
             return
         with self.roots.enter(job, directory) as sandbox:
             yield replace(self, sandbox=sandbox)
+
+    def network_for(self, work: Work) -> AbstractContextManager[Network]:
+        """What the tasks of a build have, until its end. Raises SandboxFailed."""
+        if not work.job.network:
+            return nullcontext(NONE)
+        if work.trust is Trust.UNTRUSTED and not self.networks.isolates:
+            return nullcontext(NONE_FOR_UNTRUSTED)
+        return self.networks.use()

@@ -65,6 +65,8 @@ class Checkouts:
         BadAddress, Invalid, NotFound, RemoteFailure, and leaves nothing behind then.
         """
         mirror = self._mirrors.open_source(source, credential, local=local)
+        # Another server may have evaluated it, with a mirror of its own.
+        mirror.pin(source.ref or "HEAD", source.revision)
         first = Visit(mirror, source.revision, into, credential, local)
         return check_out(
             first, self._mirrors.program, self._below if source.submodules else None, objects_at
@@ -77,7 +79,7 @@ class Checkouts:
         Raises what `make` does.
         """
         mirror = self._mirrors.open_source(source, credential, local=local)
-        mirror.pin("HEAD", source.revision)
+        mirror.pin(source.ref or "HEAD", source.revision)
         top = Path()
         waiting = [Visit(mirror, source.revision, top, credential, local)]
         while waiting:

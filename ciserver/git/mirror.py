@@ -22,7 +22,16 @@ from ciserver.git.address import (
 from ciserver.git.content import PathReader, PathRemote
 from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs, write_pack
-from ciserver.git.place import locked, make_folder, make_mirror, naming_key, share_packs, writing
+from ciserver.git.place import (
+    locked,
+    make_folder,
+    make_mirror,
+    naming_key,
+    remove_unused,
+    share_packs,
+    used_file,
+    writing,
+)
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import choose, commit_at, default_branch, target
 from ciserver.git.remote import Remote, remote_for
@@ -47,7 +56,8 @@ class Mirrors:
     """All mirrors beneath `root`. Threads and processes may share it.
 
     A mirror belongs to an address together with the credential it was read with: knowing a
-    revision of a private repository does not open it to those who hold no credential.
+    revision of a private repository does not open it to those who hold no credential. `key` goes
+    into their names, so that these tell nothing; without one `root` has its own.
     """
 
     def __init__(
@@ -59,6 +69,7 @@ class Mirrors:
         group_id: int | None = None,
         known_hosts: Path | None = None,
         paths: PathReader | None = None,
+        key: bytes | None = None,
     ) -> None:
         library.prepare(timeout_seconds)
         make_folder(root, group_id)
@@ -66,7 +77,7 @@ class Mirrors:
         self._paths = paths
         self._root = root.resolve()
         self._group_id = group_id
-        self._key = naming_key(self._root)
+        self._key = key or naming_key(self._root)
         self._private = self._root / "access"
         self._private.mkdir(mode=0o700, exist_ok=True)
         self.program = Program(timeout_seconds, addresses.schemes, known_hosts, self._private)
@@ -124,14 +135,29 @@ class Mirrors:
     def _open(self, address: str, parts: tuple[str, ...], remote: Remote) -> "Mirror":
         return self.open_by_name(self._name(parts), address, remote)
 
-    def open_by_name(self, name: str, address: str, remote: Remote) -> "Mirror":
-        """The mirror that is called so, of what `remote` has, made empty if it is not there."""
+    def open_by_name(
+        self, name: str, address: str, remote: Remote, *, is_use: bool = True
+    ) -> "Mirror":
+        """The mirror that is called so, of what `remote` has, made empty if it is not there. It is
+        used by that, unless this is said to be no use.
+        """
         folder, lock = self._root / f"{name}.git", self._root / f"{name}.lock"
+        if is_use:
+            used_file(folder).touch(mode=0o600)
         if not folder.exists():
             with locked(lock):
                 if not folder.exists():
                     make_mirror(folder, self._group_id)
         return Mirror(folder, lock, address, remote, self.program)
+
+    def names(self) -> list[str]:
+        """Of all mirrors."""
+        return sorted(one.stem for one in self._root.glob("*.git"))
+
+    def remove_unused(self, name: str, since: datetime) -> bool:
+        """Remove a mirror that nobody opened since then; False when somebody did."""
+        with locked(self._root / f"{name}.lock"):
+            return remove_unused(self._root / f"{name}.git", since)
 
     def _name(self, parts: tuple[str, ...]) -> str:
         named = "\0".join(f"{len(part)}:{part}" for part in parts)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 _FOLDERS = ("objects/info", "objects/pack", "refs/heads", "refs/tags")
@@ -73,6 +74,29 @@ def make_mirror(folder: Path, group_id: int | None) -> None:
     for name in ("HEAD", "config"):
         (making / name).chmod(0o640)
     making.rename(folder)
+
+
+def used_file(folder: Path) -> Path:
+    """What has the time of the last use of a mirror."""
+    return folder.with_suffix(".used")
+
+
+def remove_unused(folder: Path, since: datetime) -> bool:
+    """Remove a mirror that nobody used since then; it is whole or gone for whoever looks. False
+    when somebody did. The caller has the lock.
+    """
+    used = used_file(folder)
+    if not used.exists():
+        used.touch(mode=0o600)
+    # Whoever opened it meanwhile touched the file before.
+    if used.stat().st_mtime >= since.timestamp():
+        return False
+    leaving = folder.with_suffix(".leaving")
+    shutil.rmtree(leaving, ignore_errors=True)
+    folder.rename(leaving)
+    used.unlink()
+    shutil.rmtree(leaving)
+    return True
 
 
 def share_packs(folder: Path) -> None:

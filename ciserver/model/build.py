@@ -127,6 +127,7 @@ class Job:
     parameters: str = ""
     script_jobset: int = 0  # that has this repository, where it is not the build's own
     base: str = ""  # the name of the recipe that a matrix made it of; empty = its own
+    runs_on: tuple[str, ...] = ()  # labels that its worker must have
     needs: tuple[str, ...] = ()  # names of jobs that must have succeeded first
     changed_paths: tuple[str, ...] = ()  # globs: built for pushes that change one; empty = all
     paths: tuple[str, ...] = ()  # globs of what it depends on in its repository; empty = all
@@ -184,6 +185,7 @@ class Build:
     subject: str = ""
     worker: str = ""  # of the newest attempt; none while the build waits
     rebuild_of: int | None = None  # the build that it repeats
+    runs_on: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -299,14 +301,17 @@ OWN_IMAGES = ("", "host", "nix")
 
 @dataclass(frozen=True)
 class Offer:
-    """What a worker can run: its systems, and its images (empty = any). One that may not take
-    every build of its systems has the queues, as SYSTEM/TRUST, that it may take builds of.
+    """What a worker can run: its systems, its images (empty = any), and what asks for its labels.
+    One that may not take every build of its systems has the queues, as SYSTEM/TRUST, that it may
+    take builds of; a dedicated one the ids of its projects.
     """
 
     worker: str
     systems: tuple[str, ...]
     images: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    projects: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -320,6 +325,8 @@ class Work:
     given: BuildSecrets = NO_SECRETS  # to be put into its home
     cache_bytes: int = 0  # that it may save under a key; 0: it only reads what others saved
     store: str = ""  # the name of the Nix store that it shares; empty: none
+    lease_seconds: float = 30  # how long the lease lasts from each renewal
+    trust: Trust = Trust.TRUSTED
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,12 @@ class LeaseLost(Conflict):
     code = "lease-lost"
 
 
+class OtherVersion(Conflict):
+    """Server and worker do not speak the same protocol."""
+
+    code = "other-version"
+
+
 class TooLarge(CiError):
     """The body or file is over the limit."""
 
@@ -152,6 +158,18 @@ class Busy(CiError):
     """The server cannot do this right now; asking again later is right."""
 
     kind, code = "busy", "busy"
+
+
+class StorageAway(Busy):
+    """The object storage with logs and products does not answer, or refuses; with `is_fault` no
+    waiting mends it.
+    """
+
+    code = "storage-away"
+
+    def __init__(self, message: str, *, hint: str | None = None, is_fault: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_fault = is_fault
 
 
 class BadAddress(CiError):

@@ -9,10 +9,10 @@ from datetime import datetime
 from ciserver.model.build import Build, Step
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.job import Address
-from ciserver.model.ports import WorkerState
+from ciserver.model.ports import BrokerState, WorkerState
 from ciserver.model.project import Jobset
 from ciserver.model.status import BuildStatus, EvaluationStatus
-from ciserver.model.storage import Kept
+from ciserver.model.storage import Kept, Waiting
 from ciserver.model.view import ProjectSummary
 
 
@@ -59,6 +59,17 @@ class QueueShare:
 
 
 @dataclass(frozen=True)
+class Claimable:
+    """How many builds wait for the same workers."""
+
+    project: str
+    queue: str  # SYSTEM/TRUST
+    image: str
+    labels: tuple[str, ...]
+    builds: int
+
+
+@dataclass(frozen=True)
 class QueueSummary:
     """The unfinished builds by jobset and by system, the largest numbers first; `is_whole` unless
     there are more than were counted.
@@ -75,10 +86,13 @@ class QueueSummary:
 
 @dataclass(frozen=True)
 class Machine:
-    """A worker, and why it takes no builds; empty when it does."""
+    """A worker, why it takes no builds (empty when it does), and how many builds in a row ended at
+    once through it.
+    """
 
     worker: WorkerState
     idle_because: str
+    faults: int = 0
 
     @property
     def has_capacity(self) -> bool:
@@ -119,9 +133,11 @@ class Gauges:
     ended: Mapping[BuildStatus, int]
     durations: Mapping[str, Histogram]  # of builds that ended, by worker
     machines: tuple[Machine, ...]
+    broker: BrokerState | None
     started_at: datetime
     kept: Kept  # of all projects
     projects_full: int  # that keep as much as they may
+    waiting: Waiting  # for the object storage
 
 
 @dataclass(frozen=True)

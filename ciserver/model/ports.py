@@ -30,7 +30,8 @@ class WorkerState:
     """What a worker can do right now; `paused` says why it takes no builds by itself, as while its
     disk is full. Pauses that people ask for are in the store. `images` are those that it has; one
     that takes no others has `takes_any_image` off. One that may not take every build of its systems
-    has the queues, as SYSTEM/TRUST, that it may take builds of.
+    has the queues, as SYSTEM/TRUST, that it may take builds of; a dedicated one the names of its
+    projects. Builds that ask for `labels` are for workers that have all of them.
     """
 
     name: str
@@ -41,6 +42,14 @@ class WorkerState:
     images: tuple[str, ...] = ()
     takes_any_image: bool = True
     queues: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+
+    def is_for(self, project: str) -> bool:
+        return not self.projects or project in self.projects
+
+    def has(self, labels: tuple[str, ...]) -> bool:
+        return set(labels) <= set(self.labels)
 
     def serves(self, queue: str) -> bool:
         return not self.queues or queue in self.queues
@@ -50,10 +59,34 @@ class WorkerState:
 
 
 @dataclass(frozen=True)
+class QueueState:
+    """A queue at a message broker: the messages in it, and the workers that take some right now."""
+
+    name: str
+    messages: int
+    takers: int
+
+
+@dataclass(frozen=True)
+class BrokerState:
+    """How the message broker is that tells workers of work, at `place`; `fault` says since when it
+    does not, and is empty when it does. `why` is for administrators. `sent` counts messages since
+    the start.
+    """
+
+    place: str
+    fault: str = ""
+    why: str = ""
+    queues: tuple[QueueState, ...] = ()
+    sent: int = 0
+
+
+@dataclass(frozen=True)
 class EngineState:
-    """The workers of an engine."""
+    """The workers of an engine, and what tells those elsewhere of work, if it is a broker."""
 
     workers: tuple[WorkerState, ...]
+    broker: BrokerState | None = None
 
 
 class Engine(Protocol):

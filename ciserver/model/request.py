@@ -51,6 +51,8 @@ class Action(StrEnum):
     CHANGE_SYSTEM = "change-system"
     REMOVE_SYSTEM = "remove-system"
     ADD_WORKER = "add-worker"
+    CHANGE_WORKER = "change-worker"
+    RENEW_WORKER = "renew-worker"
     REMOVE_WORKER = "remove-worker"
     WORK_ON_BUILD = "work-on-build"
 

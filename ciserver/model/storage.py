@@ -36,3 +36,14 @@ class ProjectStorage:
     @property
     def is_full(self) -> bool:
         return bool(self.quota_mb) and self.kept.total >= self.quota
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Files that are to go to the object storage, and are in the directory. `fault` says why the
+    storage did not answer the last time; empty when it did, or there is none.
+    """
+
+    files: int = 0
+    size: int = 0
+    fault: str = ""

@@ -251,12 +251,14 @@ class Needed:
 @dataclass(frozen=True)
 class Pause:
     """A worker that takes no builds, or with the empty name the whole queue; `by` is empty for
-    those who are not told. `reason` is for everybody who waits.
+    those who are not told. `reason` is for everybody who waits. One that the server made itself
+    ends at `until`.
     """
 
     worker: str
     by: str
     reason: str = ""
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)

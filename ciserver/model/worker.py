@@ -1,7 +1,8 @@
 """Workers on other machines: what each proves itself with, and what it may take."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,6 +10,9 @@ from ciserver.model.push import Trust
 
 _QUEUE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.+]*(?:-[A-Za-z0-9_.+]+)+)/([a-z]+)")
 _LONGEST = 120
+LABEL = r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}"
+LABEL_RULE = "1 to 64 letters, digits, '_', '-', '.' and '+', not beginning with '-', '.' or '+'"
+MOST_LABELS = 20
 
 
 class Queue(NamedTuple):
@@ -31,12 +35,16 @@ def queue_of(text: str) -> Queue | None:
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker that was given a credential: the queues it may claim builds of."""
+    """A worker that was given a credential: the queues it may claim builds of, the labels it may
+    say it has, and the projects by id and name that it is for; none: it is for all.
+    """
 
     name: str
     queues: tuple[Queue, ...]
     created_at: datetime
     last_seen_at: datetime | None
+    labels: tuple[str, ...] = ()
+    projects: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ciserver.model.build import Policy
 from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind
 from ciserver.model.schedule import ScheduleKind
+from ciserver.model.worker import LABEL, LABEL_RULE, MOST_LABELS
 from ciserver.recipe.checks import (
     MANY,
     NO_NUL,
@@ -216,6 +217,11 @@ PartialCombination = Annotated[
 ]
 PartialCombinations = Annotated[
     tuple[PartialCombination, ...], up_to(MOST_EXCLUDED, "entries"), must_be("a list of maps", list)
+]
+WorkerLabels = Annotated[
+    tuple[Annotated[Line, matches(LABEL, f"must be a label: {LABEL_RULE}")], ...],
+    up_to(MOST_LABELS, "labels"),
+    must_be("a list of labels", list),
 ]
 GroupName = Annotated[Line, up_to(128, "characters")]
 PolicyWord = Annotated[Policy, _member_of(Policy)]

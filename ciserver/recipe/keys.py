@@ -29,6 +29,7 @@ IN_KEY = (
     "paths",
     "resources",  # programs ask how much they may use and do other things with less
     "cache",  # a new key of a cache asks for a fresh beginning
+    "runs_on",  # tasks can notice what a machine has
     "secrets",  # tasks find them in their home
 )
 

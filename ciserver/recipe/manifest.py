@@ -204,6 +204,7 @@ def _job(file: str, name: str, manifest: Manifest, system: str) -> Job:
         push_refs=manifest.submitter.git.allow_refs,
         notes=tuple(_notes(manifest)),
         base=name,
+        runs_on=tuple(sorted(set(manifest.runs_on))),
         needs=tuple(dict.fromkeys(manifest.needs)),
         changed_paths=manifest.when.paths,
         paths=manifest.paths,

@@ -43,6 +43,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "when.paths": ("Changed paths", "Globs: built for pushes that change a file they name."),
     "network": ("Network", "Whether tasks have network."),
     "systems": ("Systems", "One build for each of these, such as x86_64-linux."),
+    "runs_on": ("Runs on", "Labels that the worker must have, such as gpu."),
     "matrix": ("Matrix", "One job for each combination of the values of all keys."),
     "matrix.exclude": ("Excluded", "Parts of combinations; what has such a part is not built."),
     "needs": ("Needs", "Names of jobs that must have succeeded before this one starts."),

@@ -47,6 +47,7 @@ from ciserver.recipe.fields import (
     Systems,
     Tasks,
     WebAddress,
+    WorkerLabels,
 )
 
 ACTIONS = ("email", "webhook")
@@ -222,6 +223,7 @@ class Manifest(_Keys):
     when: Annotated[When, must_be("a map with kinds, refs and paths", dict)] = When()
     network: Switch = True
     systems: Systems = ()
+    runs_on: WorkerLabels = ()
     matrix: Annotated[MatrixKeys, must_be("a map of names to lists of values", dict)] | None = None
     needs: NeededNames = ()
     retries: Retries | None = None

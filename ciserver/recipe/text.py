@@ -34,6 +34,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "refs": tuple,
     "push_refs": tuple,
     "notes": tuple,
+    "runs_on": tuple,
     "needs": tuple,
     "changed_paths": tuple,
     "paths": tuple,

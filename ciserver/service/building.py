@@ -68,6 +68,7 @@ class Building:
         *,
         stop: Callable[[int], None],
         image_id: Callable[[str], str],
+        untrusted_network: bool = False,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -76,6 +77,7 @@ class Building:
         self._links = links
         self._stop = stop
         self._image_id = image_id
+        self._untrusted_network = untrusted_network
 
     def plan(
         self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, jobs: list[WrittenJob]
@@ -121,16 +123,24 @@ class Building:
         paths = pinned.mirror.changed_paths(base, evaluation.revision)
         return None if paths is None else Changes(paths)
 
-    @staticmethod
     def _whole(
-        pins: "_Pins", evaluation: Evaluation, pinned: Pinned, job: Job
+        self, pins: "_Pins", evaluation: Evaluation, pinned: Pinned, job: Job
     ) -> tuple[Job, list[Complaint]]:
         """The job as it is asked for, with every source at an exact revision."""
-        job = with_inputs(_as_asked(job, evaluation), pinned.others)
+        job = with_inputs(self._as_asked(job, evaluation), pinned.others)
         pushed = pinned.input
         job = with_pushed_source(job, pushed.uri, pushed.ref, pushed.revision, type=pushed.type)
         sources, faults = pins.of(job)
         return job if sources == job.sources else replace(job, sources=sources), faults
+
+    def _as_asked(self, job: Job, evaluation: Evaluation) -> Job:
+        """The job with what the request wants of it, and without what untrusted people may not
+        have: their triggers are seen in the end, and not told.
+        """
+        job = _with_wish(job, evaluation.wish)
+        if evaluation.trust is Trust.TRUSTED:
+            return job
+        return replace(job, network=job.network and self._untrusted_network, maintainers=())
 
     # -- reuse ------------------------------------------------------------------------------------
 
@@ -321,20 +331,14 @@ def _group(jobset: Jobset, job: Job) -> str:
     return f"{jobset.project}:{job.concurrency.group}" if job.concurrency else ""
 
 
-def _as_asked(job: Job, evaluation: Evaluation) -> Job:
-    """The job with what the request wants of it, and without what untrusted people may not have:
-    their triggers are seen in the end, and not told.
-    """
-    wish = evaluation.wish
-    if wish.environment or wish.priority is not None:
-        job = replace(
-            job,
-            environment={**job.environment, **wish.environment},
-            priority=job.priority if wish.priority is None else wish.priority,
-        )
-    if evaluation.trust is Trust.TRUSTED:
+def _with_wish(job: Job, wish: Wish) -> Job:
+    if not wish.environment and wish.priority is None:
         return job
-    return replace(job, network=False, maintainers=())
+    return replace(
+        job,
+        environment={**job.environment, **wish.environment},
+        priority=job.priority if wish.priority is None else wish.priority,
+    )
 
 
 def with_inputs(job: Job, inputs: tuple[PinnedInput, ...]) -> Job:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -21,8 +22,10 @@ from ciserver.model.request import Action
 from ciserver.model.status import BuildStatus, Reason
 from ciserver.recipe.text import job_from_json
 from ciserver.service.audit import Audit
+from ciserver.service.backoff import Backoff
 from ciserver.service.ends import Ends
 from ciserver.service.rights import Rights
+from ciserver.service.waiting import could_take, why_idle
 from ciserver.store.store import Store
 
 log = structlog.get_logger()
@@ -31,6 +34,7 @@ HIGHEST_PRIORITY = 10  # but for administrators
 _PRIORITY_BOUND = 1_000_000
 MOST_REBUILDS = 100
 _LOGGED = 20
+_WAITS_FOR_OTHERS = timedelta(seconds=60)
 
 
 class Builds:
@@ -43,6 +47,7 @@ class Builds:
         rights: Rights,
         audit: Audit,
         ends: Ends,
+        backoff: Backoff,
         *,
         retries: int,
         most_rebuilds: int = MOST_REBUILDS,
@@ -52,6 +57,7 @@ class Builds:
         self._rights = rights
         self._audit = audit
         self._ends = ends
+        self._backoff = backoff
         self._retries = retries
         self._most_rebuilds = most_rebuilds
         self._engine: Engine | None = None
@@ -71,8 +77,14 @@ class Builds:
             if result.status is BuildStatus.CANCELED and self._store.attempts.was_superseded(lease):
                 result = replace(result, reason=Reason.SUPERSEDED)
             self._store.attempts.end_steps(lease, steps, self._clock.now())
-            if not self._is_tried_again(lease, result):
-                self._ends.end(lease.build_id, lease.attempt, result)
+            if self._is_tried_again(lease, result):
+                return
+            was_judged = status is not BuildStatus.STARTING and not result.status.is_aborted
+            if not was_judged:
+                self._backoff.ended(lease.build_id, result.reason, result.detail)
+            faulty = self._ends.end(lease.build_id, lease.attempt, result)
+            if faulty and was_judged:
+                self._backoff.went_well(faulty)
 
     def _is_tried_again(self, lease: Lease, result: BuildResult) -> bool:
         """Queue a build again whose command failed, where its recipe asks for that."""
@@ -285,14 +297,20 @@ class Builds:
     # -- rescued ----------------------------------------------------------------------------------
 
     def rescue_lost(self) -> int:
-        """Queue the builds whose lease ran out again, or end those that were lost too often."""
+        """Queue the builds whose lease ran out again, or end those that were lost too often. What
+        waited long enough for another worker than its last one may be had by any.
+        """
+        now = self._clock.now()
+        with self._store.transaction():
+            if self._store.queue.avoid_no_more(now - _WAITS_FOR_OTHERS, now):
+                self._ring()
         lost = self._store.attempts.list_lost(self._clock.now())
         loss = Loss("the worker stopped answering")
         return sum(self._rescue(*one, loss) for one in lost)
 
-    def recover(self, worker_prefix: str) -> int:
-        """At start: what this server's own workers held when it was killed is lost at once."""
-        lost = self._store.attempts.list_lost(self._clock.now(), worker_prefix)
+    def recover(self, worker: str) -> int:
+        """At start: what this server's own worker held when it was killed is lost at once."""
+        lost = self._store.attempts.list_lost(self._clock.now(), worker)
         loss = Loss("the server was stopped while it ran")
         return sum(self._rescue(*one, loss) for one in lost)
 
@@ -300,7 +318,10 @@ class Builds:
         """An attempt ended before its job could be judged. Raises LeaseLost."""
         with self._store.transaction():
             self._store.attempts.check(lease)
-            self._lose(self._store.builds.get(lease.build_id), loss)
+            build = self._store.builds.get(lease.build_id)
+            if loss.counts:
+                self._backoff.ended(build.id, loss.reason, loss.detail)
+            self._lose(build, loss)
         self._ring()
 
     def _rescue(self, build_id: int, attempt: int, loss: Loss) -> int:
@@ -323,9 +344,19 @@ class Builds:
                 f"{loss.detail}; this was attempt {build.attempt}, and it is not tried again",
             )
         else:
-            self._store.queue.requeue(build.id, build.attempt, loss, self._clock.now())
+            avoided = build.worker if loss.counts and self._others_can(build) else ""
+            self._store.queue.requeue(
+                build.id, build.attempt, loss, self._clock.now(), avoided=avoided
+            )
             return
         self._ends.end(build.id, build.attempt, result)
+
+    def _others_can(self, build: Build) -> bool:
+        """Whether there is another worker for the build right now."""
+        workers = self._engine.state().workers if self._engine is not None else ()
+        able = [one for one in workers if one.name != build.worker and could_take(one, build)]
+        pauses = {one.worker: one for one in self._store.pauses.list_all(self._clock.now())}
+        return any(not why_idle(one, pauses) for one in able)
 
     def _retries_of(self, build: Build) -> int:
         own = job_from_json(self._store.builds.job_text(build.id)).retries

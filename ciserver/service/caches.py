@@ -48,7 +48,7 @@ class Caches:
                 return None
             self._store.caches.use(project_id, Trust.TRUSTED, key, self._clock.now())
         try:
-            return self._store.files.open_cache(kept.file)
+            return self._store.cache_files.open(kept.file)
         except FileNotFoundError:
             log.warning("cache-file-gone", project=project_id, key=key)
             return None
@@ -57,7 +57,7 @@ class Caches:
         """Keep it under the key, in the place of what was there; what the project used longest
         ago makes room. Raises LeaseLost, and Forbidden for a build that may not.
         """
-        file, sha256, size = self._store.files.keep_cache(content)
+        file, sha256, size = self._store.cache_files.keep(content)
         unused = [file]
         try:
             with self._store.transaction():
@@ -73,14 +73,14 @@ class Caches:
             unused = [*evicted, *([before.file] if before else [])]
         finally:
             # Whoever reads one of them now goes on reading it.
-            self._store.files.remove_caches(unused)
+            self._store.cache_files.remove(unused)
 
     def sweep_removed(self) -> None:
         """Forget what removed projects keep; may be called at any time, and again. The rows go
         first: files whose removal is cut off are nobody's, and go at the next start.
         """
         while gone := self._drop_removed():
-            self._store.files.remove_caches(gone)
+            self._store.cache_files.remove(gone)
             log.info("caches-of-removed-projects-swept", files=len(gone))
 
     def _drop_removed(self) -> tuple[str, ...]:
@@ -89,10 +89,12 @@ class Caches:
 
     def sweep(self) -> None:
         """At start: remove files that a killed server left without a row, and what removed
-        projects keep.
+        projects keep. A young one may be what another server is about to write down.
         """
         self.sweep_removed()
-        self._store.files.sweep_caches(self._store.caches.files())
+        known = self._store.caches.files()
+        for some in self._store.cache_files.list_old(_SWEPT_AT_ONCE):
+            self._store.cache_files.remove(some - known)
 
     def _project_of(self, build: Build) -> int:
         return self._store.jobsets.get(build.jobset_id).project_id

@@ -1,7 +1,7 @@
 """Drains the outbox: claim what is due, call its trigger, mark it sent, postpone or bury it."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -79,10 +79,12 @@ class Deliveries:
     def next_due(self) -> datetime | None:
         return self._store.outbox.next_due()
 
-    def recover(self) -> int:
-        """At start: what a killed server was sending is due again; receivers know it by its id."""
+    def recover(self, *, alive: Iterable[str] = ()) -> int:
+        """At start: what a killed server was sending is due again, but for what other nodes that
+        are alive send; receivers know it by its id.
+        """
         with self._store.transaction():
-            return self._store.outbox.release_all()
+            return self._store.claims.release_deliveries(alive=alive)
 
     def resend(self, actor: Actor, delivery_id: str) -> Delivery:
         """Send a delivery again now, whatever became of it. Raises NotSignedIn or Forbidden before

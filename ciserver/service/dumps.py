@@ -53,7 +53,7 @@ class Dumps:
         self.links = links
         self._store = store
         self._clock = clock
-        self._directory = store.files.dumps
+        self._directory = store.dumps
         self._checked: dict[str, datetime] = {}
         self._making = threading.Lock()
 

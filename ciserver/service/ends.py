@@ -77,12 +77,13 @@ class Ends:
         self._declare = declare
         self._ring_engine = ring_engine
 
-    def end(self, build_id: int, attempt: int, result: BuildResult) -> None:
-        """An attempt ended, and its build with it."""
-        self._store.attempts.end(
+    def end(self, build_id: int, attempt: int, result: BuildResult) -> str:
+        """An attempt ended, and its build with it; answers its worker if that has faults."""
+        faulty = self._store.attempts.end(
             build_id, attempt, result.status, result.reason, result.detail, self._clock.now()
         )
         self.follow([build_id])
+        return faulty
 
     def follow(self, build_ids: Iterable[int]) -> None:
         """What follows from the end of builds, which have one cause: they are counted and told, and

@@ -1,7 +1,7 @@
 """Evaluate: pin every input, read the recipe, create the builds, or write down why not."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -147,11 +147,13 @@ class Evaluations:
         """When a postponed evaluation may be tried again."""
         return self._store.evaluations.next_due()
 
-    def recover(self) -> int:
-        """At start: evaluations that a killed server had taken wait again."""
+    def recover(self, *, alive: Iterable[str] = ()) -> int:
+        """At start: evaluations that a killed server had taken wait again, but for those of other
+        nodes that are alive.
+        """
         self._reading.forget()
         with self._store.transaction():
-            return self._store.evaluations.release_all()
+            return self._store.claims.release_evaluations(alive=alive)
 
     def _evaluate(self, evaluation: Evaluation) -> None:
         jobset = self._store.jobsets.get(evaluation.jobset_id)
@@ -318,6 +320,8 @@ class Evaluations:
 
     def _fail(self, evaluation: Evaluation, complaints: tuple[Complaint, ...]) -> None:
         with self._store.transaction():
+            if not self._store.claims.holds_evaluation(evaluation.id):
+                return
             self._end(evaluation, EvaluationStatus.FAILED, complaints=complaints)
             self._store.jobsets.end_one_shot(evaluation.jobset_id)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from ciserver.model.build import Build
+from ciserver.model.errors import StorageAway
 from ciserver.model.ports import Clock
 from ciserver.service.polls import BY_POLL
 from ciserver.store.keeping import Candidate
@@ -174,4 +175,7 @@ class Keeping:
     def _see_to(self, sha256: str) -> bool:
         if self._store.keeping.is_standing(sha256):
             return True
-        return self._store.files.remove_product(sha256)
+        try:
+            return self._store.files.remove_product(sha256)
+        except StorageAway:
+            return False

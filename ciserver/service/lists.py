@@ -11,7 +11,6 @@ from ciserver.model.project import Jobset, Project
 from ciserver.model.status import BuildStatus
 from ciserver.model.view import GroupView, NumberedPage, Submitted, SubmittedPage, System
 from ciserver.recipe.text import job_from_json
-from ciserver.service.reporter import LEASE_SECONDS
 from ciserver.service.rights import Rights
 from ciserver.store.store import Store
 
@@ -20,13 +19,17 @@ MOST = 10_000
 
 class Lists:
     """Everything here is what the actor may see; what is asked for by name raises NotFound.
-    `timeout_seconds` is the limit of jobs that state none.
+    `timeout_seconds` is the limit of jobs that state none, `lease_seconds` how long a worker has
+    what it claims, from each time it is heard of.
     """
 
-    def __init__(self, store: Store, rights: Rights, *, timeout_seconds: float) -> None:
+    def __init__(
+        self, store: Store, rights: Rights, *, timeout_seconds: float, lease_seconds: float
+    ) -> None:
         self._store = store
         self._rights = rights
         self._timeout_seconds = timeout_seconds
+        self._lease = timedelta(seconds=lease_seconds)
 
     # -- jobsets ----------------------------------------------------------------------------------
 
@@ -133,8 +136,7 @@ class Lists:
     def heartbeats(self, builds: Iterable[Build]) -> dict[int, datetime]:
         """When the workers of these builds were last heard of."""
         leases = self._store.listings.leases(one.id for one in builds)
-        since = timedelta(seconds=LEASE_SECONDS)
-        return {build_id: until - since for build_id, until in leases.items()}
+        return {build_id: until - self._lease for build_id, until in leases.items()}
 
     def own(self, actor: Actor, *, up_to: int | None, limit: int) -> SubmittedPage:
         """What the actor asked for and may see, from the build `up_to` on downwards. Raises

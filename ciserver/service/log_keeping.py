@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from ciserver.model.errors import StorageAway
 from ciserver.model.ports import Clock
 from ciserver.service.keeping import Keeping, rest
 from ciserver.store.log_keeping import EndedLogs
@@ -46,7 +47,7 @@ class LogKeeping:
                 self._pack(logs)
             else:
                 self._remove_files(logs)
-        except OSError as error:
+        except (OSError, StorageAway) as error:
             log.warning(
                 "logs-not-packed", build=logs.build_id, attempt=logs.attempt, why=str(error)
             )

@@ -10,7 +10,6 @@ from typing import IO
 
 from ciserver.model.build import Step
 from ciserver.model.errors import Busy, Gone
-from ciserver.model.status import StepStatus
 from ciserver.model.view import LogChunk
 from ciserver.store.store import Store
 
@@ -19,11 +18,20 @@ CHUNK_LIMIT = 1024 * 1024
 
 class Logs:
     """Each waiting reader holds a thread of the server, so there is a budget for them. A waiting
-    one is rung; every `look_seconds` it is seen whether somebody still listens.
+    one is rung; every `look_seconds` it is seen whether somebody still listens. `ring` rings the
+    bell of logs about a build, which is heard here as well, by `wake`.
     """
 
-    def __init__(self, store: Store, *, followers: int, look_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        followers: int,
+        ring: Callable[[int], None],
+        look_seconds: float = 1.0,
+    ) -> None:
         self._store = store
+        self._ring = ring
         self._look_seconds = look_seconds
         self._budget = threading.BoundedSemaphore(followers)
         self._lock = threading.Lock()
@@ -31,6 +39,10 @@ class Logs:
 
     def announce(self, build_id: int) -> None:
         """Something of this build's logs or steps is new."""
+        self._ring(build_id)
+
+    def wake(self, build_id: int) -> None:
+        """The bell of logs was rung about this build, here or on another server."""
         with self._lock:
             for event in self._waiting.get(build_id, ()):
                 event.set()
@@ -68,18 +80,24 @@ class Logs:
     def open(self, build_id: int, step: Step) -> IO[bytes] | None:
         """The whole log as a file; None when nothing was written yet. Raises Gone."""
         try:
-            return self._store.files.open_log(build_id, step.attempt, step.number)
+            return self._store.files.open_log(
+                build_id, step.attempt, step.number, live=not step.has_ended
+            )
         except FileNotFoundError:
             self._check_there(build_id, step.attempt)
             return None
 
     def size(self, build_id: int, step: Step) -> int:
         """How many bytes of the log there are now."""
-        return self._store.files.log_size(build_id, step.attempt, step.number)
+        return self._store.files.log_size(
+            build_id, step.attempt, step.number, live=not step.has_ended
+        )
 
     def count_lines(self, build_id: int, step: Step, end: int) -> int:
         """How many line feeds stand before `end`."""
-        return self._store.files.count_log_lines(build_id, step.attempt, step.number, end)
+        return self._store.files.count_log_lines(
+            build_id, step.attempt, step.number, end, live=not step.has_ended
+        )
 
     def removed_at(self, build_id: int, attempt: int) -> datetime | None:
         """When the logs of an attempt were removed, if they were."""
@@ -94,15 +112,16 @@ class Logs:
         """The last `limit` bytes of a log, and the number of the line they begin in. Raises Gone
         when it was removed.
         """
-        size = self._store.files.log_size(build_id, step.attempt, step.number)
+        size = self.size(build_id, step)
         if not size:
             self._check_there(build_id, step.attempt)
         offset = max(0, size - limit)
         line = 1 + self.count_lines(build_id, step, offset)
+        live = not step.has_ended
         content = self._store.files.read_log(
-            build_id, step.attempt, step.number, offset, size - offset
+            build_id, step.attempt, step.number, offset, size - offset, live=live
         )
-        complete = _has_ended(step) and offset + len(content) >= size
+        complete = not live and offset + len(content) >= size
         return LogChunk(offset, content, size, complete), line
 
     @contextmanager
@@ -125,15 +144,13 @@ class Logs:
 
     def _read(self, build_id: int, attempt: int, step: int, offset: int) -> LogChunk:
         # The status before the bytes: a step that had ended writes no more.
-        ended = _has_ended(self._store.builds.get_step(build_id, attempt, step))
-        content = self._store.files.read_log(build_id, attempt, step, offset, CHUNK_LIMIT)
-        size = self._store.files.log_size(build_id, attempt, step)
-        return LogChunk(offset, content, size, ended and offset + len(content) >= size)
+        live = not self._store.builds.get_step(build_id, attempt, step).has_ended
+        content = self._store.files.read_log(
+            build_id, attempt, step, offset, CHUNK_LIMIT, live=live
+        )
+        size = self._store.files.log_size(build_id, attempt, step, live=live)
+        return LogChunk(offset, content, size, not live and offset + len(content) >= size)
 
 
 def removed(build_id: int, at: datetime) -> Gone:
     return Gone(f"the log of build {build_id} was removed on {at:%Y-%m-%d}: it was old enough")
-
-
-def _has_ended(step: Step) -> bool:
-    return step.status not in {StepStatus.PENDING, StepStatus.RUNNING}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Invalid
@@ -35,8 +36,9 @@ class Pauses:
         self._ring_engine = ring_engine
 
     def pause(self, actor: Actor, *, worker: str = QUEUE, paused: bool, reason: str = "") -> None:
-        """The whole queue, or one worker; whoever waits is told the reason. Raises NotSignedIn,
-        Forbidden, Invalid.
+        """The whole queue, or one worker; whoever waits is told the reason. A worker that the
+        server put out of work begins anew when it is resumed. Raises NotSignedIn, Forbidden,
+        Invalid.
         """
         action = Action.PAUSE if paused else Action.RESUME
         with self._audit.record(actor, action, worker=worker or "*"):
@@ -46,12 +48,17 @@ class Pauses:
                 self._store.pauses.add(worker, actor.name, reason, self._clock.now())
             else:
                 self._store.pauses.remove(worker)
+                self._store.worker_faults.forget(worker)
         self._store.after_commit(self._ring_engine)
 
     @staticmethod
     def may_pause(actor: Actor) -> bool:
         """Whether the actor may pause the queue and workers."""
         return actor.is_admin and actor.has_scope(Right.CANCEL.scope)
+
+    def is_paused(self, worker: str) -> bool:
+        """Whether the worker, or the whole queue, takes no builds."""
+        return self._store.queue.is_paused(worker, self._clock.now())
 
     def pause_jobset(self, actor: Actor, project: str, name: str, *, paused: bool) -> None:
         """The builds of a jobset wait; pushes are still evaluated. Raises NotFound, Forbidden."""
@@ -63,7 +70,7 @@ class Pauses:
 
     def list_all(self, actor: Actor) -> tuple[Pause, ...]:
         """What is paused, the whole queue first; administrators are told by whom."""
-        return list_pauses(self._store, actor)
+        return list_pauses(self._store, actor, self._clock.now())
 
 
 def _check_reason(reason: str) -> None:
@@ -72,8 +79,8 @@ def _check_reason(reason: str) -> None:
         raise Invalid("it cannot be paused", complaints=[Complaint("reason", fault)])
 
 
-def list_pauses(store: Store, actor: Actor) -> tuple[Pause, ...]:
+def list_pauses(store: Store, actor: Actor, now: datetime) -> tuple[Pause, ...]:
     """What is paused, as far as somebody is told."""
     is_told = actor.is_admin and actor.has_scope(Right.READ.scope)
-    found = store.pauses.list_all()
+    found = store.pauses.list_all(now)
     return tuple(replace(one, by=one.by if is_told else "") for one in found)

@@ -7,7 +7,7 @@ from ciserver.model.account import Actor, Right, Sight
 from ciserver.model.build import NO_LABEL, Build, Output, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import Gone, NotFound
-from ciserver.model.ports import Engine
+from ciserver.model.ports import Clock, Engine
 from ciserver.model.view import (
     AttemptView,
     BuildPage,
@@ -34,8 +34,9 @@ RELATED = 100
 
 
 class Queries:
-    def __init__(self, store: Store, rights: Rights) -> None:
+    def __init__(self, store: Store, clock: Clock, rights: Rights) -> None:
         self._store = store
+        self._clock = clock
         self._rights = rights
         self._engine: Engine | None = None
 
@@ -246,7 +247,7 @@ class Queries:
         if not waiting:
             return {}
         engine = self._engine.state() if self._engine else None
-        pauses = list_pauses(self._store, actor)
+        pauses = list_pauses(self._store, actor, self._clock.now())
         blockers = self._store.gates.blockers(one.id for one in waiting if one.waiting)
         jobsets = self._store.pauses.jobsets({one.jobset_id for one in waiting})
         inactive = self._store.systems.inactive()

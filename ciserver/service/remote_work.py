@@ -1,8 +1,10 @@
 """Builds that run on other machines: who may take which, and who may write for which attempt."""
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO
 
 from ciserver.model.account import Actor
@@ -45,27 +47,23 @@ class RemoteWork:
     def reporter(self) -> Reporter:
         return self._local
 
-    def claim(
-        self, worker: Worker, queues: tuple[str, ...], images: tuple[str, ...]
-    ) -> Work | None:
-        """Take the best build of these queues for a worker. Raises Forbidden for a queue that is
-        not the worker's.
+    def claim(self, worker: Worker, claim_id: str, offer: Offer) -> Work | None:
+        """Take the best build of the queues, images and labels that a worker offers, or what it
+        took before by this id, if it holds that. Raises Forbidden for a queue or label that is not
+        the worker's.
         """
-        self.require_queues(worker, queues)
-        systems = (one.system for one in worker.queues if str(one) in queues)
-        offer = Offer(worker.name, tuple(dict.fromkeys(systems)), images, queues)
-        return self._local.claim_elsewhere(offer) if queues else None
-
-    @staticmethod
-    def require_queues(worker: Worker, queues: tuple[str, ...]) -> None:
-        """Raises Forbidden."""
-        theirs = [str(one) for one in worker.queues]
-        others = [one for one in queues if one not in theirs]
-        if others:
-            raise Forbidden(
-                f"the worker {worker.name} may not take builds of {', '.join(others)}",
-                hint=f"it may take those of {', '.join(theirs)}",
-            )
+        _require("take builds of", worker.name, offer.queues, map(str, worker.queues))
+        _require("have the labels", worker.name, offer.labels, worker.labels)
+        if not offer.queues:
+            return None
+        systems = (one.system for one in worker.queues if str(one) in offer.queues)
+        checked = replace(
+            offer,
+            worker=worker.name,
+            systems=tuple(dict.fromkeys(systems)),
+            projects=tuple(worker.projects),
+        )
+        return self._local.claim_elsewhere(checked, _token_of(worker, claim_id))
 
     def lease(self, build_id: int, attempt: int, token: str) -> Lease:
         """The right to write for an attempt, proven by its token. Raises NotSignedIn without one,
@@ -130,3 +128,22 @@ class RemoteWork:
         there = self._store.incoming.attempts()
         for build_id, attempt in there - self._store.workers.leased(there):
             self._store.incoming.forget(build_id, attempt)
+
+
+def _require(what: str, worker: str, asked: Iterable[str], given: Iterable[str]) -> None:
+    """Raises Forbidden."""
+    theirs = list(given)
+    others = [one for one in asked if one not in theirs]
+    if others:
+        raise Forbidden(
+            f"the worker {worker} may not {what} {', '.join(others)}",
+            hint=f"its credential is for {', '.join(theirs) or 'none'}",
+        )
+
+
+def _token_of(worker: Worker, claim_id: str) -> str:
+    """The token of the attempt that is claimed by this id: the same for the same claim, so that a
+    repeated one finds it, and another for the claim of another worker.
+    """
+    told = f"{worker.name} {claim_id}".encode()
+    return hashlib.blake2b(told, digest_size=16).hexdigest()

@@ -33,7 +33,6 @@ from ciserver.service.secret_texts import hidden_texts
 from ciserver.service.storage import Storage
 from ciserver.store.store import Store
 
-LEASE_SECONDS = 30
 # What the scripts of manifests compare with, such as `test "$BUILD_SUBMITTER" = git.sr.ht` before
 # something is published: what was only proposed must never look as if it was pushed.
 _SUBMITTER = {
@@ -57,6 +56,8 @@ class LocalReporter:
         links: Links,
         given_secrets: GivenSecrets,
         storage: Storage,
+        *,
+        lease_seconds: float,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,22 +67,22 @@ class LocalReporter:
         self._links = links
         self._given_secrets = given_secrets
         self._storage = storage
+        self._lease = timedelta(seconds=lease_seconds)
 
     def claim(self, offer: Offer) -> Work | None:
-        return self._claim(offer, reads_repositories=True)
+        return self._claim(offer, secrets.token_hex(16), reads_repositories=True)
 
-    def claim_elsewhere(self, offer: Offer) -> Work | None:
+    def claim_elsewhere(self, offer: Offer, token: str) -> Work | None:
         """As `claim`, for a worker that gets its sources from this server: what opens the
-        repositories stays here.
+        repositories stays here. What the worker holds by this token already is answered again.
         """
-        return self._claim(offer, reads_repositories=False)
+        return self._claim(offer, token, reads_repositories=False)
 
-    def _claim(self, offer: Offer, *, reads_repositories: bool) -> Work | None:
+    def _claim(self, offer: Offer, token: str, *, reads_repositories: bool) -> Work | None:
         now = self._clock.now()
         with self._store.transaction(beside=True):
-            claimed = self._store.queue.claim(
-                offer, secrets.token_hex(16), now, now + timedelta(seconds=LEASE_SECONDS)
-            )
+            claimed = None if reads_repositories else self._held(offer, token)
+            claimed = claimed or self._store.queue.claim(offer, token, now, now + self._lease)
             if claimed is None:
                 return None
             lease, text = claimed
@@ -114,7 +115,16 @@ class LocalReporter:
             given=given,
             cache_bytes=self._caches.room(build),
             store=store,
+            lease_seconds=self._lease.total_seconds(),
+            trust=build.trust,
         )
+
+    def _held(self, offer: Offer, token: str) -> tuple[Lease, str] | None:
+        """What an earlier claim took whose answer was lost: the worker gets a whole lease."""
+        held = self._store.attempts.held_by(offer.worker, token)
+        if held is not None:
+            self._store.attempts.renew(held[0], self._clock.now() + self._lease)
+        return held
 
     def _nix_store(self, build: Build) -> str:
         """What may be written to by anybody who proposes a change is not what trusted builds read
@@ -124,7 +134,7 @@ class LocalReporter:
         return f"{project_id}-{build.trust}"
 
     def renew(self, lease: Lease) -> bool:
-        until = self._clock.now() + timedelta(seconds=LEASE_SECONDS)
+        until = self._clock.now() + self._lease
         with self._store.transaction():
             return self._store.attempts.renew(lease, until) is BuildStatus.CANCELING
 

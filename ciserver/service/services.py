@@ -22,9 +22,11 @@ from ciserver.service.jobsets import Jobsets
 from ciserver.service.keeping import Keeping
 from ciserver.service.known_refs import KnownRefs
 from ciserver.service.label_lists import LabelLists
+from ciserver.service.leases import Leases
 from ciserver.service.lists import Lists
 from ciserver.service.log_keeping import LogKeeping
 from ciserver.service.logs import Logs
+from ciserver.service.nodes import Nodes
 from ciserver.service.pauses import Pauses
 from ciserver.service.polls import Polls
 from ciserver.service.product_files import ProductFiles
@@ -45,6 +47,7 @@ from ciserver.service.source_builds import SourceBuilds
 from ciserver.service.source_projects import SourceProjects
 from ciserver.service.status import Status
 from ciserver.service.storage import Storage
+from ciserver.service.stored_files import StoredFiles
 from ciserver.service.submissions import Submissions
 from ciserver.service.systems import Systems
 from ciserver.service.timings import Timings
@@ -68,6 +71,7 @@ class Services:
     comparisons: Comparisons
     diffs: Diffs
     builds: Builds
+    leases: Leases
     deliveries: Deliveries
     logs: Logs
     build_logs: BuildLogs
@@ -78,6 +82,7 @@ class Services:
     keeping: Keeping
     log_keeping: LogKeeping
     storage: Storage
+    stored_files: StoredFiles
     known_refs: KnownRefs
     lists: Lists
     label_lists: LabelLists
@@ -103,6 +108,7 @@ class Services:
     webhook_keys: WebhookKeys
     workers: Workers
     fleet: Fleet
+    nodes: Nodes
     remote_work: RemoteWork
 
     def run_on(self, engine: Engine) -> None:

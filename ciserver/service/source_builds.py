@@ -117,11 +117,12 @@ class SourceBuilds:
             fault = Complaint("srpm", f"its name {_PLAIN}")
             raise Invalid("the source cannot be used", complaints=[fault])
         bounded = _Bounded(content, self.most_bytes)
-        return Upload(self._store.files.keep_upload(bounded), name)
+        kept, *_ = self._store.upload_files.keep(bounded)
+        return Upload(kept, name)
 
     def discard(self, upload: Upload) -> None:
         """Forget a file that was kept for nothing."""
-        self._store.files.remove_upload(upload.id)
+        self._store.upload_files.remove([upload.id])
 
     def submit(self, actor: Actor, jobset_id: int, given: SourceSubmission) -> int:
         """Make a build for each system, as one group; answers its number. Systems that the jobset

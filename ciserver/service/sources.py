@@ -65,7 +65,7 @@ class MirrorSources:
     def open_upload(self, upload: Upload) -> IO[bytes]:
         """A file that was sent in. Raises NotFound."""
         try:
-            return self._store.files.open_upload(upload.id)
+            return self._store.upload_files.open(upload.id)
         except FileNotFoundError:
             raise NotFound(
                 f"the file {upload.name} that was sent in is not kept any more",

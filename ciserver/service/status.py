@@ -18,10 +18,10 @@ from ciserver.model.overview import (
     RunnerState,
     StepOfBuild,
 )
-from ciserver.model.ports import Clock, Engine
+from ciserver.model.ports import BrokerState, Clock, Engine
 from ciserver.model.project import Jobset
 from ciserver.model.status import StepStatus
-from ciserver.model.view import BuildFacts, Told
+from ciserver.model.view import BuildFacts, Pause, Told
 from ciserver.service.counters import Counters
 from ciserver.service.evaluation_lists import Reasons
 from ciserver.service.pauses import list_pauses
@@ -173,12 +173,23 @@ class Status:
         """The workers, by name; none where no engine runs builds."""
         if self._engine is None:
             return ()
-        pauses = {one.worker: one for one in list_pauses(self._store, actor)}
-        inactive = self._store.systems.inactive()
+        pauses = {one.worker: one for one in self._pauses(actor)}
+        inactive, faults = self._store.systems.inactive(), self._store.worker_faults.totals()
         return tuple(
-            Machine(one, why_idle(one, pauses) or why_unwanted(one, inactive))
+            Machine(
+                one,
+                why_idle(one, pauses) or why_unwanted(one, inactive),
+                faults.get(one.name, 0),
+            )
             for one in sorted(self._engine.state().workers, key=lambda one: one.name)
         )
+
+    def _pauses(self, actor: Actor) -> tuple[Pause, ...]:
+        return list_pauses(self._store, actor, self._clock.now())
+
+    def broker(self) -> BrokerState | None:
+        """The message broker that tells workers of builds; None where there is none."""
+        return self._engine.state().broker if self._engine is not None else None
 
     def runner(self, actor: Actor) -> RunnerState:
         """How the engine is."""
@@ -207,9 +218,11 @@ class Status:
             ended=self._counters.ended(),
             durations=self._counters.durations(),
             machines=self.machines(actor),
+            broker=self.broker(),
             started_at=self._started_at,
             kept=self._storage.totals(),
             projects_full=len(self._storage.list_full()),
+            waiting=self._store.files.waiting(),
         )
 
     def running_durations(self, actor: Actor) -> dict[str, Histogram]:

@@ -1,7 +1,5 @@
 """How long files that were sent in are kept: as long as there are builds that they came for."""
 
-from collections.abc import Iterable
-
 import structlog
 
 from ciserver.store.store import Store
@@ -23,17 +21,13 @@ class Uploads:
         while found := self._store.uploads.list_after(after, _AT_ONCE):
             after = found[-1][0]
             if names := [name for name, is_needed in found if not is_needed]:
-                self._remove(names)
+                self._store.upload_files.remove(names)
                 with self._store.transaction():
                     self._store.uploads.forget(names)
                 removed += len(names)
-        for some in self._store.files.list_old_uploads(_AT_ONCE):
+        for some in self._store.upload_files.list_old(_AT_ONCE):
             stray = some - self._store.uploads.known(some)
-            self._remove(stray)
+            self._store.upload_files.remove(stray)
             removed += len(stray)
         if removed:
             log.info("uploads-removed", uploads=removed)
-
-    def _remove(self, names: Iterable[str]) -> None:
-        for name in names:
-            self._store.files.remove_upload(name)

@@ -1,6 +1,6 @@
 """Why a build has not started: one function, for pages, commands and APIs alike."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from ciserver.model.build import Build
@@ -59,15 +59,11 @@ def _pause_reason(build: Build, holds: Holds) -> str:
 def _engine_reason(build: Build, engine: EngineState | None, pauses: Mapping[str, Pause]) -> str:
     if engine is None:
         return "no engine runs builds right now"
-    queue = f"{build.system}/{build.trust.value}"
-    able = [one for one in engine.workers if build.system in one.systems and one.serves(queue)]
-    if not able:
-        return _not_served(build, engine)
-    able = [one for one in able if one.takes(build.image)]
-    if not able:
-        images = sorted({image for one in engine.workers for image in one.images})
-        have = ", ".join(images) or "none"
-        return f"no worker offers the image {build.image} (there is: {have})"
+    able = list(engine.workers)
+    for can_take, why_not in _RULES:
+        before, able = able, [one for one in able if can_take(one, build)]
+        if not able:
+            return why_not(build, before, engine)
     free = [one for one in able if not why_idle(one, pauses)]
     if not free:
         return _all_idle(build, able, pauses)
@@ -75,14 +71,48 @@ def _engine_reason(build: Build, engine: EngineState | None, pauses: Mapping[str
     if sum(one.busy for one in free) >= slots:
         said = "the only slot is" if slots == 1 else f"all {slots} slots are"
         return f"{said} busy; builds of higher priority and of jobsets that used less go first"
-    return "about to start"
+    return (engine.broker and engine.broker.fault) or "about to start"
 
 
-def _not_served(build: Build, engine: EngineState) -> str:
+def could_take(worker: WorkerState, build: Build) -> bool:
+    """Whether the build is one for this worker, as far as that does not change by itself."""
+    return all(can_take(worker, build) for can_take, _ in _RULES)
+
+
+def _queue_of(build: Build) -> str:
+    return f"{build.system}/{build.trust.value}"
+
+
+def _no_system(build: Build, _before: object, engine: EngineState) -> str:
     systems = dict.fromkeys(system for one in engine.workers for system in one.systems)
-    if build.system in systems:
-        return f"no worker for {build.system} takes {build.trust.value} builds"
-    return f"no worker for system {build.system} (there is: {', '.join(systems)})"
+    return f"no worker for system {build.system} (there is: {', '.join(systems) or 'none'})"
+
+
+def _no_label(build: Build, before: Sequence[WorkerState], _engine: object) -> str:
+    there = sorted({label for one in before for label in one.labels})
+    have = f"they have: {', '.join(there)}" if there else "they have none"
+    return f"no worker for {_queue_of(build)} has the labels {', '.join(build.runs_on)} ({have})"
+
+
+def _no_image(build: Build, _before: object, engine: EngineState) -> str:
+    images = sorted({image for one in engine.workers for image in one.images})
+    return f"no worker offers the image {build.image} (there is: {', '.join(images) or 'none'})"
+
+
+# What a worker must be for a build, and what is said where none is; the rules are those of a claim.
+_RULES: tuple[tuple[Callable[[WorkerState, Build], bool], Callable[..., str]], ...] = (
+    (lambda worker, build: build.system in worker.systems, _no_system),
+    (
+        lambda worker, build: worker.serves(_queue_of(build)),
+        lambda build, *_: f"no worker for {build.system} takes {build.trust.value} builds",
+    ),
+    (
+        lambda worker, build: worker.is_for(build.project),
+        lambda build, *_: f"the workers for {_queue_of(build)} are for other projects",
+    ),
+    (lambda worker, build: worker.has(build.runs_on), _no_label),
+    (lambda worker, build: worker.takes(build.image), _no_image),
+)
 
 
 def _all_idle(build: Build, able: Sequence[WorkerState], pauses: Mapping[str, Pause]) -> str:
@@ -109,6 +139,8 @@ def why_unwanted(worker: WorkerState, inactive: Container[str]) -> str:
 def said_of(pause: Pause) -> str:
     """What is paused, by whom and why, as far as it is told."""
     what = f"the worker {pause.worker}" if pause.worker else "the queue"
+    if pause.until:
+        return f"{what} is out of work until {pause.until:%H:%M} UTC: {pause.reason}"
     by = f" by {pause.by}" if pause.by else ""
     return f"{what} is paused{by}{f': {pause.reason}' if pause.reason else ''}"
 

@@ -9,15 +9,15 @@ from ciserver.model.evaluation import Evaluation
 from ciserver.model.status import BuildStatus
 from ciserver.store.database import Database
 from ciserver.store.fields import to_microseconds
-from ciserver.store.lanes import Lanes
+from ciserver.store.lanes import Lanes, label_text
 
 _INSERT = """
 INSERT INTO builds (evaluation_id, jobset_id, lane_id, job, job_sha256, recipe_sha256, group_id,
-    rebuild_of, key, concurrency, waiting, number, system, image, trust, status, reason, detail,
-    priority, bumped, kind, ref, revision, requested_by, canceled_by, attempt, lost_attempts,
-    token, worker, kept, deleted, queued_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, ?, ?, ?, '', 0, 0, '', '',
-    0, 0, ?, ?)
+    rebuild_of, key, concurrency, waiting, number, system, image, trust, runs_on, status, reason,
+    detail, priority, bumped, kind, ref, revision, requested_by, canceled_by, attempt,
+    lost_attempts, avoided, token, worker, kept, deleted, queued_at, updated_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, ?, ?, ?, '', 0, 0, '',
+    '', '', 0, 0, ?, ?)
 RETURNING id"""
 
 
@@ -51,7 +51,7 @@ class Arrivals:
         self._lanes = lanes
         self._evaluation = evaluation
         self._at = to_microseconds(now)
-        self._known: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str, str, str], int] = {}
         self._ready: Counter[tuple[int, int]] = Counter()
         self._made: list[int] = []
 
@@ -94,6 +94,7 @@ class Arrivals:
                 job.system,
                 job.image,
                 evaluation.trust.value,
+                label_text(job.runs_on),
                 status.value,
                 job.priority,
                 evaluation.kind.value,
@@ -110,11 +111,9 @@ class Arrivals:
         return int(build_id)
 
     def _lane(self, job: Job) -> int:
-        key = (job.system, job.image)
+        key = (job.system, job.image, self._evaluation.trust.value, label_text(job.runs_on))
         if key not in self._known:
-            self._known[key] = self._lanes.get(
-                self._evaluation.jobset_id, *key, self._evaluation.trust.value
-            )
+            self._known[key] = self._lanes.get(self._evaluation.jobset_id, *key)
         return self._known[key]
 
     def settle(self) -> None:

@@ -65,6 +65,13 @@ class Attempts:
             raise _lost(lease)
         return BuildStatus(row[0])
 
+    def renew_all(self, until: datetime) -> None:
+        """Let every lease run until then."""
+        self._db.sql(
+            "UPDATE builds SET lease_until = ? WHERE lease_until IS NOT NULL",
+            (to_microseconds(until),),
+        )
+
     def check(self, lease: Lease) -> BuildStatus:
         """The status of a build whose lease still holds. Raises LeaseLost."""
         row = self._db.sql(
@@ -74,6 +81,22 @@ class Attempts:
         if row is None:
             raise _lost(lease)
         return BuildStatus(row[0])
+
+    def worker_of(self, build_id: int) -> str:
+        """The worker that holds a build; empty when nobody does."""
+        row = self._db.sql(
+            "SELECT worker FROM builds WHERE id = ? AND lease_until IS NOT NULL", (build_id,)
+        ).fetchone()
+        return str(row[0]) if row else ""
+
+    def held_by(self, worker: str, token: str) -> tuple[Lease, str] | None:
+        """What this worker holds by this token, with the job's text; None when that is nothing."""
+        row = self._db.sql(
+            "SELECT id, attempt, (SELECT text FROM texts WHERE sha256 = job_sha256) FROM builds"
+            " INDEXED BY builds_held WHERE token = ? AND token != '' AND worker = ?",
+            (token, worker),
+        ).fetchone()
+        return (Lease(row[0], row[1], token), str(row[2])) if row else None
 
     def run(self, lease: Lease, sandbox: str, now: datetime) -> None:
         """The first task begins: starting becomes running (a cancellation stays one)."""
@@ -119,19 +142,23 @@ class Attempts:
         reason: Reason,
         detail: str,
         now: datetime,
-    ) -> None:
-        """The attempt ended and with it the build: a final status, and nobody holds it."""
+    ) -> str:
+        """The attempt ended and with it the build: a final status, and nobody holds it. Answers its
+        worker if that is one with faults.
+        """
         at = to_microseconds(now)
-        started, jobset_id = self._db.sql(
+        started, jobset_id, faulty = self._db.sql(
             "UPDATE builds SET status = ?, reason = ?, detail = ?, finished_at = ?,"
             " updated_at = ?, token = '', lease_until = NULL, bumped = 0 WHERE id = ?"
-            " RETURNING started_at, jobset_id",
+            " RETURNING started_at, jobset_id,"
+            " (SELECT worker FROM worker_faults f WHERE f.worker = builds.worker)",
             (status.value, reason.value, detail, at, at, build_id),
         ).fetchone()
         self.end_attempt(build_id, attempt, status, reason, detail, at)
         seconds = (at - started) / 1e6 - CLAIM_SECONDS
         if seconds > 0:
             self._lanes.charge(jobset_id, seconds, now)
+        return faulty or ""
 
     def end_attempt(
         self, build_id: int, attempt: int, status: BuildStatus, reason: Reason, detail: str, at: int
@@ -180,18 +207,12 @@ class Attempts:
                 [canceled_by, to_microseconds(now), *some],
             )
 
-    def list_lost(self, now: datetime, worker_prefix: str | None = None) -> list[tuple[int, int]]:
-        """(build, attempt) of every lease that ran out; of one server's workers: all of them."""
+    def list_lost(self, now: datetime, worker: str | None = None) -> list[tuple[int, int]]:
+        """(build, attempt) of every lease that ran out; of one worker's: all of them."""
         clause = "lease_until < ?"
         values: list[Any] = [to_microseconds(now)]
-        if worker_prefix is not None:
-            clause, values = (
-                "lease_until IS NOT NULL AND substr(worker, 1, ?) = ?",
-                [
-                    len(worker_prefix),
-                    worker_prefix,
-                ],
-            )
+        if worker is not None:
+            clause, values = "lease_until IS NOT NULL AND worker = ?", [worker]
         rows = self._db.sql(
             f"SELECT id, attempt FROM builds INDEXED BY builds_leased WHERE {clause} ORDER BY id",
             values,

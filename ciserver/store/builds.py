@@ -17,6 +17,7 @@ from ciserver.store import tables as t
 from ciserver.store.arrivals import Texts
 from ciserver.store.belongings import Belonging, belongings
 from ciserver.store.database import Database
+from ciserver.store.lanes import labels_of
 from ciserver.store.sight import listed_builds
 
 _REMEMBERED = 20  # successes of a job that may have stood for it again
@@ -343,6 +344,7 @@ def build_of(row: Mapping[str, Any]) -> Build:
         key=row["key"],
         subject=row["subject"],
         worker=row["worker"],
+        runs_on=labels_of(row["runs_on"]),
     )
 
 

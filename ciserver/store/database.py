@@ -1,7 +1,7 @@
 """Opens the database and keeps the one-writer rule, which each kind of database does in its way."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from playhouse.migrations import Runner
 from playhouse.pool import MaxConnectionsExceeded
 
 from ciserver.model.errors import CiError
+from ciserver.store.notices import Notices
 from ciserver.store.postgresql import Postgresql
 from ciserver.store.sqlite import Sqlite
 from ciserver.store.usual import Usual
@@ -39,11 +40,14 @@ class Database:
     """A file of SQLite, or the database at an address such as `postgresql://HOST/NAME`."""
 
     def __init__(self, address: Path | str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+        self._address = str(address)
         self._engine = _engine(address, busy_seconds)
         self._peewee = self._engine.peewee
         self.place = self._engine.place
         # Whether transactions beside each other lock single rows; else one has the whole database.
         self.locks_rows = self._engine.locks_rows
+        # Whether several servers may work on it.
+        self.is_shared = self._engine.locks_rows
         self._usual: dict[Callable[..., Any], Usual] = {}
 
     def migrate(self) -> list[str]:
@@ -100,6 +104,16 @@ class Database:
         finally:
             if self._peewee.transaction_depth() == 0:
                 self._engine.rest()
+
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """True within the block where nobody else is in one of this name, on whatever server.
+        Raises Busy when the database is not there.
+        """
+        return self._engine.alone(name)
+
+    def notices(self, hear: Callable[[str], None], missed: Callable[[], None]) -> Notices | None:
+        """What carries texts between the servers of the database, where there may be several."""
+        return Notices(self._address, hear, missed) if self.is_shared else None
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once the transaction under way is durable; at once when there is none."""

@@ -24,8 +24,11 @@ _OPEN = t.Evaluation.status << [peewee.SQL("'requested'"), peewee.SQL("'running'
 
 
 class Evaluations:
-    def __init__(self, database: Database) -> None:
+    """`node` claims, among the servers of the database."""
+
+    def __init__(self, database: Database, node: str) -> None:
         self._db = database
+        self._node = node
 
     def request(
         self,
@@ -141,15 +144,21 @@ class Evaluations:
         tries = row["tries"] + 1
         self._db.change(
             t.Evaluation.update(
-                status=EvaluationStatus.RUNNING, started_at=now, claimed_until=until, tries=tries
+                status=EvaluationStatus.RUNNING,
+                started_at=now,
+                claimed_until=until,
+                claimed_by=self._node,
+                tries=tries,
             ).where(t.Evaluation.id == row["id"])
         )
         return self.get(row["id"]), tries
 
     def try_again(self, evaluation_id: int, at: datetime) -> None:
-        """Leave it alone until then; it may be claimed again after."""
+        """Leave alone until then what this node claimed; it may be claimed again after."""
         self._db.change(
-            t.Evaluation.update(claimed_until=at).where(t.Evaluation.id == evaluation_id)
+            t.Evaluation.update(claimed_until=at).where(
+                t.Evaluation.id == evaluation_id, t.Evaluation.claimed_by == self._node
+            )
         )
 
     def next_due(self) -> datetime | None:
@@ -160,14 +169,6 @@ class Evaluations:
             .order_by(t.Evaluation.claimed_until)
         )
         return row["claimed_until"] if row else None
-
-    def release_all(self) -> int:
-        """At start: what a killed server was working on is free again at once."""
-        return self._db.change(
-            t.Evaluation.update(status=EvaluationStatus.REQUESTED, claimed_until=None).where(
-                _OPEN, t.Evaluation.status == "running"
-            )
-        )
 
     def finish(
         self,

@@ -1,26 +1,33 @@
-"""Logs and products on disk. The only place that makes a path beneath the data directory."""
+"""Logs and products. The only place that makes a path beneath the directory of files."""
 
-import hashlib
 import io
 import os
 import secrets
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
-from ciserver.store.packed_log import PackedLog, pack
+from ciserver.model.storage import Waiting
+from ciserver.store.named_files import YOUNG_SECONDS, age_seconds, write
+from ciserver.store.objects import DirectoryObjects, Objects
+from ciserver.store.packed_log import LogIndex, PackedLog, pack, read_index
+from ciserver.store.spooled_objects import SpooledObjects
 
+FOLDERS = ("logs", "products", "caches", "uploads", "incoming")
 _CHUNK = 1024 * 1024
-YOUNG_SECONDS = 3600.0
 _SMALL = 4096  # a block of the disk: less than that is not saved
+_MOST_FRAMES = 200_000  # of packed logs whose indexes are remembered
+_ASIDE_SECONDS = 60.0  # far longer than a file is aside that is being removed
 
 
-class Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+def folders_with_files(root: Path) -> tuple[str, ...]:
+    """The folders there of files that belong to rows, but for empty ones."""
+    return tuple(one for one in FOLDERS if any(any(files) for *_, files in os.walk(root / one)))
 
 
 @dataclass(frozen=True)
@@ -32,26 +39,35 @@ class KeptFile:
     is_young: bool
 
 
+@dataclass(frozen=True)
+class LogFile:
+    """A file of the log of a step that has ended, or still grows where it is not packed."""
+
+    build_id: int
+    attempt: int
+    step: int
+    is_packed: bool
+
+
 class Files:
     """Logs are one append-only file a step, and packed when they have ended; products are stored by
-    SHA-256, equal ones once.
+    SHA-256, equal ones once. With a bucket packed logs and products go there, and all that may
+    raise StorageAway which reads or removes them.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bucket: Objects | None = None) -> None:
         self._logs = root / "logs"
         self._products = root / "products"
-        self._caches = root / "caches"
-        self._uploads = root / "uploads"
-        self.dumps = root / "dumps"  # what can be made again from the database
-        for directory in (
-            self._logs,
-            self._products,
-            self._caches,
-            self._uploads,
-            self.dumps,
-        ):
+        for directory in (self._logs, self._products):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._near = DirectoryObjects(root)
+        self._spooled = SpooledObjects(root, self._near, bucket) if bucket else None
+        self._objects: Objects = self._spooled or self._near
+        self._small = 0 if bucket else _SMALL
         self._made: set[Path] = set()
+        self._indexes = _Indexes(self._objects)
+
+    # -- logs -------------------------------------------------------------------------------------
 
     def log_path(self, build_id: int, attempt: int, step: int) -> Path:
         # No directory a build: making one costs more than a file in a shared one.
@@ -63,7 +79,7 @@ class Files:
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            if _packed(path).exists():
+            if self._near.find(_packed(path)):
                 return  # from a worker that lost its build long ago
             self._make(path.parent)
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -75,180 +91,165 @@ class Files:
         finally:
             os.close(handle)
 
-    def log_size(self, build_id: int, attempt: int, step: int) -> int:
+    def log_size(self, build_id: int, attempt: int, step: int, *, live: bool = False) -> int:
+        """How long the log is. A `live` one, of a step that has not ended, is in the directory or
+        nowhere.
+        """
         path = self.log_path(build_id, attempt, step)
         try:
             return path.stat().st_size
         except FileNotFoundError:
             pass
         try:
-            with PackedLog(_packed(path)) as packed:
-                return packed.size
+            return 0 if live else self._indexes.of(_packed(path)).size
         except FileNotFoundError:
             return 0
 
-    def read_log(self, build_id: int, attempt: int, step: int, offset: int, limit: int) -> bytes:
+    def read_log(
+        self,
+        build_id: int,
+        attempt: int,
+        step: int,
+        offset: int,
+        limit: int,
+        *,
+        live: bool = False,
+    ) -> bytes:
         path = self.log_path(build_id, attempt, step)
         try:
             handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return _read_packed(_packed(path), offset, limit)
+            return b"" if live else self._read_packed(_packed(path), offset, limit)
         try:
             # The system refuses an offset so far out that the end would not fit in a number.
             return os.pread(handle, limit, min(offset, os.fstat(handle).st_size))
         finally:
             os.close(handle)
 
-    def open_log(self, build_id: int, attempt: int, step: int) -> IO[bytes]:
+    def _read_packed(self, key: str, offset: int, limit: int) -> bytes:
+        try:
+            with self._indexes.open(key) as text:
+                text.seek(offset)
+                return text.read(limit)
+        except FileNotFoundError:
+            return b""
+
+    def open_log(self, build_id: int, attempt: int, step: int, *, live: bool = False) -> IO[bytes]:
         """The log as a file; raises FileNotFoundError when nothing was written."""
         path = self.log_path(build_id, attempt, step)
         try:
             return path.open("rb")
         except FileNotFoundError:
-            return io.BufferedReader(PackedLog(_packed(path)))
+            if live:
+                raise
+            return self._indexes.open(_packed(path))
 
-    def count_log_lines(self, build_id: int, attempt: int, step: int, end: int) -> int:
+    def count_log_lines(
+        self, build_id: int, attempt: int, step: int, end: int, *, live: bool = False
+    ) -> int:
         """How many line feeds stand before `end`; of a packed log nearly all are known."""
         path, lines, at = self.log_path(build_id, attempt, step), 0, 0
-        with suppress(FileNotFoundError), PackedLog(_packed(path)) as packed:
-            lines, at = packed.lines_before(end)
         try:
-            file = self.open_log(build_id, attempt, step)
+            file = self.open_log(build_id, attempt, step, live=live)
         except FileNotFoundError:
             return 0
         with file:
+            if not path.exists():
+                lines, at = self._indexes.of(_packed(path)).lines_before(end)
             file.seek(at)
             while at < end and (block := file.read(min(_CHUNK, end - at))):
                 lines, at = lines + block.count(b"\n"), at + len(block)
         return lines
 
     def pack_log(self, build_id: int, attempt: int, step: int) -> int:
-        """Compress a log that nobody writes any more; a small one stays as it is. Answers how many
-        bytes it takes now. It may be killed at any time, and done again: the log as it was goes
-        only when the other is on the disk.
+        """Compress a log that nobody writes any more; a small one stays as it is, unless it goes to
+        a bucket. Answers how many bytes it takes now. It may be killed at any time, and done again:
+        the log as it was goes only when the other is safe.
         """
         path = self.log_path(build_id, attempt, step)
-        packed = _packed(path)
+        key = _packed(path)
         with suppress(FileNotFoundError):
             size = path.stat().st_size
-            if size < _SMALL:
+            if size < self._small:
                 return size
-            part = packed.with_name(f"{packed.name}.part")
+            part = self._logs / f".packing-{secrets.token_hex(8)}"
             try:
                 pack(path, part)
-            except OSError:
+                self._objects.take(key, part)
+            except BaseException:
                 part.unlink(missing_ok=True)
                 raise
-            part.replace(packed)
-            _keep_names(packed.parent)
             path.unlink()
-        try:
-            return packed.stat().st_size
-        except FileNotFoundError:
-            return 0
+        found = self._objects.find(key)
+        return found.size if found else 0
 
     def remove_log(self, build_id: int, attempt: int, step: int) -> None:
         path = self.log_path(build_id, attempt, step)
-        packed = _packed(path)
-        for one in (path, packed, packed.with_name(f"{packed.name}.part")):
-            one.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        self._indexes.forget(_packed(path))
+        self._objects.remove(_packed(path))
+
+    def list_logs(self) -> Iterator[LogFile]:
+        for path in self._logs.glob("*/*.log"):
+            yield _log_file(path.name, is_packed=False)
+        for one in self._objects.list("logs"):
+            yield _log_file(one.key.rpartition("/")[2], is_packed=True)
+
+    # -- products ---------------------------------------------------------------------------------
 
     def keep_product(self, content: IO[bytes]) -> tuple[str, int]:
         """Store a file; answers its SHA-256 and size. Durable before it answers."""
         spool = self._products / f".incoming-{secrets.token_hex(8)}"
-        sha256, size = _write(spool, content)
+        sha256, size = write(spool, content)
         try:
-            path = self._product_path(sha256)
-            self._make(path.parent)
-            spool.replace(path)
+            self._objects.take(_product(sha256), spool)
         except BaseException:
             spool.unlink(missing_ok=True)
             raise
         return sha256, size
 
     def open_product(self, sha256: str) -> IO[bytes]:
-        return self._product_path(sha256).open("rb")
+        """Raises FileNotFoundError."""
+        return self._objects.open(_product(sha256))
 
     def has_product(self, sha256: str) -> bool:
-        return self._product_path(sha256).exists()
+        return self._objects.find(_product(sha256)) is not None
 
     def list_products(self) -> Iterator[KeptFile]:
         """Every content that is kept, of products or not."""
-        for path in self._products.glob("*/*"):
-            if not path.name.startswith("."):
-                with suppress(FileNotFoundError):  # removed meanwhile
-                    found = path.stat()
-                    is_young = found.st_mtime > time.time() - YOUNG_SECONDS
-                    yield KeptFile(path.name, found.st_size, is_young)
+        young_since = time.time() - YOUNG_SECONDS
+        for one in self._objects.list("products"):
+            sha256 = one.key.rpartition("/")[2]
+            yield KeptFile(sha256, one.size, one.changed_at > young_since)
 
     def remove_product(self, sha256: str, *, young_seconds: float = YOUNG_SECONDS) -> bool:
         """Remove the content of products that are no more; False when it is so young that somebody
         may be about to write down a product of it. One that is not there is removed.
-
-        It is taken aside first: a file that is put in its place meanwhile is another one.
         """
-        path = self._product_path(sha256)
-        aside = path.with_name(f".removing-{sha256}-{secrets.token_hex(4)}")
-        try:
-            path.rename(aside)
-        except FileNotFoundError:
-            return True
-        is_young = aside.stat().st_mtime > time.time() - young_seconds
-        if is_young:
-            _put_back(aside, path)
-        aside.unlink()
-        return not is_young
+        return self._objects.remove_old(_product(sha256), time.time() - young_seconds)
 
-    def keep_cache(self, content: IO[bytes]) -> tuple[str, str, int]:
-        """Store a file under a name of its own; answers the name, its SHA-256 and size."""
-        name = secrets.token_hex(16)
-        return name, *_write(self._caches / name, content)
+    # -- what goes to the bucket ------------------------------------------------------------------
 
-    def open_cache(self, name: str) -> IO[bytes]:
-        """Raises FileNotFoundError."""
-        return (self._caches / name).open("rb")
+    def check_bucket(self) -> None:
+        """Raises StorageAway where there is one that cannot be used."""
+        self._objects.check()
 
-    def remove_caches(self, names: Iterable[str]) -> None:
-        for name in names:
-            (self._caches / name).unlink(missing_ok=True)
+    def spooled(self) -> SpooledObjects | None:
+        """The way to the bucket, if there is one."""
+        return self._spooled
 
-    def sweep_caches(self, known: set[str]) -> None:
-        """At start: remove those that nobody knows of."""
-        self.remove_caches(path.name for path in self._caches.iterdir() if path.name not in known)
+    def waiting(self) -> Waiting:
+        """What still has to go to the bucket."""
+        return self._spooled.waiting() if self._spooled else Waiting()
 
-    def keep_upload(self, content: Readable) -> str:
-        """Store a file that was sent in under a name of its own, and answer that."""
-        name = secrets.token_hex(16)
-        _write(self._uploads / name, content)
-        return name
-
-    def open_upload(self, name: str) -> IO[bytes]:
-        """Raises FileNotFoundError."""
-        return (self._uploads / name).open("rb")
-
-    def remove_upload(self, name: str) -> None:
-        (self._uploads / name).unlink(missing_ok=True)
-
-    def list_old_uploads(
-        self, at_once: int, *, young_seconds: float = YOUNG_SECONDS
-    ) -> Iterator[frozenset[str]]:
-        """The names of uploads, some at once, without those that may still be coming in."""
-        names = (
-            path.name for path in self._uploads.iterdir() if _age_seconds(path) > young_seconds
-        )
-        while some := frozenset(islice(names, at_once)):
-            yield some
-
-    def remove_spool(self) -> None:
-        """At start: what a killed server was receiving is of no use."""
-        for path in self._products.glob(".incoming-*"):
-            path.unlink(missing_ok=True)
-        for aside in self._products.glob("*/.removing-*"):
-            _put_back(aside, self._product_path(aside.name.split("-")[1]))
-            aside.unlink()
-
-    def _product_path(self, sha256: str) -> Path:
-        return self._products / sha256[:2] / sha256
+    def remove_spool(self, *, young_seconds: float = YOUNG_SECONDS) -> None:
+        """What a killed server was receiving or packing is of no use; others may be at the rest.
+        What it was removing is there again.
+        """
+        for path in (*self._products.glob(".incoming-*"), *self._logs.glob(".packing-*")):
+            if age_seconds(path) > young_seconds:
+                path.unlink(missing_ok=True)
+        self._near.bring_back("products", min(young_seconds, _ASIDE_SECONDS))
 
     def _make(self, directory: Path) -> None:
         if directory not in self._made:
@@ -256,53 +257,64 @@ class Files:
             self._made.add(directory)
 
 
-def _packed(log: Path) -> Path:
-    return log.with_name(f"{log.name}.gz")
+class _Indexes:
+    """Those of packed logs that were looked at last are remembered: a page asks for many."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._known: OrderedDict[str, LogIndex] = OrderedDict()
+        self._frames = 0
+        self._lock = threading.Lock()
+
+    def of(self, key: str) -> LogIndex:
+        """Raises FileNotFoundError, BadLog."""
+        if known := self._find(key):
+            return known
+        with self._objects.open(key) as file:
+            return self._read(key, file)
+
+    def open(self, key: str) -> IO[bytes]:
+        """The text of the log. Raises FileNotFoundError, BadLog."""
+        file = self._objects.open(key)
+        try:
+            index = self._find(key) or self._read(key, file)
+        except BaseException:
+            file.close()
+            raise
+        return io.BufferedReader(PackedLog(file, index))
+
+    def forget(self, key: str) -> None:
+        with self._lock:
+            if gone := self._known.pop(key, None):
+                self._frames -= len(gone.lines)
+
+    def _find(self, key: str) -> LogIndex | None:
+        with self._lock:
+            known = self._known.get(key)
+            if known:
+                self._known.move_to_end(key)
+            return known
+
+    def _read(self, key: str, file: IO[bytes]) -> LogIndex:
+        index = read_index(file, key)
+        self.forget(key)
+        with self._lock:
+            self._known[key] = index
+            self._frames += len(index.lines)
+            while self._frames > _MOST_FRAMES:
+                _, oldest = self._known.popitem(last=False)
+                self._frames -= len(oldest.lines)
+        return index
 
 
-def _read_packed(path: Path, offset: int, limit: int) -> bytes:
-    try:
-        with PackedLog(path) as packed:
-            packed.seek(offset)
-            return io.BufferedReader(packed).read(limit)
-    except FileNotFoundError:
-        return b""
+def _packed(log: Path) -> str:
+    return f"logs/{log.parent.name}/{log.name}.gz"
 
 
-def _keep_names(directory: Path) -> None:
-    """What was renamed in there outlives a power cut."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _log_file(name: str, *, is_packed: bool) -> LogFile:
+    build_id, attempt, step, *_ = name.split(".")
+    return LogFile(int(build_id), int(attempt), int(step), is_packed)
 
 
-def _age_seconds(path: Path) -> float:
-    """None of a file that is gone meanwhile."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-
-
-def _put_back(aside: Path, path: Path) -> None:
-    with suppress(FileExistsError):  # the same content came again meanwhile
-        os.link(aside, path)
-
-
-def _write(path: Path, content: Readable) -> tuple[str, int]:
-    """A new file, on the disk before this answers; gone again when it fails."""
-    digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("xb") as file:
-            while chunk := content.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return digest.hexdigest(), size
+def _product(sha256: str) -> str:
+    return f"products/{sha256[:2]}/{sha256}"

@@ -1,6 +1,7 @@
 """Lanes: queued builds that only differ in age and priority stand in one, and are counted."""
 
 import math
+from collections.abc import Iterable
 from datetime import datetime
 
 from ciserver.store.database import Database
@@ -9,23 +10,34 @@ _HALF_LIFE_SECONDS = 24 * 3600.0
 _USUAL_SHARES = 100
 
 
+def label_text(labels: Iterable[str]) -> str:
+    """Labels as rows have them: each between commas of its own, in one order."""
+    return "".join(f",{one}," for one in sorted(set(labels)))
+
+
+def labels_of(text: str) -> tuple[str, ...]:
+    """What `label_text` made this text of."""
+    return tuple(one for one in text.split(",") if one)
+
+
 class Lanes:
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._known: dict[tuple[int, str, str, str], int] = {}
+        self._known: dict[tuple[int, str, str, str, str], int] = {}
 
-    def get(self, jobset_id: int, system: str, image: str, trust: str) -> int:
+    def get(self, jobset_id: int, system: str, image: str, trust: str, runs_on: str) -> int:
         """The lane of such builds, made when it is first asked for."""
-        key = (jobset_id, system, image, trust)
+        key = (jobset_id, system, image, trust, runs_on)
         if key not in self._known:
             self._db.sql(
-                "INSERT INTO lanes (jobset_id, system, image, trust) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (jobset_id, system, image, trust) DO NOTHING",
+                "INSERT INTO lanes (jobset_id, system, image, trust, runs_on)"
+                " VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (jobset_id, system, image, trust, runs_on) DO NOTHING",
                 key,
             )
             (lane,) = self._db.sql(
                 "SELECT id FROM lanes WHERE jobset_id = ? AND system = ? AND image = ?"
-                " AND trust = ?",
+                " AND trust = ? AND runs_on = ?",
                 key,
             ).fetchone()
             # Remembered only once it is durable: a rolled back lane must not be believed in.

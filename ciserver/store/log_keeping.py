@@ -48,10 +48,21 @@ class LogKeeping:
 
     def steps(self, logs: EndedLogs) -> tuple[int, ...]:
         """The numbers of the steps of the attempt."""
+        return self.steps_of(logs.build_id, logs.attempt)
+
+    def steps_of(self, build_id: int, attempt: int) -> tuple[int, ...]:
         query = t.Step.select(t.Step.number).where(
-            t.Step.build == logs.build_id, t.Step.attempt == logs.attempt
+            t.Step.build == build_id, t.Step.attempt == attempt
         )
         return tuple(row["number"] for row in self._db.rows(query))
+
+    def sizes(self) -> dict[tuple[int, int], int]:
+        """How many bytes the logs of each attempt take, by build and number, of all that have ended
+        and may have files; 0 for those that were not counted yet. Not for requests.
+        """
+        mine = t.Attempt
+        query = mine.select(mine.build, mine.number, mine.log_bytes).where(_DUE)
+        return {(row["build"], row["number"]): row["log_bytes"] for row in self._db.rows(query)}
 
     def count(self, logs: EndedLogs, size: int, look_at: datetime) -> None:
         """They take so many bytes now; look again then."""

@@ -18,8 +18,11 @@ from ciserver.store.fields import to_microseconds
 
 
 class Outbox:
-    def __init__(self, database: Database) -> None:
+    """`node` claims, among the servers of the database."""
+
+    def __init__(self, database: Database, node: str) -> None:
         self._db = database
+        self._node = node
 
     def add_once(
         self,
@@ -48,6 +51,7 @@ class Outbox:
             "status": (DeliveryStatus.SKIPPED if skipped else DeliveryStatus.PENDING).value,
             "tries": 0,
             "due_at": to_microseconds(now),
+            "claimed_by": "",
             "created_at": to_microseconds(now),
             "detail": skipped,
         }
@@ -70,16 +74,9 @@ class Outbox:
         )
         if row is None:
             return None
-        self._db.change(t.Delivery.update(claimed_until=until).where(t.Delivery.id == row["id"]))
+        claimed = t.Delivery.update(claimed_until=until, claimed_by=self._node)
+        self._db.change(claimed.where(t.Delivery.id == row["id"]))
         return _delivery(row)
-
-    def release_all(self) -> int:
-        """At start: what a killed server was sending is due again at once."""
-        return self._db.change(
-            t.Delivery.update(claimed_until=None).where(
-                t.Delivery.status == "pending", t.Delivery.claimed_until.is_null(is_null=False)
-            )
-        )
 
     def next_due(self) -> datetime | None:
         """When the next delivery that nobody is sending is due."""

@@ -11,13 +11,14 @@ import peewee
 from ciserver.model.account import Sight
 from ciserver.model.build import Build
 from ciserver.model.evaluation import Evaluation
-from ciserver.model.overview import Counts, QueueShare
+from ciserver.model.overview import Claimable, Counts, QueueShare
 from ciserver.model.status import OPEN, BuildStatus, EvaluationStatus
 from ciserver.store import tables as t
 from ciserver.store.builds import build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.evaluations import evaluation_of, select_evaluations
 from ciserver.store.fields import from_microseconds
+from ciserver.store.lanes import labels_of
 from ciserver.store.sight import listed_builds, listed_evaluations
 
 _AT_ONCE = 500
@@ -83,6 +84,31 @@ class Overviews:
     def count_claimable(self) -> int:
         """How many builds a worker could take right now."""
         return int(self._db.scalar(t.Ready.select(peewee.fn.SUM(t.Ready.builds))) or 0)
+
+    def list_claimable(self) -> tuple[Claimable, ...]:
+        """How many builds wait for which workers, without those of paused jobsets and of systems
+        that are not active.
+        """
+        columns = (t.Project.name, t.Lane.system, t.Lane.trust, t.Lane.image, t.Lane.runs_on)
+        inactive = t.System.select(t.System.name).where(t.System.active == False)  # noqa: E712
+        rows = self._db.rows(
+            t.Ready.select(*columns, peewee.fn.SUM(t.Ready.builds).alias("builds"))
+            .join(t.Lane)
+            .join(t.Jobset)
+            .join(t.Project)
+            .where(t.Jobset.paused == False, t.Lane.system.not_in(inactive))  # noqa: E712
+            .group_by(*columns)
+        )
+        return tuple(
+            Claimable(
+                row["name"],
+                f"{row['system']}/{row['trust']}",
+                row["image"],
+                labels_of(row["runs_on"]),
+                int(row["builds"]),
+            )
+            for row in rows
+        )
 
     def count_made(self) -> int:
         """How many builds there ever were."""

@@ -8,6 +8,7 @@ import io
 import os
 import struct
 import zlib
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any
@@ -57,46 +58,57 @@ def _last_member(frames: bytes, size: int, frame: int) -> bytes:
     return _HEAD.pack(0x1F, 0x8B, 8, _HAS_FIELD, 0, 0, 255) + field + _EMPTY
 
 
-class PackedLog(io.RawIOBase):
-    """The text of a packed log as a file; a frame at a time is in memory. Raises FileNotFoundError,
-    BadLog.
+@dataclass(frozen=True)
+class LogIndex:
+    """What the end of a packed log tells: the size of the text and of a frame of it, where the
+    packed frames begin, and how many line feeds stand before each.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file: IO[bytes] = path.open("rb", buffering=0)
-        try:
-            self._read_index(path)
-        except struct.error as error:
-            self._file.close()
-            raise BadLog(f"the packed log {path.name} is too short") from error
-        except BaseException:
-            self._file.close()
-            raise
-        self._at = 0
-        self._known: tuple[int, bytes] = (-1, b"")
-
-    def _read_index(self, path: Path) -> None:
-        end = self._file.seek(0, io.SEEK_END) - len(_EMPTY)
-        index = _INDEX.unpack(self._pread(end - _INDEX.size, _INDEX.size))
-        self.size, self._frame, count = (int(one) for one in index)
-        start = end - _INDEX.size - count * _FRAME.size
-        head = _HEAD.size + _FIELD.size
-        told = _FIELD.unpack(self._pread(start - _FIELD.size, _FIELD.size))
-        if told[1] != _NAME or count > _MOST_FRAMES:
-            raise BadLog(f"the packed log {path.name} has no index")
-        frames = list(_FRAME.iter_unpack(self._pread(start, count * _FRAME.size)))
-        self._starts = [0, *accumulate(length for length, _ in frames)]
-        self._lines = [0, *accumulate(lines for _, lines in frames)]
-        if self._starts[-1] != start - head:
-            raise BadLog(f"the packed log {path.name} is cut off")
-
-    def _pread(self, offset: int, size: int) -> bytes:
-        return os.pread(self._file.fileno(), size, max(offset, 0))
+    size: int
+    frame: int
+    starts: tuple[int, ...]
+    lines: tuple[int, ...]
 
     def lines_before(self, offset: int) -> tuple[int, int]:
         """How many line feeds there are before the frame of an offset, and where it begins."""
-        frame = min(offset // self._frame, len(self._lines) - 1)
-        return self._lines[frame], min(frame * self._frame, self.size)
+        frame = min(offset // self.frame, len(self.lines) - 1)
+        return self.lines[frame], min(frame * self.frame, self.size)
+
+
+def read_index(file: IO[bytes], name: str) -> LogIndex:
+    """Raises BadLog."""
+
+    def pread(offset: int, size: int) -> bytes:
+        file.seek(max(offset, 0))
+        return file.read(size)
+
+    try:
+        end = file.seek(0, io.SEEK_END) - len(_EMPTY)
+        index = _INDEX.unpack(pread(end - _INDEX.size, _INDEX.size))
+        size, frame, count = (int(one) for one in index)
+        start = end - _INDEX.size - count * _FRAME.size
+        told = _FIELD.unpack(pread(start - _FIELD.size, _FIELD.size))
+        if told[1] != _NAME or count > _MOST_FRAMES:
+            raise BadLog(f"the packed log {name} has no index")
+        frames = list(_FRAME.iter_unpack(pread(start, count * _FRAME.size)))
+    except struct.error as error:
+        raise BadLog(f"the packed log {name} is too short") from error
+    starts = (0, *accumulate(length for length, _ in frames))
+    if starts[-1] != start - _HEAD.size - _FIELD.size:
+        raise BadLog(f"the packed log {name} is cut off")
+    return LogIndex(size, frame, starts, (0, *accumulate(lines for _, lines in frames)))
+
+
+class PackedLog(io.RawIOBase):
+    """The text of a packed log as a file; a frame at a time is in memory. `file` is the packed one,
+    which is closed with this.
+    """
+
+    def __init__(self, file: IO[bytes], index: LogIndex) -> None:
+        self._file = file
+        self._index = index
+        self._at = 0
+        self._known: tuple[int, bytes] = (-1, b"")
 
     def readable(self) -> bool:
         return True
@@ -108,13 +120,13 @@ class PackedLog(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = max(0, offset + (0, self._at, self.size)[whence])
+        self._at = max(0, offset + (0, self._at, self._index.size)[whence])
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        if self._at >= self.size:
+        if self._at >= self._index.size:
             return 0
-        number, within = divmod(self._at, self._frame)
+        number, within = divmod(self._at, self._index.frame)
         content = self._text(number)[within : within + len(buffer)]
         buffer[: len(content)] = content
         self._at += len(content)
@@ -123,9 +135,10 @@ class PackedLog(io.RawIOBase):
     def _text(self, number: int) -> bytes:
         known, text = self._known
         if known != number:
-            start, end = self._starts[number : number + 2]
+            start, end = self._index.starts[number : number + 2]
+            self._file.seek(start)
             try:
-                text = zlib.decompress(self._pread(start, end - start), _GZIP)
+                text = zlib.decompress(self._file.read(end - start), _GZIP)
             except zlib.error as error:
                 raise BadLog(f"a part of the packed log is broken: {error}") from error
             self._known = (number, text)

@@ -23,10 +23,24 @@ class Pauses:
         self._db = database
 
     def add(self, worker: str, by: str, reason: str, now: datetime) -> None:
-        """A pause that is there stays as it is."""
+        """One by people that is there stays as it is; one that would end by itself does not."""
+        self._put(worker, by, reason, now, None)
+
+    def put_out(self, worker: str, reason: str, now: datetime, until: datetime) -> None:
+        """Until then it takes no builds, unless people paused it already."""
+        self._put(worker, "", reason, now, until)
+
+    def _put(
+        self, worker: str, by: str, reason: str, now: datetime, until: datetime | None
+    ) -> None:
+        row = {"paused_by": by, "reason": reason, "paused_at": now, "until": until}
         self._db.insert(
-            t.Pause.insert(worker=worker, paused_by=by, reason=reason, paused_at=now)
-            .on_conflict_ignore()
+            t.Pause.insert(worker=worker, **row)
+            .on_conflict(
+                conflict_target=[t.Pause.worker],
+                update=row,
+                where=t.Pause.until.is_null(False),
+            )
             .as_rowcount()
         )
 
@@ -34,10 +48,13 @@ class Pauses:
         """False when it was not paused."""
         return bool(self._db.change(t.Pause.delete().where(t.Pause.worker == worker)))
 
-    def list_all(self) -> tuple[Pause, ...]:
+    def list_all(self, now: datetime) -> tuple[Pause, ...]:
         """Everything that is paused, the whole queue first."""
-        rows = self._db.rows(t.Pause.select().order_by(t.Pause.worker))
-        return tuple(Pause(row["worker"], row["paused_by"], row["reason"]) for row in rows)
+        lasting = t.Pause.until.is_null() | (t.Pause.until > now)
+        rows = self._db.rows(t.Pause.select().where(lasting).order_by(t.Pause.worker))
+        return tuple(
+            Pause(row["worker"], row["paused_by"], row["reason"], row["until"]) for row in rows
+        )
 
     def set_jobset(self, jobset_id: int, *, paused: bool) -> None:
         self._db.change(t.Jobset.update(paused=paused).where(t.Jobset.id == jobset_id))

@@ -8,8 +8,8 @@ claims, shares it.
 import functools
 import json
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +39,9 @@ _CONSTRAINTS = """
 SELECT conrelid::regclass || '.' || conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE connamespace = current_schema()::regnamespace"""
 _WRITER = 0x6369736572766572  # the key of the writers' lock
+_ALONE = 0x63697365  # the first key of locks that have names
+# A machine that is gone without a word gives back its lock within half a minute.
+_NOTICE_DEATHS = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 _HINT = re.compile(r"\s+INDEXED BY \w+")
 _LITERAL = re.compile(r"('(?:[^']|'')*')")
 
@@ -49,6 +52,7 @@ class Postgresql:
 
     def __init__(self, url: str, *, busy_seconds: float) -> None:
         self.place = without_password(url)
+        self._url = url
         try:
             import psycopg  # noqa: F401, PLC0415  an extra: said here, not as a missing module
         except ImportError:
@@ -80,6 +84,28 @@ class Postgresql:
         """Called first within each outermost transaction. Waits until it may write."""
         lock = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
         self.peewee.execute_sql(f"SELECT {lock}({_WRITER})")
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """True within the block where nobody else is in one of this name. The lock is that of a
+        connection of its own, so that it ends with the process, however that ends.
+        """
+        from psycopg import Error, connect  # noqa: PLC0415  an extra
+
+        try:
+            connection = connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+                options=_NOTICE_DEATHS,
+            )
+        except Error as error:
+            raise self._away() from error
+        with connection:
+            taken = connection.execute(
+                "SELECT pg_try_advisory_lock(%s, hashtext(%s))", (_ALONE, name)
+            ).fetchone()
+            yield taken == (True,)
 
     def spoken(self, statement: str) -> str:
         """A hand-written statement as this database wants it: they are written for SQLite."""
@@ -143,10 +169,13 @@ class Postgresql:
         ):
             # What else was connected to that server is cut off as well.
             self.peewee.close_idle()
-            return Busy(
-                f"the database {self.place} does not answer", hint="look whether its server runs"
-            )
+            return self._away()
         return None
+
+    def _away(self) -> Busy:
+        return Busy(
+            f"the database {self.place} does not answer", hint="look whether its server runs"
+        )
 
     def rest(self) -> None:
         """Called when this thread has no transaction: its connection is for whoever comes next."""

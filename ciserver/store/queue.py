@@ -20,7 +20,7 @@ from ciserver.store.attempts import CLAIM_SECONDS, Attempts
 from ciserver.store.database import Database, in_pieces, marks
 from ciserver.store.fields import to_microseconds
 from ciserver.store.gates import ARRIVING, Gates
-from ciserver.store.lanes import Lanes
+from ciserver.store.lanes import Lanes, label_text
 from ciserver.store.pauses import names_of
 
 _CLAIMABLE = "status = 'queued' AND waiting = ''"
@@ -30,6 +30,7 @@ SELECT b.id, b.lane_id, b.priority FROM builds b INDEXED BY builds_bumped
 JOIN lanes l ON l.id = b.lane_id
 JOIN jobsets j ON j.id = l.jobset_id
 WHERE b.bumped = 1 AND b.status = 'queued' AND b.waiting = '' AND j.paused = 0 AND {offer}
+AND b.avoided != ?
 ORDER BY b.id LIMIT 1"""
 # Lanes are compared first, and builds looked up only of those that are equal before all others.
 _HEADS = """
@@ -42,7 +43,7 @@ heads AS MATERIALIZED (
     SELECT (
         SELECT id FROM builds INDEXED BY builds_claimable
         WHERE lane_id = open.lane_id AND priority = open.priority
-            AND status = 'queued' AND waiting = ''
+            AND status = 'queued' AND waiting = '' AND avoided != ?
         ORDER BY id LIMIT 1) AS id, lane_id, priority, share_rank
     FROM open {which})
 SELECT id, lane_id, priority FROM heads WHERE id IS NOT NULL
@@ -55,13 +56,15 @@ _BEST = _HEADS.replace(
 # Where a lane that is counted is empty: it holds up no other.
 _ANY = _HEADS.replace("{which}", "")
 # Where claims run beside each other, one takes what no other is about to take.
-_LOCK_BUILD = f"SELECT id FROM builds WHERE id = {{}} AND {_CLAIMABLE} FOR UPDATE SKIP LOCKED"
+_LOCK_BUILD = f"""
+SELECT id FROM builds WHERE id = {{0}} AND {_CLAIMABLE} AND avoided != ? FOR UPDATE SKIP LOCKED"""
 _LOCK_IN_LANE = f"""
 SELECT id FROM builds WHERE lane_id = {{1}} AND priority = {{2}} AND {_CLAIMABLE}
-ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+AND avoided != ? ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
 _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
-    lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = ''
+    lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = '',
+    avoided = ''
 WHERE id = ? AND {_CLAIMABLE}
 RETURNING attempt, jobset_id, (SELECT text FROM texts WHERE sha256 = job_sha256)"""
 
@@ -116,7 +119,7 @@ class Queue:
         """Take the best build for this offer: bumped first, then priority, then the jobset that
         used least, then age. Answers the lease and the job's text. The setup step runs.
         """
-        found = None if self.is_paused(offer.worker) else self._best(offer)
+        found = None if self.is_paused(offer.worker, now) else self._best(offer)
         if found is None:
             return None
         build_id, lane, priority = found
@@ -135,11 +138,13 @@ class Queue:
         )
         return Lease(build_id, attempt, token), text
 
-    def is_paused(self, worker: str) -> bool:
+    def is_paused(self, worker: str, now: datetime) -> bool:
         """Whether the whole queue, or this worker, takes no builds."""
         names = names_of(worker)
         row = self._db.sql(
-            f"SELECT 1 FROM pauses WHERE worker IN ({marks(names)}) LIMIT 1", names
+            f"SELECT 1 FROM pauses WHERE worker IN ({marks(names)})"
+            " AND (until IS NULL OR until > ?) LIMIT 1",
+            (*names, to_microseconds(now)),
         ).fetchone()
         return row is not None
 
@@ -156,11 +161,21 @@ class Queue:
         if offer.queues:
             clause += f" AND l.system || '/' || l.trust IN ({marks(offer.queues)})"
             values += offer.queues
+        if offer.projects:
+            clause += f" AND j.project_id IN ({marks(offer.projects)})"
+            values += offer.projects
+        # What is left of the labels that are asked for, without those that the worker has.
+        lacking = "l.runs_on"
+        for _ in offer.labels:
+            lacking = f"replace({lacking}, ?, '')"
+        clause += f" AND {lacking} = ''"
+        values += [label_text([one]) for one in offer.labels]
+        values.append(offer.worker)
         for question in (_BUMPED, _BEST, _ANY):
             row = self._db.sql(question.format(offer=clause), values).fetchone()
             if row is not None and self._db.locks_rows:
                 lock = _LOCK_BUILD if question == _BUMPED else _LOCK_IN_LANE
-                locked = self._db.sql(lock.format(*row)).fetchone()
+                locked = self._db.sql(lock.format(*row), (offer.worker,)).fetchone()
                 row = locked and (*locked, *row[1:])
             if row is not None:
                 return row[0], row[1], row[2]
@@ -176,12 +191,27 @@ class Queue:
         now: datetime,
         *,
         status: BuildStatus = BuildStatus.ERRORED,
+        avoided: str = "",
     ) -> None:
-        """The attempt was lost, or failed and is tried again: the build waits again."""
+        """The attempt was lost, or failed and is tried again: the build waits again, for another
+        worker than the one that is to be `avoided` for now.
+        """
         at = to_microseconds(now)
         self._attempts.end_attempt(build_id, attempt, status, loss.reason, loss.detail, at)
-        self._queue_again(build_id, now, f"lost_attempts = lost_attempts + {int(loss.counts)}")
+        count = f"lost_attempts = lost_attempts + {int(loss.counts)}"
+        self._queue_again(build_id, now, count, avoided)
         self._gates.admit(build_id)
+
+    def avoid_no_more(self, since: datetime, now: datetime) -> bool:
+        """Builds that wait since then for another worker than their last one may be had by any.
+        False when there are none.
+        """
+        rows = self._db.sql(
+            "UPDATE builds SET avoided = '', updated_at = ? WHERE avoided != '' AND updated_at < ?"
+            " RETURNING id",
+            (to_microseconds(now), to_microseconds(since)),
+        )
+        return bool(rows.fetchall())
 
     def rerun(self, build_id: int, now: datetime) -> None:
         """A finished build waits again for a new attempt with the same pinned inputs."""
@@ -191,13 +221,13 @@ class Queue:
         self._queue_again(build_id, now, "lost_attempts = 0")
         self._gates.admit(build_id)
 
-    def _queue_again(self, build_id: int, now: datetime, count: str) -> None:
+    def _queue_again(self, build_id: int, now: datetime, count: str, avoided: str = "") -> None:
         self._db.sql(
             "UPDATE builds SET status = 'queued', reason = '', detail = '',"
             f" waiting = '{ARRIVING}', canceled_by = '', token = '', worker = '',"
             " lease_until = NULL, started_at = NULL, finished_at = NULL, kept = 0,"
-            f" updated_at = ?, {count} WHERE id = ?",
-            (to_microseconds(now), build_id),
+            f" updated_at = ?, avoided = ?, {count} WHERE id = ?",
+            (to_microseconds(now), avoided, build_id),
         )
 
     def release(self, build_id: int, now: datetime) -> bool:

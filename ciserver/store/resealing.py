@@ -13,7 +13,13 @@ from ciserver.store.database import Database
 from ciserver.store.seal import Seal
 
 # Every column that holds something sealed.
-SEALED = (t.Project.signing_secret, t.HookSecret.sealed, t.Input.credential, t.Secret.sealed)
+SEALED = (
+    t.Project.signing_secret,
+    t.HookSecret.sealed,
+    t.Input.credential,
+    t.Secret.sealed,
+    t.Key.sealed,
+)
 _AT_ONCE = 200
 
 

@@ -7,6 +7,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ciserver.model.errors import BadConfiguration
 
+SEAL_FILE = "secret.key"
 Stamp = tuple[int, int, int]
 
 

@@ -6,7 +6,7 @@ instead of at the file, which is neither; writers of other processes wait at the
 
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,10 @@ class Sqlite:
 
     def begun(self, *, beside: bool) -> None:
         """Called first within each outermost transaction: it began as the only one."""
+
+    def alone(self, name: str) -> AbstractContextManager[bool]:
+        """One server has the file."""
+        return nullcontext(enter_result=True)
 
     def spoken(self, statement: str) -> str:
         """A hand-written statement as this database wants it: they are written for SQLite."""

@@ -131,6 +131,7 @@ def _add_workers(app: App, services: Services) -> None:
     workers = WorkerApi(services)
     app.add_route("/ci/v1/workers", workers, suffix="workers")
     app.add_route("/ci/v1/workers/{name}", workers, suffix="worker")
+    app.add_route("/ci/v1/workers/{name}/credential", workers, suffix="credential")
 
 
 def _add_api(app: App, services: Services, base_url: str) -> None:

@@ -13,6 +13,7 @@ import falcon
 from ciserver import __version__
 from ciserver.edge.exposition import TEXT, Family, Sample, exposition, of_histogram
 from ciserver.model.overview import Gauges
+from ciserver.model.ports import BrokerState
 from ciserver.service.services import Services
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -77,6 +78,8 @@ class Metrics:
         yield from _of_builds(gauges)
         yield from _of_storage(gauges)
         yield from _of_workers(gauges)
+        if gauges.broker:
+            yield from _of_broker(gauges.broker)
         yield from _of_process(gauges)
 
 
@@ -145,6 +148,24 @@ def _of_storage(gauges: Gauges) -> Iterator[Family]:
         "Projects that keep as much as they may",
         [Sample(gauges.projects_full)],
     )
+    yield Family(
+        "ciserver_storage_away",
+        "gauge",
+        "Whether the object storage did not answer",
+        [Sample(bool(gauges.waiting.fault))],
+    )
+    yield Family(
+        "ciserver_storage_waiting_files",
+        "gauge",
+        "Files that are to go to the object storage",
+        [Sample(gauges.waiting.files)],
+    )
+    yield Family(
+        "ciserver_storage_waiting_bytes",
+        "gauge",
+        "Their bytes",
+        [Sample(gauges.waiting.size)],
+    )
 
 
 def _of_workers(gauges: Gauges) -> Iterator[Family]:
@@ -152,6 +173,7 @@ def _of_workers(gauges: Gauges) -> Iterator[Family]:
         ("slots", "Builds that a worker can run at a time", lambda one: one.worker.slots),
         ("busy", "Builds that a worker runs", lambda one: one.worker.busy),
         ("idle", "Whether a worker takes no builds", lambda one: bool(one.idle_because)),
+        ("faults", "Builds in a row that ended at once through a worker", lambda one: one.faults),
     ):
         yield Family(
             f"ciserver_worker_{name}",
@@ -159,6 +181,33 @@ def _of_workers(gauges: Gauges) -> Iterator[Family]:
             meaning,
             [Sample(counted(one), {"worker": one.worker.name}) for one in gauges.machines],
         )
+
+
+def _of_broker(broker: BrokerState) -> Iterator[Family]:
+    yield Family(
+        "ciserver_broker_up",
+        "gauge",
+        "Whether the message broker answers",
+        [Sample(not broker.fault)],
+    )
+    yield Family(
+        "ciserver_broker_messages",
+        "gauge",
+        "Messages that wait for workers",
+        [Sample(one.messages, {"queue": one.name}) for one in broker.queues],
+    )
+    yield Family(
+        "ciserver_broker_takers",
+        "gauge",
+        "Workers that take messages right now, as they have room",
+        [Sample(one.takers, {"queue": one.name}) for one in broker.queues],
+    )
+    yield Family(
+        "ciserver_broker_sent_total",
+        "counter",
+        "Messages that were sent since the start",
+        [Sample(broker.sent)],
+    )
 
 
 def _of_process(gauges: Gauges) -> Iterator[Family]:

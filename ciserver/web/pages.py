@@ -82,6 +82,7 @@ class Pages:
             view=found,
             paused=self._services.pauses.list_all(req.context.actor),
             may_pause=self._services.pauses.may_pause(req.context.actor),
+            broker=self._services.status.broker(),
         )
 
     def on_post_pause_queue(self, req: falcon.Request, resp: falcon.Response) -> None:

@@ -304,7 +304,7 @@ def queue(view: QueueView, links: Links) -> dict[str, Any]:
 
 def pause(one: Pause) -> dict[str, Any]:
     """By whom, for those who are told, and why, where that was said."""
-    told = {"by": one.by, "reason": one.reason}
+    told = {"by": one.by, "reason": one.reason, "until": moment(one.until)}
     return {"worker": one.worker, **{name: text for name, text in told.items() if text}}
 
 

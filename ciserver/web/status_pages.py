@@ -65,6 +65,7 @@ class StatusPages:
             resp,
             "machines.html",
             machines=machines,
+            broker=self._status.broker(),
             steps=self._status.running_steps(actor),
             systems=[(one, workers_for(one, machines)) for one in self._systems.list_all()],
             may_change=self._systems.may_change(actor),

@@ -130,6 +130,8 @@ ACTIONS = {
     Action.CHANGE_SYSTEM: "Change a system",
     Action.REMOVE_SYSTEM: "Remove a system",
     Action.ADD_WORKER: "Add a worker",
+    Action.CHANGE_WORKER: "Change a worker",
+    Action.RENEW_WORKER: "Renew a worker's credential",
     Action.REMOVE_WORKER: "Remove a worker",
     Action.WORK_ON_BUILD: "Work on a build",
 }

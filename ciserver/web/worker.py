@@ -12,15 +12,16 @@ from typing import IO, TypeVar
 
 import falcon
 
-from ciserver import wire
+from ciserver import __version__, wire
 from ciserver.edge.bodies import has_left, number, number_query, raw_body
 from ciserver.edge.dialect import Route
-from ciserver.model.build import Lease
+from ciserver.model.build import Lease, Offer
 from ciserver.model.errors import (
     BadAddress,
     Complaint,
     Invalid,
     NotFound,
+    OtherVersion,
     RemoteFailure,
 )
 from ciserver.model.worker import Worker
@@ -58,11 +59,12 @@ class WorkerDoor:
 
     def on_get_hello(self, req: falcon.Request, resp: falcon.Response) -> None:
         worker = self._worker(req)
-        _say(resp, wire.Hello(worker.name, tuple(str(one) for one in worker.queues)))
+        queues = tuple(str(one) for one in worker.queues)
+        _say(resp, wire.Hello(worker.name, queues, worker.labels))
 
     def on_post_bell(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Answers when there may be work that there was not when it was last asked, or after
-        WAIT_LIMIT seconds.
+        """Answers when there may be work that there was not when it was last asked, when a build of
+        the worker was canceled, or after WAIT_LIMIT seconds.
         """
         worker, asked = self._worker(req), _message(req, wire.Listen)
         taken = [one for one in worker.queues if str(one) in asked.state.queues]
@@ -71,15 +73,22 @@ class WorkerDoor:
             name=worker.name,
             systems=tuple(dict.fromkeys(one.system for one in taken)),
             queues=tuple(str(one) for one in taken),
+            labels=tuple(one for one in worker.labels if one in asked.state.labels),
+            projects=tuple(worker.projects.values()),
         )
         heard = self._services.fleet.listen(
             state, asked.heard, wait_seconds=WAIT_LIMIT, has_left=has_left(req)
         )
-        _say(resp, wire.Rung(heard))
+        is_paused = self._services.pauses.is_paused(worker.name)
+        _say(resp, wire.Rung(heard.bell, heard.canceled, is_paused))
 
     def on_post_claim(self, req: falcon.Request, resp: falcon.Response) -> None:
         worker, asked = self._worker(req), _message(req, wire.Claim)
-        work = self._services.remote_work.claim(worker, asked.queues, asked.images)
+        work = self._services.remote_work.claim(
+            worker,
+            asked.id,
+            Offer(worker.name, (), asked.images, asked.queues, asked.labels),
+        )
         if work is None:
             resp.status = falcon.HTTP_204
             return
@@ -87,7 +96,16 @@ class WorkerDoor:
         _say(resp, wire.Claimed(replace(work, secrets=()), masked))
 
     def _worker(self, req: falcon.Request) -> Worker:
-        return self._services.workers.recognize(_token(req))
+        """Raises NotSignedIn, OtherVersion."""
+        worker = self._services.workers.recognize(_token(req))
+        told = req.get_header(wire.VERSION_HEADER) or ""
+        if told != str(wire.VERSION):
+            raise OtherVersion(
+                f"the worker {worker.name} is not of the version of this server: it speaks"
+                f" protocol {told[:20] or '(none)'}, and not {wire.VERSION}",
+                hint=f"install ciserver {__version__} on the machine of the worker",
+            )
+        return worker
 
 
 class AttemptDoor:

@@ -57,7 +57,11 @@ def test_doctor_says_what_is_wrong_with_an_image(offline, small):
     for name in ("a", "b"):
         offline.cli("image", "add", name, "--from", str(small))
     settings = json.loads(offline.cli("doctor", "-o", "json").stdout)
-    assert settings["settings"]["images"] == {"directory": "(none)", "unknown": "host"}
+    assert settings["settings"]["images"] == {
+        "directory": "(none)",
+        "unknown": "host",
+        "podman": "(none)",
+    }
     directory = make_images(Settings(), DataDirectory(offline.data)).directory
     (directory / "a/root/usr/bin/bash").unlink()
     (directory / "b/image.json").unlink()

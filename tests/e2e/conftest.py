@@ -1,6 +1,5 @@
 """Receivers of webhooks and mails, repositories that a server watches, and a server to share."""
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -10,15 +9,13 @@ from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
-from support.repositories import Repository
+from support.processes import build_processes
 from support.server import Server, free_port
+from support.watching import watched_repository
 
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
-from ciserver.executor.sandbox import MARKER
-from ciserver.git import hook
-from ciserver.machine import scratch_root, work_root
-from ciserver.shipped import shipped
+from ciserver.machine import scratch_root
 
 
 class Receiver:
@@ -101,18 +98,6 @@ def mailbox():
     mailbox.stop()
 
 
-def watched_repository(server, place, name, **more):
-    """A repository `project` that the server watches under that name, with the hook in it."""
-    repository = Repository(place)
-    wanted = {"name": name, "uri": str(repository.bare), "local": True, **more}
-    answer = server.request("POST", "/ci/v1/projects", json=wanted)
-    assert answer.status == 201, answer.data
-    made = json.loads(answer.data)
-    script = shipped("hooks") / "post-receive"
-    hook.install(repository.bare, script=script, url=made["hook_url"], secret=made["hook_secret"])
-    return repository
-
-
 @pytest.fixture
 def watch(tmp_path):
     def make(server, name="project", **more):
@@ -126,7 +111,8 @@ def shared_server():
     """One server for a module whose tests each have a project of their own."""
     with tempfile.TemporaryDirectory(prefix="ciserver-test-") as made:
         Path(made).chmod(0o711)
-        config = '[outgoing]\nallow = ["127.0.0.1"]\n[builds]\nsandbox = "bubblewrap"\n'
+        config = '[builds]\nsandbox = "bubblewrap"\nnetwork = "host"\n'
+        config += '[outgoing]\nallow = ["127.0.0.1"]\n'
         server = Server(Path(made) / "data", config=config).start()
         yield server
         server.stop()
@@ -162,23 +148,3 @@ def gate(place):
 def leftovers():
     """Tells what still runs of a server's builds."""
     return build_processes
-
-
-def build_processes(server):
-    """[(pid, words of its command line)] of whatever belongs to a build of this server: by the
-    marker of plain processes, or by the work directory that a sandbox is bound to.
-    """
-    root = work_root(Settings(), DataDirectory(server.data))
-    marker = f"{MARKER}={root}/".encode()
-    bound = f"{root.parent.name}/{root.name}/build-".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if (
-                bound in (entry / "mountinfo").read_bytes()
-                or marker in (entry / "environ").read_bytes()
-                or any(bound in word for word in words)
-            ):
-                found.append((int(entry.name), words))
-    return found

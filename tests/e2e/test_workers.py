@@ -3,8 +3,10 @@
 import hashlib
 import json
 import shutil
+import signal
 
 import pytest
+from support import rabbitmq
 from support.waiting import until
 from support.worker import Worker
 
@@ -33,20 +35,33 @@ tasks:
 SLOW = "image: host\ntasks:\n  - one: for n in $(seq 1 %d); do echo line $n; sleep 0.01; done\n"
 
 
+@pytest.fixture(params=["server", "broker"])
+def told(request):
+    """What server and workers are told of how workers hear of builds: from the server itself, or
+    from a broker.
+    """
+    if request.param == "server":
+        yield ""
+        return
+    with rabbitmq.broker() as broker:
+        yield rabbitmq.settings_of(broker)
+
+
 @pytest.fixture
-def server(make_server):
+def server(make_server, told):
     """One that runs nothing itself."""
-    server = make_server().start()
-    server.cli("queue", "pause", "--worker", "local")
+    server = make_server(config=told).start()
+    if not told:
+        server.cli("queue", "pause", "--worker", "local")
     return server
 
 
 @pytest.fixture
-def make_worker(server, place):
+def make_worker(server, place, told):
     workers = []
 
     def make(name="arm", *arguments, config='[builds]\nsandbox = "bubblewrap"\n', **options):
-        worker = Worker(server, place / name, config=config, **options)
+        worker = Worker(server, place / name, config=config + told, **options)
         workers.append(worker)
         return worker.start("--slots", "2", *arguments)
 
@@ -155,8 +170,24 @@ def test_a_worker_that_may_not_wait_gives_back(server, make_worker, watch):
     server.cli("cancel", str(build["id"]))
 
 
+def test_a_worker_that_is_stopped_twice_gives_back(server, make_worker, watch):
+    """At once, however long its settings let builds finish."""
+    worker = make_worker(config="[builds]\ndrain_seconds = 600\n")
+    repository = watch(server)
+    repository.commit({".build.yml": SLOW % 6000})
+    repository.push("main")
+    (build,) = until(server.builds)
+    until_logged(server, build["id"], b"line 5\n")
+    worker.process.send_signal(signal.SIGTERM)
+    until(lambda: b"stopping" in worker.log.read_bytes())
+    assert worker.stop() == 0
+    (build,) = server.builds()
+    assert build["status"] == "queued"
+    server.cli("cancel", str(build["id"]))
+
+
 def test_a_cancellation_arrives(server, make_worker, watch):
-    """With the next renewal of the lease at the latest."""
+    """At once, and not only with the next renewal of the lease."""
     make_worker()
     repository = watch(server)
     repository.commit({".build.yml": "image: host\ntasks:\n  - one: echo begun; sleep 600\n"})
@@ -164,16 +195,16 @@ def test_a_cancellation_arrives(server, make_worker, watch):
     (build,) = until(server.builds)
     until_logged(server, build["id"], b"begun\n")
     server.cli("cancel", str(build["id"]))
-    (build,) = server.until_built()
+    (build,) = server.until_built(seconds=3)
     assert build["status"] == "canceled"
 
 
-def test_workers_are_shown(server, make_worker):
+def test_workers_are_shown(server, make_worker, told):
     """With the systems, on the queue, and with their credentials."""
     make_worker()
     assert "arm" in server.cli("worker-credential", "list").stdout
     (system,) = json.loads(server.cli("system", "list", "-o", "json").stdout)
-    assert system["workers"] == ["arm", "local"]
+    assert system["workers"] == (["arm"] if told else ["arm", "local"])
 
 
 def test_a_wrong_credential_ends_the_worker(server, place):

@@ -23,18 +23,21 @@ from ciserver.executor.hierarchies import (
 )
 from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
+from ciserver.executor.network import HOST_FOR_ALL
 from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.plain import Plain
+from ciserver.executor.podman import Podman
 from ciserver.executor.roots import Roots
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import find_build_user
 from ciserver.model.build import PLAIN, Job, Lease, Task, Work
 from ciserver.model.errors import LeaseLost
+from ciserver.model.push import Trust
 from ciserver.model.secret import NO_SECRETS
 from ciserver.reports.read import read_report
 
 PATIENCE = 15
-LIMITS = Limits(timeout_seconds=30, grace_seconds=0.3, renew_seconds=0.1)
+LIMITS = Limits(timeout_seconds=30, grace_seconds=0.3)
 
 
 class SystemClock:
@@ -53,7 +56,7 @@ class Recorder:
         self.appends, self.renewals = 0, 0
         self.result, self.steps = None, None
         self.canceling = self.lost = False
-        self.append_error = self.product_error = None
+        self.append_error = self.product_error = self.renew_error = None
 
     def claim(self, offer):
         with self.changed:
@@ -62,6 +65,8 @@ class Recorder:
     def renew(self, lease):
         with self._told():
             self.renewals += 1
+            if self.renew_error:
+                raise self.renew_error
             return self.canceling
 
     def advance(self, lease, done, starting, *, sandbox):
@@ -162,6 +167,7 @@ class World:
     groups: ControlGroups | None = None
     stores: NixStores | None = None
     roots: Roots | None = None
+    networks: object = HOST_FOR_ALL
     stop: Stop = field(default_factory=Stop)
     runners: list = field(default_factory=list)
 
@@ -176,6 +182,7 @@ class World:
             groups=self.groups,
             stores=self.stores,
             roots=self.roots,
+            networks=self.networks,
         )
         self.runners.append(runner)
         return runner
@@ -204,6 +211,8 @@ def make_work(
     build_id=7,
     cache_bytes=0,
     store="",
+    lease_seconds=0.3,
+    trust=Trust.TRUSTED,
     **job,
 ):
     """Work with these scripts as tasks; `facts` are the server's variables, `job` the job's."""
@@ -219,6 +228,8 @@ def make_work(
         given=given,
         cache_bytes=cache_bytes,
         store=store,
+        lease_seconds=lease_seconds,
+        trust=trust,
     )
 
 
@@ -293,6 +304,24 @@ def bubblewrap_works(bubblewrap_fault):
         pytest.skip(bubblewrap_fault)
 
 
+@pytest.fixture(scope="session")
+def tried_podman(tmp_path_factory):
+    """Why podman does not work here, and the runtime with which it does."""
+    place = tmp_path_factory.mktemp("podman")
+    podman = Podman(user=build_user(), place=place)
+    return podman.probe(), podman.runtime
+
+
+@pytest.fixture
+def podman_runtime(tried_podman):
+    fault, runtime = tried_podman
+    if fault:
+        if os.environ.get("CI") == "true" and "CISERVER_NO_PODMAN" not in os.environ:
+            pytest.fail(fault)
+        pytest.skip(fault)
+    return runtime
+
+
 @pytest.fixture
 def plain():
     return Plain(user=build_user())
@@ -303,7 +332,12 @@ def bubblewrap(bubblewrap_works):
     return Bubblewrap(user=build_user())
 
 
-@pytest.fixture(params=["plain", "bubblewrap"])
+@pytest.fixture
+def podman(podman_runtime, tmp_path):
+    return Podman(user=build_user(), place=tmp_path / "podman", runtime=podman_runtime)
+
+
+@pytest.fixture(params=["plain", "bubblewrap", "podman"])
 def sandbox(request):
     return request.getfixturevalue(request.param)
 

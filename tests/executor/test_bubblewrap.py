@@ -108,18 +108,18 @@ def test_a_task_cannot_pretend_that_the_sandbox_failed(inside):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a build user")
-def test_root_needs_a_build_user():
+def test_root_needs_a_build_user(place):
     """Builds never run as root in bubblewrap; the choice says what to do."""
-    broken = choose("auto", user=None)
+    broken = choose("auto", user=None, place=place)
     assert isinstance(broken, SandboxBroken)
     assert "root" in broken.reason
     assert "create a user" in broken.remedy
 
 
-def test_the_choice_is_tried_out(bubblewrap_works, tools):
+def test_the_choice_is_tried_out(bubblewrap_works, tools, place):
     """Auto takes bubblewrap when it runs here; plain is taken only by name."""
-    assert choose("auto", user=tools.build_user()).name == "bubblewrap"
-    assert isinstance(choose("plain", user=None), Plain)
+    assert choose("auto", user=tools.build_user(), place=place).name == "bubblewrap"
+    assert isinstance(choose("plain", user=None, place=place), Plain)
 
 
 def test_an_unknown_build_user_is_refused():

@@ -323,6 +323,16 @@ def test_secrets_are_masked_everywhere(world):
     assert "warning: 1 secrets are shorter than 4 characters" in world.recorder.log(0)
 
 
+def test_a_renewal_that_failed_is_tried_again_sooner(world):
+    """So that a server which is away for half a lease costs no attempt."""
+    world.recorder.renew_error = OSError("the server is away")
+    thread = world.begin("sleep 30", lease_seconds=3)
+    # More than there is time for at the usual pace, which is a third of the lease.
+    world.recorder.wait_for(lambda: world.recorder.renewals > 15)
+    world.stop.set()
+    thread.join()
+
+
 def test_the_lease_is_renewed_in_silence(world):
     """A task that says nothing keeps its lease."""
     build = world.begin("sleep 60")

@@ -19,6 +19,7 @@ from ciserver.executor.bubblewrap import Bubblewrap
 from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.plain import Plain
+from ciserver.executor.podman import Podman
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import BuildUser
 from ciserver.model.build import Job, Lease, Task, Work
@@ -36,9 +37,12 @@ class Reporter:
         if b"ready" in chunk:
             print("ready", flush=True)
 
-kind, root, user, script = json.loads(sys.argv[1])
+kind, root, user, script, runtime = json.loads(sys.argv[1])
 user = BuildUser(*user) if user else None
-sandbox = {"plain": Plain, "bubblewrap": Bubblewrap}[kind](user=user)
+if kind == "podman":
+    sandbox = Podman(user=user, place=Path(root).parent / "podman", runtime=runtime)
+else:
+    sandbox = {"plain": Plain, "bubblewrap": Bubblewrap}[kind](user=user)
 runner = Runner(Reporter(), sandbox, None, Clock(), work_root=Path(root), limits=Limits())
 job = Job("test", "", "", "", (Task("task", script),))
 runner.run(Work(Lease(1, 1, "token"), job, {}), Stop())
@@ -49,9 +53,10 @@ runner.run(Work(Lease(1, 1, "token"), job, {}), Stop())
 def killed(place, tools):
     """Starts a supervisor with this script in a task and kills it when the task is ready."""
 
-    def kill(kind, script):
+    def kill(kind, script, runtime=""):
         user = tools.build_user()
-        words = [kind, str(place / "work"), user and [user.uid, user.gid, user.name], script]
+        whom = user and [user.uid, user.gid, user.name]
+        words = [kind, str(place / "work"), whom, script, runtime]
         child = subprocess.Popen(
             [sys.executable, "-c", SUPERVISOR, json.dumps(words)],
             cwd=Path(__file__).parents[2],
@@ -75,6 +80,13 @@ def test_bubblewrap_dies_with_its_supervisor(bubblewrap_works, killed, tools):
     """Nothing of the build is left, without anybody looking for it."""
     mark = f"41{os.getpid()}"
     killed("bubblewrap", orphans(mark))
+    assert tools.eventually(lambda: not tools.programs_with(f"sleep\0{mark}"))
+
+
+def test_a_container_dies_with_its_supervisor(podman_runtime, killed, tools):
+    """Nothing of the build is left, also in podman's own list."""
+    mark = f"44{os.getpid()}"
+    killed("podman", orphans(mark), podman_runtime)
     assert tools.eventually(lambda: not tools.programs_with(f"sleep\0{mark}"))
 
 

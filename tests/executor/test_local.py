@@ -1,16 +1,24 @@
-"""The engine in this process: it claims when rung, stops when asked, and drains."""
+"""What holds for every engine, rung in its process or by a broker: it claims when rung, stops when
+asked, and drains.
+"""
 
 import threading
 
 import pytest
+from support.rabbitmq import broker
 from support.waiting import until
 
+from ciserver.broker.listener import Listener
+from ciserver.broker.ringer import Ringer
+from ciserver.clock import SystemClock
+from ciserver.executor.called import CalledEngine, NoRoom
 from ciserver.executor.lease import StopReason
 from ciserver.executor.local import LocalEngine
 from ciserver.model.build import Offer
 from ciserver.model.status import BuildStatus
 
-OFFER = Offer(worker="here", systems=("here",))
+QUEUE = "x86_64-linux/trusted"
+OFFER = Offer(worker="here", systems=("x86_64-linux",), queues=(QUEUE,))
 
 
 class Held:
@@ -51,16 +59,67 @@ def held():
     return Held()
 
 
+class Called:
+    """An engine that hears of builds from a broker, and a ringer, as a server has one."""
+
+    def __init__(self, broker, recorder, runner, *, reporter, slots, retry_seconds=5.0, **words):
+        self._engine = CalledEngine(reporter, runner, OFFER, slots=slots, **words)
+        self._ringer = Ringer(broker, lambda: {QUEUE: len(recorder.queue)}, SystemClock())
+        self._listener = Listener(
+            broker,
+            self._engine,
+            name=broker.prefix,
+            queues=(QUEUE,),
+            slots=slots,
+            refused=NoRoom,
+            after_fault_seconds=retry_seconds,
+        )
+        self._is_up = False
+
+    def start(self):
+        self._is_up = True
+        self._listener.start(lambda: None)
+        self.ring()
+
+    def ring(self):
+        self._ringer.top_up()
+        assert not self._ringer.state.fault
+
+    def drain(self, timeout_seconds):
+        self._engine.drain(timeout_seconds)
+        if self._is_up:
+            self._is_up = False
+            self._listener.stop()
+        self._ringer.close()
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+
+@pytest.fixture(params=["local", "celery"])
+def make(request, recorder):
+    """Makes an engine of each kind, of the same parts; what runs in it is somebody else's."""
+    if request.param == "local":
+        yield lambda runner, *, reporter=recorder, slots=1, **words: LocalEngine(
+            reporter, runner, OFFER, slots=slots, **words
+        )
+        return
+    with broker() as messages:
+        yield lambda runner, *, reporter=recorder, slots=1, **words: Called(
+            messages, recorder, runner, reporter=reporter, slots=slots, **words
+        )
+
+
 @pytest.fixture
-def make_engine(recorder, held):
+def make_engine(make, held):
     made = []
 
-    def make(*, slots=1, runner=held, **words):
-        engine = LocalEngine(recorder, runner, OFFER, slots=slots, **words)
+    def make_one(*, runner=held, **words):
+        engine = make(runner, **words)
         made.append(engine)
         return engine
 
-    yield make
+    yield make_one
     for engine in made:
         engine.drain(0)
 
@@ -82,6 +141,38 @@ def test_one_ring_fills_all_slots(recorder, held, tools, make_engine):
     assert held.ended == [(1, StopReason.CANCELED)]
     held.let_go()
     assert tools.eventually(lambda: engine.is_idle)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [("canceling", StopReason.CANCELED), ("lost", StopReason.LOST), ("", None)],
+)
+def test_a_build_that_is_checked_stops_if_the_server_says_so(
+    recorder, held, tools, make_engine, told, reason
+):
+    """As it would with the next renewal; others are not asked for."""
+    engine = make_engine()
+    put(recorder, tools, 1)
+    engine.start()
+    held.wait_for(lambda: 1 in held.running)
+    if told:
+        setattr(recorder, told, True)
+    engine.check(2)
+    assert recorder.renewals == 0
+    engine.check(1)
+    assert recorder.renewals == int(told != "lost")
+    assert not reason or held.wait_for(lambda: held.ended == [(1, reason)]) is None
+
+
+def test_a_check_that_fails_leaves_it_to_the_next_renewal(recorder, held, tools, make_engine):
+    """The build goes on."""
+    engine = make_engine()
+    put(recorder, tools, 1)
+    engine.start()
+    held.wait_for(lambda: 1 in held.running)
+    recorder.renew_error = OSError("away")
+    engine.check(1)
+    assert not held.running[1].is_set()
 
 
 def test_what_waits_at_the_start_is_claimed(recorder, held, tools, make_engine):
@@ -139,7 +230,7 @@ def test_a_paused_engine_claims_nothing_until_it_goes_on(recorder, held, tools, 
     held.wait_for(lambda: 1 in held.running)
 
 
-def test_a_claim_that_fails_is_tried_again(recorder, held, tools):
+def test_a_claim_that_fails_is_tried_again(recorder, held, tools, make_engine):
     """Neither the error nor the want of a ring stops the slot."""
 
     class Stumbling:
@@ -152,10 +243,8 @@ def test_a_claim_that_fails_is_tried_again(recorder, held, tools):
             return recorder.claim(offer)
 
     put(recorder, tools, 1)
-    engine = LocalEngine(Stumbling(), held, OFFER, slots=1, retry_seconds=0.02)
-    engine.start()
+    make_engine(reporter=Stumbling(), retry_seconds=0.02).start()
     held.wait_for(lambda: 1 in held.running)
-    engine.drain(0)
 
 
 def test_a_slot_outlives_what_breaks_in_it(recorder, held, tools, make_engine):
@@ -172,11 +261,12 @@ def test_a_slot_outlives_what_breaks_in_it(recorder, held, tools, make_engine):
     held.wait_for(lambda: set(held.running) == {2})
 
 
-def test_builds_run_from_the_queue_to_their_end(tools, make_world, sandbox):
+def test_builds_run_from_the_queue_to_their_end(tools, make_world, sandbox, recorder, make):
     """Engine, runner and sandbox together: a queued build succeeds."""
     world = make_world(sandbox)
-    world.recorder.queue.append(tools.make_work("echo done"))
-    engine = LocalEngine(world.recorder, world.runner(), OFFER, slots=2)
+    world.recorder = recorder
+    recorder.queue.append(tools.make_work("echo done"))
+    engine = make(world.runner(), slots=2)
     engine.start()
     world.recorder.wait_for(lambda: world.recorder.result is not None)
     engine.drain(15)
@@ -187,10 +277,11 @@ def test_builds_run_from_the_queue_to_their_end(tools, make_world, sandbox):
     ("takes_any", "offered"), [(True, ()), (False, ("", "host", "nix", "debian/stable"))]
 )
 def test_a_claim_names_the_images_where_others_are_refused(
-    recorder, make_engine, takes_any, offered
+    recorder, tools, make_engine, takes_any, offered
 ):
     """Those that are here at that moment; the state tells them in any case."""
     claims = []
+    put(recorder, tools, 1)
     recorder.claim = claims.append
     here = []
     engine = make_engine(images=lambda: tuple(here), takes_any_image=takes_any)

@@ -10,6 +10,7 @@ from support.server import free_port
 from support.waiting import until
 from waitress.server import create_server
 
+from ciserver import wire
 from ciserver.executor.door import Closed, Door
 from ciserver.executor.doorbell import Doorbell
 from ciserver.executor.remote import HttpReporter
@@ -390,10 +391,16 @@ class Rung:
     """An engine that only counts."""
 
     def __init__(self):
-        self.rings = 0
+        self.rings, self.checked, self.is_paused = 0, [], None
 
     def ring(self):
         self.rings += 1
+
+    def heed(self, *, is_paused):
+        self.is_paused = is_paused
+
+    def check(self, build_id):
+        self.checked.append(build_id)
 
     def state(self):
         return EngineState((WorkerState("arm", ("x86_64-linux",), 1, 0, queues=(QUEUE,)),))
@@ -421,6 +428,18 @@ def test_an_engine_is_rung_when_there_may_be_work(listening, parts):
     until(lambda: engine.rings == 2)
 
 
+def test_an_engine_is_told_whether_it_is_given_builds(listening, parts):
+    """As soon as somebody pauses its worker, or lets it go on."""
+    engine = listening()
+    until(lambda: engine.is_paused is False)
+    parts.services.pauses.pause(ADMIN, worker="arm", paused=True)
+    parts.services.fleet.ring()  # as its bell does it in a server
+    until(lambda: engine.is_paused)
+    parts.services.pauses.pause(ADMIN, worker="arm", paused=False)
+    parts.services.fleet.ring()
+    until(lambda: engine.is_paused is False)
+
+
 def test_whoever_is_one_too_many_looks_by_itself(listening, parts):
     """A server that has no thread left for listeners still has work for them."""
     parts.services.fleet._budget = threading.BoundedSemaphore(1)
@@ -437,3 +456,53 @@ def test_what_was_rung_meanwhile_is_heard_afterwards(listening, served, parts):
     parts.services.fleet.ring()
     served.up()
     until(lambda: engine.rings == 2)
+
+
+def test_an_engine_looks_at_what_was_canceled(listening, make, parts):
+    """As soon as somebody cancels a build that its worker runs."""
+    parts.services.run_on(parts.services.fleet)
+    engine = listening()
+    until(lambda: engine.rings == 1)
+    build = make.build(worker="arm", status=BuildStatus.RUNNING)
+    parts.services.builds.cancel(ADMIN, build.id)
+    assert until(lambda: engine.checked) == [build.id]
+
+
+def test_an_answer_that_was_cut_off_is_asked_for_again(served, make_reporter, begin, parts):
+    """As one that never came."""
+    reporter = make_reporter()
+    lease = begin(reporter).lease
+    real, cut = served._app, []
+
+    def half(environ, start_response):
+        answer = b"".join(real(environ, start_response))
+        if environ["PATH_INFO"].endswith("/renew") and len(cut) < 2:
+            cut.append(True)
+            return [answer[:-1]]
+        return [answer]
+
+    served._app = half
+    reporter._door.ask(wire.Renewed, "POST", "renew", lease=lease)
+    assert len(cut) == 2
+
+
+@pytest.mark.parametrize("lost", ["answer", "question"])
+def test_a_claim_that_was_not_answered_is_made_again(make_reporter, make, served, lost):
+    """What it took is had by the next one: no attempt is lost, and nothing is taken twice."""
+    reporter = make_reporter()
+    first, second = make.build(), make.build()
+
+    def cut(environ):
+        if lost == "answer":
+            b"".join(served._app(environ, lambda *_: None))
+        served.before = lambda _: None
+        return "502 Bad Gateway"
+
+    served.before = cut
+    with pytest.raises(RemoteFailure):
+        reporter.claim(offer_of())
+    works = [reporter.claim(offer_of()), reporter.claim(offer_of())]
+    assert [one.lease.build_id for one in works] == [first.id, second.id]
+    assert [one.lease.attempt for one in works] == [1, 1]
+    assert reporter.claim(offer_of()) is None
+    assert not any(reporter.renew(one.lease) for one in works)

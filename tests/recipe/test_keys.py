@@ -78,6 +78,7 @@ CHANGED = {
     "maintainers": ("ada@example.org",),
     "nix": True,
     "always": True,
+    "runs_on": ("gpu",),
     "secrets": ("deploy",),
     "secrets_of": "ada",
     "secrets_off": True,
@@ -145,4 +146,4 @@ def test_the_way_a_recipe_is_written_does_not_matter():
 
 def test_a_key_is_sha256_in_hexadecimal_and_stays_what_it_is():
     """Another value forgets every earlier result, so it changes on purpose only."""
-    assert key_of() == "7dc9045008f28d367b6a551ab99326af385cbdc189697fac007a77870a2e9a23"
+    assert key_of() == "128fefe88929c5d9c72ad4a1ffbd3a2393ef1b23438061529fb6626134e66988"

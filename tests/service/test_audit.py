@@ -75,6 +75,16 @@ CHANGES = {
         '{"worker": "arm", "queues": ["aarch64-linux/trusted"]}',
         lambda g, a: g.services.workers.add(a, "arm", ("aarch64-linux/trusted",)),
     ),
+    "change worker": Change(
+        Action.CHANGE_WORKER,
+        '{"worker": "spare", "labels": ["gpu"]}',
+        lambda g, a: g.services.workers.change(a, "spare", labels=("gpu",)),
+    ),
+    "renew worker": Change(
+        Action.RENEW_WORKER,
+        '{"worker": "spare"}',
+        lambda g, a: g.services.workers.renew(a, "spare"),
+    ),
     "remove worker": Change(
         Action.REMOVE_WORKER,
         '{"worker": "spare"}',

@@ -228,12 +228,14 @@ def test_canceled_and_lost_is_canceled(make, store, clock, builds):
 
 
 def test_recover_takes_what_was_ours(make, store, builds):
-    """At start the builds of this server's workers wait again at once, those of others run on."""
-    mine = make.build(B.RUNNING, worker="local-1")
-    other = make.build(B.RUNNING, worker="elsewhere-1")
-    assert builds.recover("local") == 1
+    """At start the builds of this server's worker wait again at once; those of others run on, also
+    where their names begin alike.
+    """
+    mine = make.build(B.RUNNING, worker="local-web")
+    others = [make.build(B.RUNNING, worker=one) for one in ("local-web2", "local", "elsewhere")]
+    assert builds.recover("local-web") == 1
     assert store.builds.get(mine.id).status is B.QUEUED
-    assert store.builds.get(other.id).status is B.RUNNING
+    assert {store.builds.get(one.id).status for one in others} == {B.RUNNING}
 
 
 def test_give_back(make, store, reporter):

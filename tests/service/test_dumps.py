@@ -78,8 +78,8 @@ def test_what_cannot_be_written_leaves_the_old_one(dumps, clock, store):
 
     with pytest.raises(Busy, match="No space left"):
         dumps.file(NAME, lasts=HOUR, write=full)
-    assert [one.name for one in store.files.dumps.iterdir()] == [NAME]
-    assert (store.files.dumps / NAME).read_bytes() == b"first"
+    assert [one.name for one in store.dumps.iterdir()] == [NAME]
+    assert (store.dumps / NAME).read_bytes() == b"first"
     assert read(dumps.file(NAME, lasts=HOUR, write=writer(b"second"))) == b"second"
 
 
@@ -109,13 +109,13 @@ def test_one_makes_it_and_the_others_have_the_old_one(dumps, clock):
 
 def test_what_nobody_asks_for_is_forgotten(dumps, clock, store):
     """After a day; and what a killed server left."""
-    (store.files.dumps / "other.new").write_bytes(b"half")
-    (store.files.dumps / "of-another-start").write_bytes(b"old")
+    (store.dumps / "other.new").write_bytes(b"half")
+    (store.dumps / "of-another-start").write_bytes(b"old")
     read(dumps.file("a", lasts=HOUR, write=writer(b"a")))
-    assert [one.name for one in store.files.dumps.iterdir()] == ["a"]
+    assert [one.name for one in store.dumps.iterdir()] == ["a"]
     clock.forward(hours=25)
     read(dumps.file("b", lasts=HOUR, write=writer(b"b")))
-    assert [one.name for one in store.files.dumps.iterdir()] == ["b"]
+    assert [one.name for one in store.dumps.iterdir()] == ["b"]
 
 
 def test_what_ended_in_a_time(dumps, make, clock):

@@ -12,6 +12,8 @@ from support.server import free_port
 
 from ciserver.config import Builds, Git, Settings
 from ciserver.datadir import DataDirectory
+from ciserver.machine import native_system
+from ciserver.model.build import Offer
 from ciserver.model.errors import Busy, Conflict
 from ciserver.model.evaluation import Kind, PinnedInput, SkippedJob
 from ciserver.model.push import RefChange, Trust
@@ -508,6 +510,24 @@ def test_a_proposal_is_not_trusted(open_project, services, make, store, ref):
     with pytest.raises(Conflict, match="never sent"):
         services.deliveries.resend(ADMIN, kept.id)
     assert not services.deliveries.deliver_next()
+
+
+def test_a_proposal_may_have_a_network_of_its_own(tmp_path, repository, clock, admin):
+    """Where the settings say so its recipe is asked; whoever runs it is told of the trust."""
+    settings = Settings(builds=Builds(untrusted_network="isolated"))
+    parts = make_parts(settings, DataDirectory(tmp_path / "other-data"), clock=clock)
+    closed = TELLING.replace("tasks:", "network: false\ntasks:")
+    pushed = repository.commit({".builds/on.yml": TELLING, ".builds/off.yml": closed}, "Proposed")
+    repository.push(f"HEAD:{PROPOSALS[0]}")
+    uri = str(repository.bare)
+    parts.services.projects.watch(admin, "project", uri, local=True, refs=("refs/*",))
+    make, store = Factory(parts, clock), parts.store
+    evaluation = run(parts.services, make, store, pushed, ref=PROPOSALS[0])
+    networks = {one.job: job_of(store, one).network for one in builds_of(store, evaluation)}
+    assert networks == {"on": True, "off": False}
+    work = parts.reporter.claim(Offer("local", (native_system(),)))
+    assert work.trust is Trust.UNTRUSTED
+    store.database.close()
 
 
 @pytest.mark.parametrize(

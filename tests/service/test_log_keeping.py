@@ -123,13 +123,16 @@ def test_cut_off_while_it_is_packed(store, services, built, sweep):
     """
     build = built()
     path = store.files.log_path(build.id, 1, 1)
-    path.with_name(f"{path.name}.gz.part").write_bytes(b"half")
+    part = path.parents[1] / ".packing-0a0b"
+    part.write_bytes(b"half")
     assert services.logs.size(build.id, step_of(services, build)) == len(TEXT)
     path.with_name(f"{path.name}.gz").write_bytes(b"of another time")
     assert services.logs.size(build.id, step_of(services, build)) == len(TEXT)
     sweep()
     assert files(store, build) == [f"{path.name}.gz"]
     assert services.logs.open(build.id, step_of(services, build)).read() == TEXT
+    store.files.remove_spool(young_seconds=-1)
+    assert not part.exists()
 
 
 def test_a_worker_that_comes_too_late(store, services, built, sweep):

@@ -6,6 +6,7 @@ import pytest
 from support.factories import Factory, done
 from support.waiting import until
 
+from ciserver.bells import Bell
 from ciserver.config import Server, Settings
 from ciserver.datadir import DataDirectory
 from ciserver.model.account import ANONYMOUS
@@ -96,7 +97,9 @@ def test_the_budget_of_followers(parts, lease):
 
 def test_a_waiting_reader_is_rung(parts, lease):
     """It wakes when something is announced, not when it would look again."""
-    logs = Logs(parts.store, followers=1, look_seconds=3600)
+    bell = Bell()
+    logs = Logs(parts.store, followers=1, ring=bell.ring, look_seconds=3600)
+    bell.on_ring(logs.wake)
     answers = []
     reader = threading.Thread(
         target=lambda: answers.append(

@@ -50,6 +50,8 @@ class StillEngine:
             f"no worker for {SYSTEM} takes trusted builds",
         ),
         ({"queues": (f"{SYSTEM}/untrusted", f"{SYSTEM}/trusted")}, "about to start"),
+        ({"projects": ("another",)}, f"the workers for {SYSTEM}/trusted are for other projects"),
+        ({"projects": ("another", "project-1"), "labels": ("gpu",)}, "about to start"),
     ],
 )
 def test_why_a_build_waits(make, services, queries, state, reason):
@@ -58,6 +60,21 @@ def test_why_a_build_waits(make, services, queries, state, reason):
     build = make.build()
     assert queries.build(ADMIN, build.id).waiting_for.startswith(reason)
     assert queries.queue(ADMIN).reasons == {build.id: queries.build(ADMIN, build.id).waiting_for}
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ((), f"no worker for {SYSTEM}/trusted has the labels big, gpu (they have none)"),
+        (("gpu",), f"no worker for {SYSTEM}/trusted has the labels big, gpu (they have: gpu)"),
+        (("big", "gpu", "kvm"), "about to start"),
+    ],
+)
+def test_why_a_build_waits_for_labels(make, services, queries, labels, reason):
+    """The page says which the workers have."""
+    services.run_on(StillEngine({"labels": labels}))
+    build = make.build(runs_on=("big", "gpu"))
+    assert queries.build(ADMIN, build.id).waiting_for == reason
 
 
 @pytest.mark.parametrize(
@@ -149,7 +166,7 @@ def test_a_claim_and_the_reason_follow_one_rule(make, services, queries, store, 
     for paused in ("local", "local-0", "other"):
         services.pauses.pause(ADMIN, worker=paused, paused=True)
         is_told = "is paused" in queries.build(ADMIN, build.id).waiting_for
-        assert store.queue.is_paused(name) is is_told
+        assert store.queue.is_paused(name, services.clock.now()) is is_told
         services.pauses.pause(ADMIN, worker=paused, paused=False)
 
 

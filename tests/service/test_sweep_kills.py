@@ -89,6 +89,7 @@ def test_killed_sweeps(parts, clock, builds, tmp_path):
     clock.forward(days=200)
     parts.services.log_keeping.sweep()
     parts.services.keeping.sweep()
+    parts.store.files.remove_spool(young_seconds=-1)
     standing, kept_logs = assert_sound(parts, builds)
     assert 0 < standing < 10
     assert 0 < kept_logs < 10

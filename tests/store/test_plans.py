@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import sqlite3
 from datetime import timedelta
 from functools import partial
@@ -462,12 +463,20 @@ LISTS = {
     "revisions": lambda store: store.history.revisions(BUSY, "0000", limit=2),
     "newest push": lambda store: store.history.newest_push(BUSY),
     "lost": lambda store: store.attempts.list_lost(NOW),
-    "left behind": lambda store: store.attempts.list_lost(NOW, "local-"),
+    "left behind": lambda store: store.attempts.list_lost(NOW, "local"),
+    "renew all": lambda store: store.attempts.renew_all(NOW),
     "holder of a token": lambda store: store.workers.holder_of("token"),
     "leased": lambda store: store.workers.leased({(1, 1)}),
     "worker": lambda store: store.workers.find("hash"),
     "evaluation claimed": lambda store: store.evaluations.claim(NOW, SOON),
     "evaluation due": lambda store: store.evaluations.next_due(),
+    "nodes that claimed": lambda store: store.claims.nodes(),
+    "evaluation held": lambda store: store.claims.holds_evaluation(77),
+    "evaluations released": lambda store: store.claims.release_evaluations(alive=["a"]),
+    "deliveries released": lambda store: store.claims.release_deliveries(alive=["a"]),
+    "nodes alive": lambda store: store.nodes.list_alive(NOW),
+    "states of workers": lambda store: store.workers.states(NOW),
+    "key of all nodes": lambda store: store.keys.find("mirrors"),
     "request oldest": lambda store: store.requests.oldest(),
     "results of an evaluation": lambda store: store.evaluation_lists.results(77),
     "all builds of an evaluation": lambda store: store.evaluation_lists.list_builds(77),
@@ -690,7 +699,8 @@ ASKED = {f"{name}, {who}": index for name, index in INDEXES.items() for who in S
     "revisions": "evaluations_of_revision",
     "lost": "builds_leased",
     "left behind": "builds_leased",
-    "holder of a token": "builds_leased",
+    "renew all": "builds_leased",
+    "holder of a token": "builds_held",
     "leased": "builds_leased",
     "worker": "workers_hash",
     "evaluation claimed": "evaluations_open",
@@ -892,13 +902,33 @@ def test_stars_cost_what_they_show(full):
 
 def claimed(store, offer=OFFER):
     with store.transaction():
-        return store.queue.claim(offer, "token", NOW, SOON)
+        return store.queue.claim(offer, secrets.token_hex(16), NOW, SOON)
+
+
+STRONG = Offer("strong", OFFER.systems, labels=("big", "gpu", "kvm"), projects=(1, 2, 3))
 
 
 def test_a_claim_looks_at_lanes(full):
     """With 100,000 builds in 1,000 jobsets a claim takes some steps a lane, not a build."""
     steps = 100 * cost(full, claimed)
     assert steps < 80 * JOBSETS
+
+
+def test_a_claim_by_labels_and_projects_looks_at_lanes(full):
+    """What only some workers may take costs the others little, and those no more."""
+    full.database.sql("UPDATE lanes SET runs_on = ',big,,gpu,' WHERE id % 2 = 0")
+    for offer in (OFFER, STRONG):
+        assert 100 * cost(full, partial(claimed, offer=offer)) < 100 * JOBSETS
+
+
+def test_what_was_lost_is_found_by_its_index(full):
+    """However much is built and waits."""
+    ask = lambda store: store.queue.avoid_no_more(NOW, NOW)  # noqa: E731
+    assert cost(full, ask) < 5
+    assert "builds_avoiding" in plan(full, ask)
+    held = lambda store: store.attempts.held_by("arm", "1" * 32)  # noqa: E731
+    assert cost(full, held) < 5
+    assert "builds_held" in plan(full, held)
 
 
 def test_a_claim_of_nothing_is_cheap(full):
@@ -925,6 +955,19 @@ def test_a_claim_looks_once_for_the_head_of_each_lane(full):
     """The ids of the heads are enough to choose; builds are not joined to them."""
     best = next(one for one in statements(full, claimed) if "builds_claimable" in one)
     assert "SEARCH b USING" not in full.database.explain(best)
+
+
+def claimable(store):
+    return store.overviews.list_claimable()
+
+
+def test_what_waits_for_workers_is_counted_by_lanes(full):
+    """As a broker is told of it, again and again: no build is looked at."""
+    assert sum(one.builds for one in claimable(full)) > 1_000
+    told = plan(full, claimable)
+    assert "builds" not in told
+    assert told.count("SCAN") == 2  # the counts of lanes, and the systems that are not active
+    assert told.count("USING INTEGER PRIMARY KEY (rowid=?)") == 3  # lane, jobset, project
 
 
 def looked_at(store, question):
@@ -957,6 +1000,19 @@ def test_lists_on_postgresql(full_postgresql, name):
     assert looked_at(full_postgresql, LISTS[name]) < most
 
 
+def test_a_claim_by_labels_and_projects_on_postgresql(full_postgresql):
+    """It looks at lanes, too."""
+    ask = partial(claimed, offer=STRONG)
+    assert looked_at(full_postgresql, ask) < 12 * JOBSETS
+    ask = lambda store: store.attempts.held_by("arm", "1" * 32)  # noqa: E731
+    assert looked_at(full_postgresql, ask) == 0
+
+
 def test_a_claim_on_postgresql(full_postgresql):
     """It looks at lanes and at the heads of the best, not at 100,000 queued builds."""
     assert looked_at(full_postgresql, claimed) < 12 * JOBSETS
+
+
+def test_what_waits_for_workers_on_postgresql(full_postgresql):
+    """It looks at lanes, and at no build."""
+    assert looked_at(full_postgresql, claimable) < 6 * JOBSETS

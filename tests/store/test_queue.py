@@ -1,6 +1,7 @@
 """The queue: which build is claimed, and that only its holder may write."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from support.factories import ADMIN, MAIL, OFFER, SYSTEM, done, make_job
@@ -302,3 +303,26 @@ def test_a_cancellation_is_told_with_the_lease(make):
     build = make.build(BuildStatus.RUNNING)
     make.services.builds.cancel(ADMIN, build.id)
     assert make.reporter.renew(make.leases[build.id]) is True
+
+
+def test_labels_are_asked_for_and_offered(make):
+    """A worker takes what asks for some of its labels or none, and nothing else."""
+    for labels in ((), ("gpu",), ("big", "gpu"), ("kvm",)):
+        make.build(runs_on=labels)
+    offer = replace(OFFER, labels=("gpu", "big", "b"))
+    taken = []
+    while work := make.claim(offer):
+        taken.append(work.job.runs_on)
+    assert sorted(taken) == [(), ("big", "gpu"), ("gpu",)]
+    assert make.claim() is None
+
+
+def test_a_dedicated_worker_takes_builds_of_its_projects(make, store):
+    """Whatever waits beside."""
+    jobsets = [make.jobset(name) for name in ("a", "b", "c")]
+    builds = [make.build(jobset=one) for one in jobsets]
+    projects = tuple(store.projects.find(name).id for name in ("a", "c"))
+    offer = replace(OFFER, projects=projects)
+    taken = {make.claim(offer).lease.build_id for _ in range(2)}
+    assert taken == {builds[0].id, builds[2].id}
+    assert make.claim(offer) is None

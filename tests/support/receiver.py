@@ -33,7 +33,10 @@ def receiving(tls=None):
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # its sender was killed: nobody takes half a request for one
             receiver.requests.append(Request(self.path, dict(self.headers), body))
             self.send_response(receiver.status)
             for name, value in receiver.headers.items():

@@ -14,6 +14,7 @@ import urllib3
 
 from support.waiting import until
 
+PROGRAM = (sys.executable, "-m", "ciserver.cli.main")
 _FIRST_PORT = 10_000
 
 
@@ -30,12 +31,23 @@ def free_port() -> int:
 
 
 class Server:
-    """`ciserver serve` over a data directory. `config` is the text of its TOML file."""
+    """`ciserver serve` over a data directory. `config` is the text of its TOML file, and `program`
+    is the command line, which may be another user's.
+    """
 
-    def __init__(self, data: Path, *, config: str = "", port: int | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        config: str = "",
+        port: int | None = None,
+        host: str = "127.0.0.1",
+        program: tuple[str, ...] = PROGRAM,
+    ) -> None:
+        self._program = program
         self.data = data
         self.port = port or free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
         self.log = data.parent / f"{data.name}.log"
         data.mkdir(parents=True, exist_ok=True)
         (data / "ciserver.toml").write_text(config)
@@ -46,20 +58,18 @@ class Server:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    sys.executable,
-                    "-m",
-                    "ciserver.cli.main",
+                    *self._program,
                     "serve",
                     "--data",
                     str(self.data),
                     "--listen",
-                    f"127.0.0.1:{self.port}",
+                    self.url.removeprefix("http://"),
                     *arguments,
                 ],
                 stdout=log,
                 stderr=log,
             )
-        until(self._is_ready, what=f"{self.url} to be ready; see {self.log}")
+        until(self._is_ready, seconds=60, what=f"{self.url} to be ready; see {self.log}")
         return self
 
     def _is_ready(self) -> bool:
@@ -110,13 +120,14 @@ class Server:
         return self.request("GET", f"/ci/v1/builds/{build_id}/steps/{step}/log").data
 
     def cli(self, *arguments, input_text="", check=True):
-        return cli(*arguments, "--data", str(self.data), input_text=input_text, check=check)
+        data = ("--data", str(self.data))
+        return cli(*arguments, *data, input_text=input_text, check=check, program=self._program)
 
 
-def cli(*arguments, input_text="", check=True, cwd=None):
+def cli(*arguments, input_text="", check=True, cwd=None, program=PROGRAM):
     """Run the command line as a person does; answers the finished process."""
     done = subprocess.run(
-        [sys.executable, "-m", "ciserver.cli.main", *arguments],
+        [*program, *arguments],
         capture_output=True,
         text=True,
         input=input_text,

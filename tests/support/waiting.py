@@ -3,7 +3,7 @@
 import time
 
 
-def until(condition, *, seconds=20, what=""):
+def until(condition, *, seconds=20, what="", every=0.01):
     """The first true answer of `condition`; fails after the limit."""
     end = time.monotonic() + seconds
     while True:
@@ -11,4 +11,4 @@ def until(condition, *, seconds=20, what=""):
         if answer:
             return answer
         assert time.monotonic() < end, f"not within {seconds} s: {what or condition}"
-        time.sleep(0.01)
+        time.sleep(every)

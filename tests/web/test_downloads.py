@@ -6,6 +6,7 @@ import os
 import zipfile
 
 import pytest
+from support.storages import on_both_storages
 
 from ciserver.executor.archive import write_archive
 from ciserver.model.account import Visibility
@@ -118,6 +119,7 @@ def test_what_a_build_wrote_is_shown_as_the_page_of_nobody(made, stranger, path)
     assert head.headers["content-length"] == str(len(SERVED[path][0]))
 
 
+@on_both_storages
 def test_a_directory_is_to_be_had_as_it_is_kept(made, report, stranger):
     answer = stranger.get("/build/1/download/2/cover.tar")
     assert (answer.content, answer.headers["content-type"]) == (
@@ -144,6 +146,7 @@ def test_what_is_known_already_is_not_sent_again(made, stranger, clock, path):
         assert stranger.get(path, headers=other).status_code == 200, other
 
 
+@on_both_storages
 def test_a_part_is_sent_of_what_is_still_the_same(made, stranger):
     """Whoever has the beginning of something else gets the whole."""
     path = "/build/1/download/2/cover/html/index.html"
@@ -205,6 +208,7 @@ def test_outputs_of_a_derivation(works, report, stranger):
 # -- what lies in archives ------------------------------------------------------------------------
 
 
+@on_both_storages
 def test_a_directory_is_listed_with_links_to_its_files(made, browser):
     page = browser.page("/build/1/contents/2")
     links = {
@@ -218,6 +222,7 @@ def test_a_directory_is_listed_with_links_to_its_files(made, browser):
     assert "to ../secret" in page.text
 
 
+@on_both_storages
 def test_an_archive_of_any_kind_is_listed(works, browser):
     """Its names may be anything."""
     lease = works.running()

@@ -5,6 +5,7 @@ import time
 
 import falcon.testing
 import pytest
+from support.storages import on_both_storages
 
 from ciserver.model.build import StepResult
 from ciserver.model.status import StepStatus
@@ -13,12 +14,16 @@ CONTENT = b"0123456789" * 10
 
 
 @pytest.fixture
-def grown(works):
-    """A finished step's log of 100 bytes, and a product of the same content."""
+def grown(works, services, file_storage):
+    """A finished step's log of 100 bytes, and a product of the same content; in a bucket, if there
+    is one.
+    """
     lease = works.running()
     works.log(lease, CONTENT)
     works.product(lease, "out/a.bin", CONTENT)
     works.finish(lease)
+    if file_storage.s3_bucket:
+        services.log_keeping.sweep()
     return lease
 
 
@@ -27,6 +32,7 @@ def path(request, grown):
     return request.param
 
 
+@on_both_storages
 def test_a_file_is_read_whole(path, stranger):
     """All of it, with its length, and the promise of ranges."""
     answer = stranger.get(path)
@@ -35,6 +41,7 @@ def test_a_file_is_read_whole(path, stranger):
     assert answer.headers["accept-ranges"] == "bytes"
 
 
+@on_both_storages
 def test_a_range_is_read(path, stranger):
     """206 with exactly those bytes, and where they stand."""
     for asked, first, last in (
@@ -53,6 +60,7 @@ def test_a_range_is_read(path, stranger):
         assert answer.headers["content-length"] == str(last - first + 1)
 
 
+@on_both_storages
 def test_a_range_with_nothing_in_it_is_refused(path, stranger):
     """416 says how long the file is, so that a follower can go on."""
     for asked in ("bytes=100-", "bytes=100-200", "bytes=-0", f"bytes={10**17}-"):
@@ -61,6 +69,7 @@ def test_a_range_with_nothing_in_it_is_refused(path, stranger):
         assert answer.headers["content-range"] == "bytes */100"
 
 
+@on_both_storages
 def test_what_is_not_one_range_of_bytes_is_ignored(path, stranger):
     """The whole file is a right answer to it; a crash or a refusal is not."""
     for asked in ("bytes=0-1,5-6", "bytes=5-2", "lines=1-2", "bytes=", "bytes", "", "bytes=a-b"):

@@ -1,14 +1,15 @@
 """Numbers about the server, as Prometheus reads them."""
 
+import io
 import re
 
 import pytest
 from support.factories import Factory
 
+from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.model.overview import DURATIONS, Histogram
 from ciserver.model.status import BuildStatus
-from ciserver.wiring import make_engine
 
 _LINE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (\S+)')
 
@@ -115,3 +116,11 @@ def test_a_histogram_adds_up():
     assert one.below[-1] == 3
     assert (one.count, one.seconds) == (4, 30 + 60 + 61 + 10**9)
     assert list(DURATIONS) == sorted(DURATIONS)
+
+
+def test_files_for_the_object_storage(numbers, parts):
+    """Without one nothing waits for it, and it is not away."""
+    parts.store.files.keep_product(io.BytesIO(b"content"))
+    found = numbers()
+    names = ("away", "waiting_files", "waiting_bytes")
+    assert [found[f"ciserver_storage_{one}"] for one in names] == [0, 0, 0]

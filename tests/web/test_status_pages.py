@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from support.factories import Factory
 
+from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.model.account import ANONYMOUS, Visibility
 from ciserver.model.project import ProjectSettings
@@ -13,7 +14,6 @@ from ciserver.service.counters import Counters
 from ciserver.service.status import Status
 from ciserver.shipped import shipped
 from ciserver.web.app import create_app
-from ciserver.wiring import make_engine
 
 PATHS = ("/queue", "/queue-summary", "/status", "/steps", "/machines")
 

@@ -3,12 +3,12 @@
 import pytest
 from support.factories import ADMIN
 
+from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.machine import native_system
 from ciserver.model.build import Offer
 from ciserver.model.ports import EngineState, WorkerState
 from ciserver.model.request import RequestStatus
-from ciserver.wiring import make_engine
 
 SYSTEMS, FEDORA = "/ci/v1/systems", "fedora-40-x86_64"
 HERE = native_system()

@@ -27,6 +27,7 @@ from ciserver.model.delivery import Delivery
 from ciserver.model.errors import Complaint, NotFound
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob
 from ciserver.model.event import BuildFinished
+from ciserver.model.ports import BrokerState
 from ciserver.model.project import (
     Input,
     InputType,
@@ -387,6 +388,7 @@ def page_values():
             "view": make_queue_view(),
             "paused": (Pause("", "bert"), Pause("local", "")),
             "may_pause": True,
+            "broker": BrokerState("amqp://mq", "the message broker has not answered", "<refused>"),
         },
         "secrets.html": {
             "secrets": (
@@ -508,7 +510,9 @@ def text_of(html):
 
 def render_queue(view, shown, *paused, may_pause=False):
     page = make_page()
-    return view.render("queue.html", page, view=shown, paused=paused, may_pause=may_pause)
+    return view.render(
+        "queue.html", page, view=shown, paused=paused, may_pause=may_pause, broker=None
+    )
 
 
 def test_every_form_that_changes_something_carries_the_token(view):

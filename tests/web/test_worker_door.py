@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import secrets
 
 import falcon.testing
 import pytest
+from support.factories import Factory
 
 from ciserver import wire
 from ciserver.model.account import Actor
-from ciserver.model.build import BuildResult, Offer, StepResult
+from ciserver.model.build import BuildResult, Loss, Offer, StepResult
 from ciserver.model.ports import WorkerState
 from ciserver.model.project import Credential
 from ciserver.model.status import BuildStatus, StepStatus
@@ -19,15 +21,21 @@ CONTENT = b"made on another machine\n" * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
+def a_claim(queues, *rest):
+    return wire.Claim(secrets.token_hex(16), queues, *rest)
+
+
 class Door:
     """Requests of one bearer, by its token."""
 
     def __init__(self, app, token):
-        self._client = falcon.testing.TestClient(app, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}", wire.VERSION_HEADER: str(wire.VERSION)}
+        self._client = falcon.testing.TestClient(app, headers=headers)
 
-    def ask(self, method, path, message=None, body=None, **query):
+    def ask(self, method, path, message=None, body=None, headers=None, **query):
         body = wire.write(message) if message is not None else body
-        return self._client.simulate_request(method, f"/worker/v1/{path}", body=body, params=query)
+        path = f"/worker/v1/{path}"
+        return self._client.simulate_request(method, path, body=body, params=query, headers=headers)
 
 
 class Held:
@@ -59,7 +67,7 @@ def claim(parts, works, add_worker):
     def make(name="arm", **recipe):
         door = doors.get(name) or doors.setdefault(name, add_worker(name))
         works.build(**recipe)
-        answer = door.ask("POST", "claim", wire.Claim((QUEUE,)))
+        answer = door.ask("POST", "claim", a_claim((QUEUE,)))
         assert answer.status_code == 200, answer.text
         return Held(parts.app, wire.read(wire.Claimed, answer.content).work)
 
@@ -86,6 +94,7 @@ def test_a_credential_is_shown_once(parts, script):
     assert Door(parts.app, credential).ask("GET", "hello").json == {
         "name": "arm",
         "queues": [QUEUE],
+        "labels": [],
     }
     assert script.get("/ci/v1/workers").json[0]["last_seen_at"]
 
@@ -135,11 +144,52 @@ def test_a_credential_is_no_account(parts, add_worker, works):
     assert code(door.ask("POST", "builds/1/attempts/1/renew")) == (401, "not-signed-in")
 
 
+@pytest.mark.parametrize("version", [str(wire.VERSION + 1), "", "one"])
+def test_a_worker_of_another_version_is_told_what_to_do(add_worker, works, version):
+    """Before anything of what it says is read, and nothing is claimed."""
+    works.build()
+    door = add_worker()
+    for method, path in (("GET", "hello"), ("POST", "bell"), ("POST", "claim")):
+        answer = door.ask(method, path, headers={wire.VERSION_HEADER: version})
+        assert code(answer) == (409, "other-version")
+        assert answer.json["error"]["hint"].startswith("install ciserver ")
+    assert door.ask("POST", "claim", a_claim((QUEUE,))).status_code == 200
+
+
 def test_a_removed_worker_writes_no_more(claim, script):
     """Not even for what it holds; the lease runs out and the build goes on elsewhere."""
     held = claim()
     script.request("DELETE", "/ci/v1/workers/arm")
     assert code(held.ask("POST", "renew")) == (409, "lease-lost")
+
+
+def test_another_credential_takes_the_place_of_the_first_when_it_is_used(parts, script, add_worker):
+    """Until then the first is believed, so that no worker is ever without one."""
+    first = add_worker()
+    (second, third) = (
+        Door(parts.app, script.post("/ci/v1/workers/arm/credential", json={}).json["credential"])
+        for _ in range(2)
+    )
+    assert first.ask("GET", "hello").status_code == 200
+    assert code(second.ask("GET", "hello")) == (401, "not-signed-in")
+    for _ in range(2):
+        assert third.ask("GET", "hello").json["name"] == "arm"
+    assert code(first.ask("GET", "hello")) == (401, "not-signed-in")
+    assert script.post("/ci/v1/workers/none/credential", json={}).status_code == 404
+
+
+def test_a_worker_is_given_others(script, add_worker):
+    """Each list takes the place of the one before, and every fault is named."""
+    add_worker()
+    script.post("/ci/v1/projects", json={"name": "hello", "uri": "https://example.org/hello.git"})
+    given = {"labels": ["gpu"], "queues": ["aarch64-linux/trusted"]}
+    changed = script.request("PATCH", "/ci/v1/workers/arm", json=given)
+    assert changed.json | given == changed.json
+    bad = {"labels": ["-a", *map(str, range(20))], "queues": ["x"], "projects": ["none"]}
+    faults = script.request("PATCH", "/ci/v1/workers/arm", json=bad).json["error"]["complaints"]
+    assert [one["field"] for one in faults] == ["queues", "labels", "labels", "projects"]
+    assert script.request("PATCH", "/ci/v1/workers/none", json=given).status_code == 404
+    assert script.get("/ci/v1/workers").json == [changed.json]
 
 
 # -- claims ---------------------------------------------------------------------------------------
@@ -152,13 +202,74 @@ def test_a_worker_takes_builds_of_its_queues_only(parts, works, add_worker, admi
         add_worker("a", "riscv64-linux/trusted"),
         add_worker("b", "x86_64-linux/untrusted"),
     )
-    assert foreign.ask("POST", "claim", wire.Claim(("riscv64-linux/trusted",))).status_code == 204
-    asked = wire.Claim(("x86_64-linux/untrusted",))
+    assert foreign.ask("POST", "claim", a_claim(("riscv64-linux/trusted",))).status_code == 204
+    asked = a_claim(("x86_64-linux/untrusted",))
     assert untrusted.ask("POST", "claim", asked).status_code == 204
-    assert code(untrusted.ask("POST", "claim", wire.Claim((QUEUE,)))) == (403, "forbidden")
+    assert code(untrusted.ask("POST", "claim", a_claim((QUEUE,)))) == (403, "forbidden")
     mine = add_worker("c", QUEUE, "x86_64-linux/untrusted")
     assert mine.ask("POST", "claim", asked).status_code == 204
-    assert mine.ask("POST", "claim", wire.Claim((QUEUE,))).status_code == 200
+    assert mine.ask("POST", "claim", a_claim((QUEUE,))).status_code == 200
+
+
+def test_a_repeated_claim_is_answered_as_the_first_time(parts, works, add_worker, clock):
+    """With a whole lease, for as long as the worker holds it, and for no other worker."""
+    door, other = add_worker(), add_worker("other")
+    builds = {works.build(), works.build(), works.build()}
+    asked = a_claim((QUEUE,))
+
+    def claimed(door):
+        return wire.read(wire.Claimed, door.ask("POST", "claim", asked).content).work.lease
+
+    lease = claimed(door)
+    clock.forward(seconds=20)
+    assert claimed(door) == lease
+    clock.forward(seconds=20)
+    assert parts.services.builds.rescue_lost() == 0
+    theirs = claimed(other)
+    parts.reporter.give_back(lease, Loss("the worker failed"))
+    assert {lease.build_id, theirs.build_id, claimed(door).build_id} <= builds
+    assert claimed(door) not in {lease, theirs}
+
+
+@pytest.mark.parametrize("id_", ["", "A" * 32, "0" * 31, "0" * 33])
+def test_a_claim_has_an_id(add_worker, id_):
+    """Of 32 digits, so that nobody guesses another's."""
+    body = json.dumps({"id": id_, "queues": [QUEUE]}).encode()
+    assert add_worker().ask("POST", "claim", body=body).status_code == 400
+
+
+@pytest.fixture
+def make(parts, clock):
+    return Factory(parts, clock)
+
+
+def test_a_worker_has_the_labels_of_its_credential_only(parts, make, admin):
+    """Whatever it says; and what asks for them goes to nobody else."""
+    plain = Door(parts.app, parts.services.workers.add(admin, "plain", (QUEUE,)))
+    labels = ("big", "gpu")
+    strong = Door(parts.app, parts.services.workers.add(admin, "strong", (QUEUE,), labels=labels))
+    assert strong.ask("GET", "hello").json["labels"] == ["big", "gpu"]
+    make.build(runs_on=("big", "gpu"))
+    assert plain.ask("POST", "claim", a_claim((QUEUE,))).status_code == 204
+    stolen = plain.ask("POST", "claim", a_claim((QUEUE,), (), ("gpu",)))
+    assert code(stolen) == (403, "forbidden")
+    assert strong.ask("POST", "claim", a_claim((QUEUE,), (), ("gpu",))).status_code == 204
+    assert strong.ask("POST", "claim", a_claim((QUEUE,), (), labels)).status_code == 200
+
+
+def test_a_dedicated_worker_takes_builds_of_its_projects_only(parts, make, admin):
+    """Under whatever name a project has by then."""
+    make.build(jobset=make.jobset("other"))
+    mine = make.build(jobset=make.jobset("mine"))
+    credential = parts.services.workers.add(admin, "arm", (QUEUE,), projects=("mine",))
+    door = Door(parts.app, credential)
+    settings = parts.store.projects.get("mine").settings
+    parts.services.projects.put_project(admin, "mine", settings, new_name="renamed")
+    answer = door.ask("POST", "claim", a_claim((QUEUE,)))
+    assert wire.read(wire.Claimed, answer.content).work.lease.build_id == mine.id
+    assert door.ask("POST", "claim", a_claim((QUEUE,))).status_code == 204
+    (listed,) = parts.services.workers.list_all(admin)
+    assert [*listed.projects.values()] == ["renamed"]
 
 
 def test_the_build_names_its_worker(claim, parts):
@@ -171,7 +282,7 @@ def test_what_opens_repositories_stays_at_the_server(parts, works, add_worker, m
     works.build()
     secret = Credential(password="rosebud-rosebud")
     monkeypatch.setattr(parts.store.jobsets, "list_credentials", lambda _: (secret,))
-    answer = add_worker().ask("POST", "claim", wire.Claim((QUEUE,)))
+    answer = add_worker().ask("POST", "claim", a_claim((QUEUE,)))
     assert wire.read(wire.Claimed, answer.content).masked == ()
     works.build()
     here = parts.reporter.claim(Offer("local", ("x86_64-linux",)))

@@ -232,9 +232,23 @@ class Pause(Table):
     paused_by = p.TextField()
     paused_at = MomentField()
     reason = p.TextField(default="")
+    until = MomentField(null=True)  # when it ends by itself, as those of the server itself do
 
     class Meta:
         table_name = "pauses"
+
+
+class WorkerFaults(Table):
+    """Builds in a row that ended at once through a worker; no row while it works."""
+
+    worker = p.TextField(primary_key=True)
+    builds = p.TextField()  # JSON list of their ids, the last of them
+    jobsets = p.TextField()  # JSON list: of those that failed before their first command
+    total = p.IntegerField()
+    out_at = MomentField(null=True)  # when it was last put out of work
+
+    class Meta:
+        table_name = "worker_faults"
 
 
 class Input(Table):
@@ -326,6 +340,7 @@ class Evaluation(Table):
     requested_by = p.TextField(default="")
     requested_at = MomentField()
     claimed_until = MomentField(null=True)
+    claimed_by = p.TextField(default="")  # the node
     tries = p.IntegerField(default=0)
     started_at = MomentField(null=True)
     pinned_at = MomentField(null=True)
@@ -463,12 +478,50 @@ class Worker(Table):
     id = p.AutoField()
     name = p.TextField(unique=True)
     hash = p.TextField(unique=True)
+    next_hash = p.TextField(unique=True, null=True)  # of the one that takes its place when used
     queues = p.TextField()  # JSON list of SYSTEM/TRUST
+    labels = p.TextField(default="[]")  # JSON list
+    projects = p.TextField(default="[]")  # JSON list of ids; empty: it is for all
     created_at = MomentField()
     last_seen_at = MomentField(null=True)
 
     class Meta:
         table_name = "workers"
+
+
+class WorkerState(Table):
+    """How a worker said it is, as long as that may be believed."""
+
+    name = p.TextField(primary_key=True)
+    state = p.TextField()  # JSON
+    until = MomentField()
+
+    class Meta:
+        table_name = "worker_states"
+
+
+class Node(Table):
+    """A server of this database that is alive until then, unless it says so again."""
+
+    name = p.TextField(primary_key=True)
+    place = p.TextField()
+    storage = p.TextField()
+    signs_with = p.TextField()
+    until = MomentField()
+
+    class Meta:
+        table_name = "nodes"
+
+
+class Key(Table):
+    """What all servers of this database must have alike and nobody may know: sealed."""
+
+    id = p.AutoField()
+    name = p.TextField(unique=True)
+    sealed = p.BlobField()
+
+    class Meta:
+        table_name = "keys"
 
 
 class SourceSettings(Table):
@@ -536,10 +589,11 @@ class Lane(Table):
     system = p.TextField()
     image = p.TextField()
     trust = p.TextField()
+    runs_on = p.TextField(default="")  # labels, each between commas
 
     class Meta:
         table_name = "lanes"
-        indexes = ((("jobset", "system", "image", "trust"), True),)
+        indexes = ((("jobset", "system", "image", "trust", "runs_on"), True),)
 
 
 class Ready(Table):
@@ -570,10 +624,13 @@ class Build(Table):
     system = p.TextField()
     image = p.TextField()
     trust = p.TextField(default="trusted")
+    runs_on = p.TextField(default="")
     status = p.TextField()
     reason = p.TextField(default="")
     detail = p.TextField(default="")
     waiting = p.TextField(default="")  # why it may not be claimed; empty = it may
+    # The worker that shall not take it, as others can; here, where claims look at it.
+    avoided = p.TextField(default="")
     priority = p.IntegerField(default=0)
     bumped = FlagField(default=False)
     kind = p.TextField()
@@ -633,6 +690,15 @@ Build.add_index(
         Build.lease_until,
         name="builds_leased",
         where=p.SQL("lease_until IS NOT NULL"),
+    )
+)
+Build.add_index(Build.index(Build.updated_at, name="builds_avoiding", where=p.SQL("avoided != ''")))
+Build.add_index(
+    Build.index(
+        Build.token,
+        unique=True,
+        name="builds_held",
+        where=p.SQL("token != ''"),
     )
 )
 
@@ -1031,6 +1097,7 @@ class Delivery(Table):
     tries = p.IntegerField(default=0)
     due_at = MomentField()
     claimed_until = MomentField(null=True)
+    claimed_by = p.TextField(default="")  # the node
     created_at = MomentField()
     sent_at = MomentField(null=True)
     detail = p.TextField(default="")
@@ -1042,6 +1109,13 @@ class Delivery(Table):
 
 Delivery.add_index(
     Delivery.index(Delivery.due_at, name="deliveries_due", where=p.SQL("status = 'pending'"))
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.claimed_by,
+        name="deliveries_claimed",
+        where=p.SQL("status = 'pending' AND claimed_until IS NOT NULL"),
+    )
 )
 
 
@@ -1071,6 +1145,7 @@ ALL: tuple[Any, ...] = (
     ProjectRename,
     JobsetRename,
     Pause,
+    WorkerFaults,
     Input,
     Push,
     Schedule,
@@ -1081,6 +1156,9 @@ ALL: tuple[Any, ...] = (
     Text,
     System,
     Worker,
+    WorkerState,
+    Node,
+    Key,
     SourceSettings,
     SourceSystem,
     Upload,

@@ -24,13 +24,23 @@ from ciserver.store.tables.people import Session, SignInLink, Token, User
 from ciserver.store.tables.projects import (
     Cache,
     HookSecret,
+    Key,
     Member,
     Project,
     ProjectRename,
     Secret,
     Storage,
 )
-from ciserver.store.tables.queue import Lane, Pause, Ready, System, Worker
+from ciserver.store.tables.queue import (
+    Lane,
+    Node,
+    Pause,
+    Ready,
+    System,
+    Worker,
+    WorkerFaults,
+    WorkerState,
+)
 from ciserver.store.tables.results import BuildOutput, CaseResult, Metric, Product, Report
 
 ALL: tuple[Any, ...] = (
@@ -46,6 +56,7 @@ ALL: tuple[Any, ...] = (
     ProjectRename,
     JobsetRename,
     Pause,
+    WorkerFaults,
     Input,
     Push,
     Schedule,
@@ -56,6 +67,9 @@ ALL: tuple[Any, ...] = (
     Text,
     System,
     Worker,
+    WorkerState,
+    Node,
+    Key,
     SourceSettings,
     SourceSystem,
     Upload,
@@ -106,11 +120,13 @@ __all__ = (
     "JobRequest",
     "Jobset",
     "JobsetRename",
+    "Key",
     "Label",
     "Lane",
     "Member",
     "Metric",
     "Need",
+    "Node",
     "Pause",
     "PinnedInput",
     "Product",
@@ -139,4 +155,6 @@ __all__ = (
     "Upload",
     "User",
     "Worker",
+    "WorkerFaults",
+    "WorkerState",
 )

@@ -35,10 +35,13 @@ class Build(Table):
     system = p.TextField()
     image = p.TextField()
     trust = p.TextField(default="trusted")
+    runs_on = p.TextField(default="")
     status = p.TextField()
     reason = p.TextField(default="")
     detail = p.TextField(default="")
     waiting = p.TextField(default="")  # why it may not be claimed; empty = it may
+    # The worker that shall not take it, as others can; here, where claims look at it.
+    avoided = p.TextField(default="")
     priority = p.IntegerField(default=0)
     bumped = FlagField(default=False)
     kind = p.TextField()
@@ -98,6 +101,15 @@ Build.add_index(
         Build.lease_until,
         name="builds_leased",
         where=p.SQL("lease_until IS NOT NULL"),
+    )
+)
+Build.add_index(Build.index(Build.updated_at, name="builds_avoiding", where=p.SQL("avoided != ''")))
+Build.add_index(
+    Build.index(
+        Build.token,
+        unique=True,
+        name="builds_held",
+        where=p.SQL("token != ''"),
     )
 )
 

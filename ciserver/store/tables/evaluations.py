@@ -48,6 +48,7 @@ class Evaluation(Table):
     requested_by = p.TextField(default="")
     requested_at = MomentField()
     claimed_until = MomentField(null=True)
+    claimed_by = p.TextField(default="")  # the node
     tries = p.IntegerField(default=0)
     started_at = MomentField(null=True)
     pinned_at = MomentField(null=True)

@@ -56,6 +56,7 @@ class Delivery(Table):
     tries = p.IntegerField(default=0)
     due_at = MomentField()
     claimed_until = MomentField(null=True)
+    claimed_by = p.TextField(default="")  # the node
     created_at = MomentField()
     sent_at = MomentField(null=True)
     detail = p.TextField(default="")
@@ -67,6 +68,13 @@ class Delivery(Table):
 
 Delivery.add_index(
     Delivery.index(Delivery.due_at, name="deliveries_due", where=p.SQL("status = 'pending'"))
+)
+Delivery.add_index(
+    Delivery.index(
+        Delivery.claimed_by,
+        name="deliveries_claimed",
+        where=p.SQL("status = 'pending' AND claimed_until IS NOT NULL"),
+    )
 )
 
 

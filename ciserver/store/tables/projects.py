@@ -95,6 +95,17 @@ Secret.add_index(
 )
 
 
+class Key(Table):
+    """What all servers of this database must have alike and nobody may know: sealed."""
+
+    id = p.AutoField()
+    name = p.TextField(unique=True)
+    sealed = p.BlobField()
+
+    class Meta:
+        table_name = "keys"
+
+
 class ProjectRename(Table):
     """What a project was once called, where no other is called so now."""
 

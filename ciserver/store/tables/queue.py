@@ -14,9 +14,23 @@ class Pause(Table):
     paused_by = p.TextField()
     paused_at = MomentField()
     reason = p.TextField(default="")
+    until = MomentField(null=True)  # when it ends by itself, as those of the server itself do
 
     class Meta:
         table_name = "pauses"
+
+
+class WorkerFaults(Table):
+    """Builds in a row that ended at once through a worker; no row while it works."""
+
+    worker = p.TextField(primary_key=True)
+    builds = p.TextField()  # JSON list of their ids, the last of them
+    jobsets = p.TextField()  # JSON list: of those that failed before their first command
+    total = p.IntegerField()
+    out_at = MomentField(null=True)  # when it was last put out of work
+
+    class Meta:
+        table_name = "worker_faults"
 
 
 class System(Table):
@@ -38,12 +52,39 @@ class Worker(Table):
     id = p.AutoField()
     name = p.TextField(unique=True)
     hash = p.TextField(unique=True)
+    next_hash = p.TextField(unique=True, null=True)  # of the one that takes its place when used
     queues = p.TextField()  # JSON list of SYSTEM/TRUST
+    labels = p.TextField(default="[]")  # JSON list
+    projects = p.TextField(default="[]")  # JSON list of ids; empty: it is for all
     created_at = MomentField()
     last_seen_at = MomentField(null=True)
 
     class Meta:
         table_name = "workers"
+
+
+class WorkerState(Table):
+    """How a worker said it is, as long as that may be believed."""
+
+    name = p.TextField(primary_key=True)
+    state = p.TextField()  # JSON
+    until = MomentField()
+
+    class Meta:
+        table_name = "worker_states"
+
+
+class Node(Table):
+    """A server of this database that is alive until then, unless it says so again."""
+
+    name = p.TextField(primary_key=True)
+    place = p.TextField()
+    storage = p.TextField()
+    signs_with = p.TextField()
+    until = MomentField()
+
+    class Meta:
+        table_name = "nodes"
 
 
 class Lane(Table):
@@ -54,10 +95,11 @@ class Lane(Table):
     system = p.TextField()
     image = p.TextField()
     trust = p.TextField()
+    runs_on = p.TextField(default="")  # labels, each between commas
 
     class Meta:
         table_name = "lanes"
-        indexes = ((("jobset", "system", "image", "trust"), True),)
+        indexes = ((("jobset", "system", "image", "trust", "runs_on"), True),)
 
 
 class Ready(Table):

@@ -161,7 +161,7 @@ def test_an_upload_in_either_order(upload, jobset, store, kept):
         assert answer.status_code == 201, answer.text
     assert len(kept()) == 2
     for name in kept():
-        with store.files.open_upload(name) as content:
+        with store.upload_files.open(name) as content:
             assert content.read() == b"content"
 
 
