@@ -9,7 +9,7 @@ BIN := .venv/bin
 WORKERS ?= $(if $(ARGS),0,logical)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check format serve demo bench wheel clean
+.PHONY: help setup test check format serve demo bench faults wheel clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -37,6 +37,9 @@ demo: .venv/.run ## Push to a small repository and watch it being built; Ctrl-C 
 
 bench: setup ## Measure beside other systems (bench/README.md); a few minutes: make bench ARGS=--quick
 	$(BIN)/python -m bench $(ARGS)
+
+faults: setup ## Kill parts of an installation and cut them off (docs/reliability.md); ARGS=--quick
+	PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
