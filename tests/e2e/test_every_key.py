@@ -82,6 +82,7 @@ matrix:
   exclude:
     - python: two
 needs: [first]
+runs_on: [every]
 retries: 1
 retry_on_failure: 1
 concurrency:
@@ -115,6 +116,7 @@ def test_every_key_at_once(make_server, watch, receiver, tmp_path):
     library.commit({"version": "2\n"})
     library.push("main", "v1")
     config = f'[outgoing]\nallow = ["127.0.0.1"]\n[git]\nlocal_roots = ["{tmp_path}"]\n'
+    config += '[builds]\nlabels = ["every"]\n'
     server = make_server(config=config).start()
     repository = watch(server, "hello")
     secret = {"type": "plaintext_file", "name": "staple", "path": "~/.staple", "value": SECRET}

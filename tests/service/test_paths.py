@@ -13,7 +13,7 @@ from ciserver.executor.limits import Limits
 from ciserver.executor.plain import Plain
 from ciserver.executor.run import Runner
 from ciserver.git.checkout import Checkouts
-from ciserver.machine import build_user
+from ciserver.machine import build_user, work_root
 from ciserver.model.build import Offer
 from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind, PinnedInput
@@ -30,7 +30,7 @@ from ciserver.recipe.text import job_from_json
 from ciserver.service.exports import Exports
 from ciserver.service.pinning import Pinned
 from ciserver.service.sources import MirrorSources
-from ciserver.wiring import make_parts, native_system, scratch_root, work_root
+from ciserver.wiring import make_parts, native_system, scratch_root
 
 RECIPE = "image: host\ntasks:\n  - build: cat data/value project/.build.yml\n"
 OFFER = Offer("local-0", (native_system(),))

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.factories import ADMIN, make_job
+from support.factories import ADMIN, OFFER, make_job
 from support.keys import PGP, ssh_key
 
 from ciserver.machine import native_system
@@ -409,7 +409,7 @@ def test_a_build_that_runs_again_rereads_its_secrets(make, secrets, services, st
     services.builds.cancel(ADMIN, work.lease.build_id)
     secrets.remove_from_project(ADMIN, "one", made.uuid)
     secrets.add_to_project(ADMIN, "one", file(b"renewed"))
-    services.builds.recover("local")
+    services.builds.recover(OFFER.worker)
     services.builds.rerun(ADMIN, work.lease.build_id)
     assert [one.value for one in make.claim().given.given] == [b"renewed"]
 

@@ -13,7 +13,7 @@ from ciserver.executor.limits import Limits
 from ciserver.executor.plain import Plain
 from ciserver.executor.run import Runner
 from ciserver.git.checkout import Checkouts
-from ciserver.machine import build_user
+from ciserver.machine import build_user, work_root
 from ciserver.model.account import ANONYMOUS, Right, Visibility
 from ciserver.model.build import Offer, Task, TriggerSpec
 from ciserver.model.errors import (
@@ -35,7 +35,7 @@ from ciserver.service.submissions import (
     ManifestSubmission,
     ScriptSubmission,
 )
-from ciserver.wiring import make_parts, native_system, work_root
+from ciserver.wiring import make_parts, native_system
 
 B = BuildStatus
 PLAIN = "image: host\ntasks:\n  - build: echo built\n"

@@ -478,6 +478,14 @@ ROWS = (
         "/ci/v1/workers",
         '{"name": "worker-$fresh", "queues": ["riscv64-linux/trusted"]}',
     ),
+    Row("PATCH", "/ci/v1/workers/{name}", ADMIN, "/ci/v1/workers/$spare_worker", '{"labels": []}'),
+    Row(
+        "POST",
+        "/ci/v1/workers/{name}/credential",
+        ADMIN,
+        "/ci/v1/workers/$spare_worker/credential",
+        "{}",
+    ),
     Row("DELETE", "/ci/v1/workers/{name}", ADMIN, "/ci/v1/workers/$spare_worker"),
     *WORKERS,
     # -- schedules
