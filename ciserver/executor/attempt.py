@@ -31,7 +31,7 @@ from ciserver.executor.supervise import Watch
 from ciserver.executor.telling import METRICS, ReportFiles
 from ciserver.executor.tools import GiveBack, Tools
 from ciserver.executor.usage import DiskUsage
-from ciserver.executor.workdir import WorkDirectory, work_directory
+from ciserver.executor.workdir import WorkDirectory
 from ciserver.model.build import BuildResult, Loss, Source, StepResult, Task, Work
 from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
 from ciserver.model.status import BuildStatus, Reason, StepStatus
@@ -59,6 +59,7 @@ class AttemptRun:
         self._binds: tuple[Bind, ...] = ()
         self._store: Bind | None = None
         self._disk_before = 0
+        self._collection: Collection | None = None
 
     def run(self) -> None:
         """From an empty directory to `finish`. Raises LeaseLost, GiveBack, SandboxFailed, and
@@ -68,7 +69,7 @@ class AttemptRun:
         sandbox = self._tools.sandbox
         try:
             with (
-                work_directory(self._tools.work_root, name, sandbox.user) as directory,
+                self._tools.directories.fresh(name, sandbox.user) as directory,
                 self._shared_store() as store,
                 self._tools.for_image(self._work.job, directory) as self._tools,
                 self._tools.network_for(self._work) as self._network,
@@ -85,7 +86,7 @@ class AttemptRun:
         return (
             self._set_up(directory)
             or self._run_tasks_and_tell(directory)
-            or self._collect(directory)
+            or self._collect()
             or self._save_caches(directory)
             or BuildResult(BuildStatus.PARTIAL if self._is_partial else BuildStatus.SUCCEEDED)
         )
@@ -189,11 +190,11 @@ class AttemptRun:
         if not self._stop.is_set():
             for line in files.hand_in(self._work.job.reports, lambda: not self._stop.is_set()):
                 self._log.say(line)
-            collection = self._collection(directory)
-            for line in collection.tell(files):
+            self._collection = self._collection_of(directory)
+            for line in self._collection.tell(files):
                 self._log.say(line)
             if result is not None:  # of all others they are kept with the rest
-                collection.keep_results(self._log.say)
+                self._collection.keep_results(self._log.say)
         return result or self._stopped_after_steps()
 
     def _run_tasks(self, directory: WorkDirectory) -> BuildResult | None:
@@ -305,15 +306,15 @@ class AttemptRun:
     def _skip(self, numbers: range) -> None:
         self._ends += tuple(StepResult(number, StepStatus.SKIPPED) for number in numbers)
 
-    def _collect(self, directory: WorkDirectory) -> BuildResult | None:
-        result = self._collection(directory).keep(self._log.say)
+    def _collect(self) -> BuildResult | None:
+        result = self._collection.keep(self._log.say) if self._collection else None
         if result is None:
             return self._stopped_after_steps()
         detail = self._mask.text(result.detail)
         self._log.say(detail)
         return replace(result, detail=detail)
 
-    def _collection(self, directory: WorkDirectory) -> Collection:
+    def _collection_of(self, directory: WorkDirectory) -> Collection:
         home = Tree(directory.home, self._tools.sandbox.home_inside(directory.home))
         nix = self._store or Bind(home.place / ".nix", f"{home.inside}/.nix")
         return Collection(

@@ -49,6 +49,9 @@ class _Place:
     def support(self, name: str) -> str:
         return f"{self.path}/nix-support/{name}"
 
+    def says_something(self) -> bool:
+        return self.tree.has(f"{self.path}/nix-support")
+
 
 class Outputs:
     """Whatever the build wrote, it is told in lines for the log. The tasks have ended.
@@ -66,12 +69,13 @@ class Outputs:
             *(_Place(name, path, store, is_product=True) for name, path in paths.items()),
             _Place("", str(home.inside / OUT), home, is_product=False),
         ]
+        self._telling = [one for one in self._places if one.says_something()]
 
     def tell(self, reports: ReportFiles) -> Iterator[str]:
         """Hand in what they tell beside products: also of a build that failed. Raises what the
         reporter raises.
         """
-        for place in self._places:
+        for place in self._telling:
             name = self._text(place, RELEASE_NAME)
             if name is not None:
                 self._output = replace(self._output, release_name=read_release_name(name))
@@ -89,7 +93,7 @@ class Outputs:
 
     def say_failed(self) -> bool:
         """Whether one of them says that the build failed."""
-        return any(place.tree.has(place.support(FAILED)) for place in self._places)
+        return any(place.tree.has(place.support(FAILED)) for place in self._telling)
 
     def keep(self, keeper: Keeper, spool: Path, goes_on: Callable[[], bool]) -> Iterator[str]:
         """Keep the products that they declare, directories as archives, which are made in `spool`;
@@ -123,7 +127,7 @@ class Outputs:
         """All that the outputs declare, or where none declares anything, the outputs themselves."""
         found: list[tuple[_Place, Declared]] = []
         is_told = False
-        for place in self._places:
+        for place in self._telling:
             text = self._text(place, PRODUCTS)
             if text is not None:
                 is_told = True

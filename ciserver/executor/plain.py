@@ -89,7 +89,8 @@ class Plain:
         if process.child.returncode is None:
             self._signal_group(process, signal.SIGKILL)
             process.child.wait()
-            kill_marked(process.marker, uid=self._uid)
+            first, began = process.child.pid, process.began
+            kill_marked(process.marker, uid=self._uid, first=first, began=began)
 
     def fault(self, process: Process) -> str:
         return ""

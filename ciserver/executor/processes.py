@@ -4,13 +4,16 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from io import FileIO
 
 from ciserver.executor.sandbox import MARKER
 
 _ROUNDS = 200
 _DOUBTS = 50
+_STARTED_A_SECOND = 250_000  # by one processor: more than it can
+_RESERVED_PIDS = 300  # which the kernel does not give again
 
 
 def descendants(pid: int) -> list[int]:
@@ -31,14 +34,17 @@ def marked(value: str, *, uid: int | None = None) -> list[int]:
     return _with_environment(f"\0{MARKER}={value}\0".encode(), uid)
 
 
-def kill_marked(value: str, *, uid: int | None = None) -> bool:
-    """Kill whatever carries the marker until nothing is left; False when it multiplied faster."""
-    return _kill_all(f"\0{MARKER}={value}\0".encode(), uid)
+def kill_marked(value: str, *, uid: int | None, first: int, began: float) -> bool:
+    """Kill whatever carries the marker until nothing is left; False when it multiplied faster.
+    `first` is the process that had it first, and began at that moment of the monotonic clock.
+    """
+    pids = partial(_started_after, first, began)
+    return _kill_all(f"\0{MARKER}={value}\0".encode(), uid, pids)
 
 
 def kill_leftovers(prefix: str) -> bool:
     """Kill whatever carries a marker that begins so: what a killed server left behind."""
-    return _kill_all(f"\0{MARKER}={prefix}".encode(), None)
+    return _kill_all(f"\0{MARKER}={prefix}".encode(), None, _pids)
 
 
 def any_in_network(inode: int) -> bool:
@@ -58,10 +64,10 @@ def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
             continue
 
 
-def _kill_all(needle: bytes, uid: int | None) -> bool:
+def _kill_all(needle: bytes, uid: int | None, pids: Callable[[], Sequence[int]]) -> bool:
     doubts, doubtful = 0, list[int]()
     for _ in range(_ROUNDS):
-        found, unclear = _look(doubtful or _pids(), needle, uid)
+        found, unclear = _look(doubtful or pids(), needle, uid)
         signal_all(found, signal.SIGKILL)
         if found:
             doubtful = []
@@ -101,6 +107,22 @@ def _pids() -> list[int]:
         return [int(entry.name) for entry in entries if entry.name.isdecimal()]
 
 
+def _started_after(first: int, began: float) -> Sequence[int]:
+    """The numbers of all processes that may be younger than this one, and perhaps some that nobody
+    has. They are given in turn, so these are greater, unless all may have been used up since.
+    """
+    said = _read("sys/kernel/ns_last_pid")
+    most = (time.monotonic() - began) * _STARTED_A_SECOND * (os.cpu_count() or 1)
+    if not said or int(said) < first or most > _greatest_pid() - _RESERVED_PIDS:
+        return _pids()
+    return range(first + 1, int(said) + 1)
+
+
+@cache
+def _greatest_pid() -> int:
+    return int(_read("sys/kernel/pid_max"))
+
+
 def _parent(pid: int) -> int:
     # The name of the program stands in brackets and may hold anything, brackets too.
     after_name = _read(pid, "stat").rpartition(b")")[2].split()
@@ -127,9 +149,9 @@ def _network(pid: int, folder: int) -> int:
         return -1
 
 
-def _read(pid: int, name: str) -> bytes:
+def _read(*path: str | int) -> bytes:
     try:
-        with FileIO(f"/proc/{pid}/{name}") as file:
+        with FileIO("/".join(("/proc", *map(str, path)))) as file:
             return file.readall()
     except OSError:
         return b""

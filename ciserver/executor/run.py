@@ -14,6 +14,7 @@ from ciserver.executor.roots import RootProvider
 from ciserver.executor.sandbox import Sandbox, SandboxFailed
 from ciserver.executor.sources import SourceProvider
 from ciserver.executor.tools import GiveBack, Tools
+from ciserver.executor.workdir import WorkDirectories
 from ciserver.model.build import Lease, Loss, Work
 from ciserver.model.errors import LeaseLost
 from ciserver.model.ports import Clock, Reporter
@@ -41,13 +42,24 @@ class Runner:
     ) -> None:
         self._reporter = reporter
         groups = groups or ControlGroups(())
+        self._directories = WorkDirectories(work_root)
         self._tools = Tools(
-            reporter, sandbox, sources, clock, work_root, limits, groups, stores, roots, networks
+            reporter,
+            sandbox,
+            sources,
+            clock,
+            self._directories,
+            limits,
+            groups,
+            stores,
+            roots,
+            networks,
         )
         self._keeper = LeaseKeeper(reporter)
 
     def run(self, work: Work, stop: Stop) -> None:
-        """Run one claimed build and report it; returns when nothing of it is left on this machine.
+        """Run one claimed build and report it; returns when nothing of it runs any more on this
+        machine. Its directory is removed soon after.
 
         Everything that happens is told to the reporter: nothing is raised. After a lost lease the
         rest happens in silence. `stop` ends the build early, for the reason it carries.
@@ -66,8 +78,11 @@ class Runner:
             self._give_back(work.lease, Loss(f"the worker failed: {type(error).__name__}"))
 
     def close(self) -> None:
-        """End the thread that renews leases; for when no build runs any more."""
+        """Let go of everything, directories that are still there as well; for when no build runs
+        any more.
+        """
         self._keeper.close()
+        self._directories.close()
 
     def _give_back(self, lease: Lease, loss: Loss) -> None:
         log.warning(

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -66,12 +67,15 @@ class SandboxFailed(Exception):
 
 @dataclass
 class Process:
-    """A started task. `output` is its standard output and error, non-blocking."""
+    """A started task. `output` is its standard output and error, non-blocking; `began` is
+    when, by the monotonic clock.
+    """
 
     child: subprocess.Popen[bytes]
     output: int
     status: int = -1  # a pipe on which the sandbox itself reports, where it does
     marker: str = ""
+    began: float = field(default_factory=time.monotonic)
     closed: bool = field(default=False, repr=False)
 
     def close(self) -> None:

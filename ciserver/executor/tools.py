@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.limits import Limits
@@ -18,7 +17,7 @@ from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.roots import RootProvider
 from ciserver.executor.sandbox import Sandbox
 from ciserver.executor.sources import SourceProvider
-from ciserver.executor.workdir import WorkDirectory
+from ciserver.executor.workdir import WorkDirectories, WorkDirectory
 from ciserver.model.build import Job, Loss, Work
 from ciserver.model.ports import Clock, Reporter
 from ciserver.model.push import Trust
@@ -38,7 +37,7 @@ class Tools:
     sandbox: Sandbox
     sources: SourceProvider
     clock: Clock
-    work_root: Path
+    directories: WorkDirectories
     limits: Limits
     groups: ControlGroups
     stores: NixStores | None = None  # None: each build has one of its own, in its home

@@ -1,14 +1,18 @@
 """The directories of one attempt: made, handed over, and removed whatever is in them."""
 
 import errno
+import fcntl
 import os
 import stat
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
+from threading import BoundedSemaphore
 
 import structlog
 
@@ -16,8 +20,10 @@ from ciserver.executor.processes import kill_leftovers
 from ciserver.executor.sandbox import BuildUser
 
 _PREFIX = "build-"
+_LEFT_OVER = 4
 _TRIES = 50
 _WALKED = 16  # directories deep; what lies deeper is moved up
+_GET_FLAGS, _SET_FLAGS, _TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000  # of linux/fs.h
 _STILL_CHANGED = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 log = structlog.get_logger(__name__)
 
@@ -29,18 +35,46 @@ class WorkDirectory:
     tmp: Path
 
 
-@contextmanager
-def work_directory(work_root: Path, name: str, user: BuildUser | None) -> Iterator[WorkDirectory]:
-    """A fresh home and tmp, removed at the end. Raises OSError when they cannot be made."""
-    root = work_root / f"{_PREFIX}{name}"
-    if root.exists():
-        remove_tree(root)
-    directory = WorkDirectory(root, root / "home", root / "tmp")
-    try:
-        _make(directory, user)
-        yield directory
-    finally:
-        _remove_or_say(root)
+class WorkDirectories:
+    """Makes the directories of attempts, and removes them in a thread of its own: on a disk that
+    is told at once what is free, each directory is a wait. Only so many may be left over by builds
+    that have ended; the next one is removed by whoever ends.
+    """
+
+    def __init__(self, work_root: Path, *, remove: Callable[[Path], None] | None = None) -> None:
+        """`remove` is how, else it is `remove_tree`."""
+        work_root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _spread(work_root)
+        self._work_root = work_root
+        self._remove_tree = remove or remove_tree
+        self._removal = ThreadPoolExecutor(1, thread_name_prefix="removal")
+        self._room = BoundedSemaphore(_LEFT_OVER)
+
+    @contextmanager
+    def fresh(self, name: str, user: BuildUser | None) -> Iterator[WorkDirectory]:
+        """A new home and tmp, for the block. Raises OSError when they cannot be made."""
+        root = self._work_root / f"{_PREFIX}{name}"
+        if root.exists():
+            remove_tree(root)
+        directory = WorkDirectory(root, root / "home", root / "tmp")
+        try:
+            _make(directory, user)
+            yield directory
+        finally:
+            if self._room.acquire(blocking=False):
+                self._removal.submit(self._remove, root)
+            else:
+                _remove_or_say(root, self._remove_tree)
+
+    def close(self) -> None:
+        """Return when all are removed; for when no build runs any more."""
+        self._removal.shutdown()
+
+    def _remove(self, root: Path) -> None:
+        try:
+            _remove_or_say(root, self._remove_tree)
+        finally:
+            self._room.release()
 
 
 def sweep(work_root: Path) -> None:
@@ -51,7 +85,7 @@ def sweep(work_root: Path) -> None:
     with suppress(FileNotFoundError):
         for path in work_root.iterdir():
             if path.name.startswith(_PREFIX):
-                _remove_or_say(path)
+                _remove_or_say(path, remove_tree)
 
 
 def hand_over(path: Path, user: BuildUser | None) -> None:
@@ -83,6 +117,17 @@ def remove_tree(root: Path) -> None:
     raise OSError(errno.ENOTEMPTY, f"{root} is filled faster than it can be emptied")
 
 
+def _spread(root: Path) -> None:
+    """Let ext4 put the directories in it far from each other. In one place it would walk past all
+    that were removed there in the last minutes whenever it makes a file.
+    """
+    flags = bytearray(struct.calcsize("l"))
+    with _opened(str(root), None) as folder, suppress(OSError):
+        fcntl.ioctl(folder, _GET_FLAGS, flags)
+        (known,) = struct.unpack("l", flags)
+        fcntl.ioctl(folder, _SET_FLAGS, struct.pack("l", known | _TOP_OF_TREES))
+
+
 def _make(directory: WorkDirectory, user: BuildUser | None) -> None:
     try:
         directory.root.mkdir(mode=0o711)
@@ -96,9 +141,9 @@ def _make(directory: WorkDirectory, user: BuildUser | None) -> None:
             os.chown(path, user.uid, user.gid)
 
 
-def _remove_or_say(root: Path) -> None:
+def _remove_or_say(root: Path, remove: Callable[[Path], None]) -> None:
     try:
-        remove_tree(root)
+        remove(root)
     except OSError as error:
         log.warning("work-directory-not-removed", path=str(root), error=str(error))
 

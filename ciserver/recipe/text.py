@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from ciserver.model.build import (
@@ -19,6 +20,7 @@ from ciserver.model.errors import Invalid
 from ciserver.model.evaluation import Kind
 from ciserver.model.project import InputType
 
+_SHORT, _JOBS = 10_000, 128  # bytes of a text, and how many of these are remembered
 _READ: dict[str, Callable[[Any], Any]] = {
     "tasks": lambda given: tuple(Task(**one) for one in given),
     "sources": lambda given: tuple(
@@ -54,7 +56,13 @@ def job_to_json(job: Job) -> str:
 
 
 def job_from_json(text: str) -> Job:
-    """The job that `job_to_json` made this text of. Raises Invalid for any other text."""
+    """The job that `job_to_json` made this text of, which others may have as well: it is not to be
+    changed. Raises Invalid for any other text.
+    """
+    return _read_often(text) if len(text) <= _SHORT else _read(text)
+
+
+def _read(text: str) -> Job:
     try:
         values = json.loads(text)
         return Job(**{key: _READ.get(key, _same)(value) for key, value in values.items()})
@@ -63,6 +71,10 @@ def job_from_json(text: str) -> Job:
             f"the text is not a stored job: {error}",
             hint="It was changed, or written by a newer version.",
         ) from error
+
+
+# A build is claimed and ends with the same text, and often so are the next ones.
+_read_often = lru_cache(_JOBS)(_read)
 
 
 def _same(value: Any) -> Any:

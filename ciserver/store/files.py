@@ -70,15 +70,19 @@ class Files:
     # -- logs -------------------------------------------------------------------------------------
 
     def log_path(self, build_id: int, attempt: int, step: int) -> Path:
+        return Path(self._log_name(build_id, attempt, step))
+
+    def _log_name(self, build_id: int, attempt: int, step: int) -> str:
         # No directory a build: making one costs more than a file in a shared one.
-        return self._logs / str(build_id // 1000) / f"{build_id}.{attempt}.{step}.log"
+        return f"{self._logs}/{build_id // 1000}/{build_id}.{attempt}.{step}.log"
 
     def write_log(self, build_id: int, attempt: int, step: int, offset: int, chunk: bytes) -> None:
         """Put bytes at an offset; the same bytes at the same offset again change nothing."""
-        path = self.log_path(build_id, attempt, step)
+        name = self._log_name(build_id, attempt, step)
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
+            path = Path(name)
             if self._near.find(_packed(path)):
                 return  # from a worker that lost its build long ago
             self._make(path.parent)

@@ -189,7 +189,9 @@ class World:
 
     def run(self, *scripts, **words):
         """Run a build of these tasks to its end; gives its result."""
-        self.runner().run(make_work(*scripts, **words), self.stop)
+        runner = self.runner()
+        runner.run(make_work(*scripts, **words), self.stop)
+        runner.close()
         assert not list(self.work_root.iterdir())
         return self.recorder.result
 

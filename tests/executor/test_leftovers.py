@@ -1,16 +1,21 @@
 """A killed supervisor: what dies with it, and what the next start finds."""
 
+import errno
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
-from ciserver.executor.workdir import remove_tree, sweep
+from ciserver.executor.workdir import WorkDirectories, remove_tree, sweep
 
+GET_FLAGS, SET_FLAGS, TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000
 SUPERVISOR = """
 import json, sys
 from datetime import UTC, datetime
@@ -113,6 +118,64 @@ def test_sweep_leaves_other_files_alone(place):
     sweep(place / "not there")
 
 
+def test_a_slot_does_not_wait_for_the_removal(place):
+    """But for one that finds too much left over: it removes its own directory by itself."""
+    goes_on = threading.Event()
+    slot = threading.current_thread()
+
+    def remove(root):
+        assert threading.current_thread() is slot or goes_on.wait(60)
+        remove_tree(root)
+
+    directories = WorkDirectories(place / "work", remove=remove)
+    for number in range(6):
+        with directories.fresh(f"{number}-1", None) as directory:
+            (directory.home / "file").write_text("made")
+    left = {one.name for one in (place / "work").iterdir()}
+    assert left == {f"build-{number}-1" for number in range(4)}
+    goes_on.set()
+    directories.close()
+    assert not list((place / "work").iterdir())
+
+
+def test_what_cannot_be_removed_makes_no_room_scarce(place, capsys):
+    """It is said, and the next ones are removed all the same."""
+
+    def fail(root):
+        raise PermissionError(errno.EPERM, "not permitted", str(root))
+
+    directories = WorkDirectories(place / "work", remove=fail)
+    for number in range(6):
+        with directories.fresh(f"{number}-1", None):
+            pass
+    directories.close()
+    assert capsys.readouterr().out.count("work-directory-not-removed") == 6
+
+
+def flags(folder, change=0):
+    """The attributes that a file system keeps of a directory, with these added."""
+    known, opened = bytearray(8), os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.ioctl(opened, GET_FLAGS, known)
+        if change:
+            added = int.from_bytes(known, "little") | change
+            fcntl.ioctl(opened, SET_FLAGS, added.to_bytes(8, "little"))
+    finally:
+        os.close(opened)
+    return int.from_bytes(known, "little")
+
+
+def test_directories_of_builds_lie_far_from_each_other():
+    """Where the file system can be told so, as ext4 can."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as lasting:
+        WorkDirectories(Path(lasting, "work")).close()
+        try:
+            flags(lasting, TOP_OF_TREES)
+        except OSError as error:
+            pytest.skip(f"this file system cannot be told: {error}")
+        assert flags(Path(lasting, "work")) & TOP_OF_TREES
+
+
 def test_removal_does_not_follow_links(place):
     """A link to elsewhere goes; what it points to stays."""
     (place / "kept").mkdir()
@@ -138,27 +201,53 @@ def test_removal_goes_to_any_depth(place):
 
 
 LOOKS = """
-import sys
+import sys, time
 from ciserver.executor.processes import kill_marked
 looks = []
 sys.addaudithook(lambda event, values: looks.append(values[0]) if event == "os.scandir" else None)
-assert kill_marked("nobody-has-this", uid=int(sys.argv[1]))
+user, first, ago = map(int, sys.argv[1:])
+assert kill_marked("x", uid=user, first=first, began=time.monotonic() - ago)
 print(looks.count("/proc"))
 """
+LONG = 100_000  # seconds, in which all numbers of processes may have been used
+
+
+def looks(user: int, first: int, ago: int) -> int:
+    """How often all processes were looked at to find those that carry a marker."""
+    command = [sys.executable, "-c", LOOKS, str(user), str(first), str(ago)]
+    return int(subprocess.check_output(command, cwd=Path(__file__).parents[2]))
+
+
+def started_as(user: int, environment: dict[str, str]) -> subprocess.Popen:
+    change = ["setpriv", f"--reuid={user}", "--regid=65534", "--clear-groups", "--"]
+    started = subprocess.Popen(
+        [*change, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
+    started.stdin.write(b"x")
+    started.stdin.flush()
+    assert started.stdout.read(1) == b"x"  # it is `cat` now, and not setpriv
+    return started
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of another user")
 def test_only_who_is_in_doubt_is_looked_at_again():
     """A process may live without an environment for good; it is not all others' fault."""
     user = 61_000 + os.getpid() % 1_000
-    change = ["setpriv", f"--reuid={user}", "--regid=65534", "--clear-groups", "--"]
-    bare = subprocess.Popen([*change, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={})
-    with bare:
-        bare.stdin.write(b"x")
-        bare.stdin.flush()
-        assert bare.stdout.read(1) == b"x"  # it is `cat` now, and not setpriv
-        looked = subprocess.check_output(
-            [sys.executable, "-c", LOOKS, str(user)], cwd=Path(__file__).parents[2]
-        )
+    with started_as(user, {}) as bare:
+        looked = looks(user, 1, LONG)
         bare.stdin.close()
-    assert int(looked) == 1
+    assert looked == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of another user")
+@pytest.mark.parametrize(
+    ("before", "ago", "all_others"),
+    [(1, 0, False), (1, LONG, True), (-(2**22), 0, True)],
+    ids=["just begun", "begun long ago", "its number is not yet given again"],
+)
+def test_who_began_earlier_is_not_looked_at(before, ago, all_others):
+    """What a task that has just begun left behind is found among the newest processes."""
+    user = 62_000 + os.getpid() % 1_000
+    with started_as(user, {"CISERVER_ATTEMPT": "x"}) as left:
+        assert (looks(user, left.pid - before, ago) > 0) == all_others
+        assert left.wait(10) == -signal.SIGKILL
