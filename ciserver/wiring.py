@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 
 from ciserver.bells import Bells
 from ciserver.clock import SystemClock
@@ -74,6 +74,7 @@ from ciserver.service.recipe_reading import RecipeReading
 from ciserver.service.remote_sources import RemoteSources
 from ciserver.service.remote_work import RemoteWork
 from ciserver.service.renames import Renames
+from ciserver.service.repeats import Repeats
 from ciserver.service.reporter import LocalReporter
 from ciserver.service.reproduction import Reproduction
 from ciserver.service.requests import Requests
@@ -112,7 +113,6 @@ class Parts:
     data: DataDirectory
     store: Store
     services: Services
-    app: App
     mirrors: Mirrors
     sources: MirrorSources
     reporter: LocalReporter
@@ -125,6 +125,17 @@ class Parts:
         """What the worker inside of this server is called."""
         is_shared = self.store.database.is_shared
         return f"{LOCAL}-{self.store.node}" if is_shared else LOCAL
+
+    @cached_property
+    def app(self) -> App:
+        """The application over the services; made for whoever asks first, as it has many routes."""
+        return create_app(
+            self.services,
+            shipped("templates"),
+            server_name=self.settings.server.name,
+            base_url=self.settings.server.base_url,
+            dialects=(*DIALECTS, partial(SelfServe, settings=self.settings.selfserve)),
+        )
 
 
 def make_parts(
@@ -166,6 +177,8 @@ def make_parts(
         retries=retries,
         most_rebuilds=settings.selfserve.most_rebuilds,
     )
+    image_id = make_image_ids(settings, data)
+    untrusted_network = settings.builds.untrusted_network == "isolated"
     building = Building(
         store,
         clock,
@@ -173,8 +186,8 @@ def make_parts(
         ends,
         links,
         stop=builds.stop_running,
-        image_id=make_image_ids(settings, data),
-        untrusted_network=settings.builds.untrusted_network == "isolated",
+        image_id=image_id,
+        untrusted_network=untrusted_network,
     )
     evaluations = Evaluations(
         store,
@@ -186,6 +199,11 @@ def make_parts(
             most_files=settings.builds.recipes,
         ),
         building,
+        Repeats(
+            store,
+            image_id=image_id,
+            server=(native_system(), settings.builds.recipes, untrusted_network),
+        ),
         declared,
         FaultMails(store, clock, links, ring=bells.deliveries.ring),
         rights,
@@ -339,14 +357,7 @@ def make_parts(
     )
     with store.transaction():
         store.systems.add(*offered_systems(settings))
-    app = create_app(
-        services,
-        shipped("templates"),
-        server_name=settings.server.name,
-        base_url=settings.server.base_url,
-        dialects=(*DIALECTS, partial(SelfServe, settings=settings.selfserve)),
-    )
-    parts = (settings, data, store, services, app, mirrors, sources, reporter, caches, bells, token)
+    parts = (settings, data, store, services, mirrors, sources, reporter, caches, bells, token)
     return Parts(*parts)
 
 

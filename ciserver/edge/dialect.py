@@ -78,10 +78,17 @@ class Dialects:
         self._shared = shared
         owners = [(prefix, dialect) for dialect in self._all for prefix in dialect.prefixes]
         self._owners = sorted(owners, key=lambda owner: len(owner[0]), reverse=True)
+        self._prefixes = tuple(prefix for prefix, _ in self._owners)
+        # Looked at once: a protocol is compared name by name.
+        self._open = {id(one): one for one in self._all if isinstance(one, OpenDialect)}
 
     def add_routes(self, app: "falcon.App[falcon.Request, falcon.Response]") -> None:
         for dialect in self._all:
             dialect.add_routes(app)
+
+    def open_to(self, req: falcon.Request) -> OpenDialect | None:
+        """The dialect that a request is in if pages of other sites may ask it."""
+        return self._open.get(id(self.of(req)))
 
     def of(self, req: falcon.Request) -> Dialect | None:
         """The dialect that a request is in, whether or not anything is at its path; None for our
@@ -89,9 +96,10 @@ class Dialects:
         """
         if chosen := getattr(req.context, "dialect", None):
             return cast("Dialect", chosen)
-        for prefix, dialect in self._owners:
-            if is_under(req.path, prefix):
-                return dialect
+        if req.path.startswith(self._prefixes):
+            for prefix, dialect in self._owners:
+                if is_under(req.path, prefix):
+                    return dialect
         if self._shared is None or is_for_programs(req.path):
             return None
         return self._shared if self._shared.speaks(req) else None

@@ -21,6 +21,7 @@ from pygit2.enums import FileMode, ObjectType
 
 from ciserver.git.address import is_local
 from ciserver.git.directory import ContentLimits, read_path
+from ciserver.git.library import opened
 from ciserver.git.pack import copy_missing, objects_of
 from ciserver.git.tree import tree_bytes
 from ciserver.git.worktree import is_reserved
@@ -138,7 +139,7 @@ def _staging(mirror: Repository) -> Iterator[Repository]:
         repository = pygit2.init_repository(folder, bare=True)
         alternates = folder / "objects" / "info" / "alternates"
         alternates.write_bytes(os.fsencode(objects_of(mirror)) + b"\n")
-        yield Repository(str(folder))
+        yield opened(folder)
         repository.free()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

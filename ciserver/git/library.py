@@ -1,7 +1,15 @@
-"""How libgit2 is set up: the little of it that belongs to the process and not to a repository."""
+"""How libgit2 is set up, and how it opens a repository."""
+
+from pathlib import Path
+from weakref import proxy
 
 import pygit2
+from pygit2 import Repository
+from pygit2.branches import Branches
 from pygit2.enums import ConfigLevel
+from pygit2.references import References
+from pygit2.remotes import RemoteCollection
+from pygit2.submodules import SubmoduleCollection
 
 
 def prepare(timeout_seconds: float) -> None:
@@ -17,3 +25,18 @@ def prepare(timeout_seconds: float) -> None:
     milliseconds = max(1, int(min(timeout_seconds, 60) * 1000))
     pygit2.settings.server_connect_timeout = milliseconds
     pygit2.settings.server_timeout = milliseconds
+
+
+def opened(folder: Path) -> Repository:
+    """A repository that is closed as soon as nobody has it. Raises pygit2.GitError.
+
+    The library's own refers to itself by what it offers, so it would stay open, with its packs,
+    until garbage is collected. Whoever uses its references or remotes must keep it meanwhile.
+    """
+    repository = Repository(str(folder))
+    itself = proxy(repository)
+    repository.branches = Branches(itself)
+    repository.references = References(itself)
+    repository.remotes = RemoteCollection(itself)
+    repository.submodules = SubmoduleCollection(itself)
+    return repository

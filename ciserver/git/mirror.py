@@ -337,7 +337,7 @@ class Mirror:
         """The mirror as the library has it, for this folder only. Raises RemoteFailure."""
         # Opened anew each time: it is cheap, sees new packs, and no two threads share one.
         try:
-            return Repository(str(self._folder))
+            return library.opened(self._folder)
         except pygit2.GitError as err:
             raise RemoteFailure(
                 f"the mirror of {self.address} cannot be opened: {err}",

@@ -11,6 +11,7 @@ from pygit2 import Oid, Reference, Repository
 
 from ciserver.git.address import is_local, is_ref_name, is_ssh
 from ciserver.git.failure import remote_failure, says_absent
+from ciserver.git.library import opened
 from ciserver.git.network import LibraryFetch
 from ciserver.git.pack import copy_missing
 from ciserver.git.program import Program
@@ -130,7 +131,7 @@ class LocalRemote:
 
     def _open(self) -> Repository:
         try:
-            return Repository(str(self._path))
+            return opened(self._path)
         except pygit2.GitError as err:
             gone = not self._path.exists()
             said = "there is no such repository, not found on the disk" if gone else str(err)

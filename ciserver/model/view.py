@@ -200,16 +200,14 @@ class Told:
 
 
 @dataclass(frozen=True)
-class BuildView:
+class BuildRecord:
+    """A build, and what became of it."""
+
     build: Build
-    evaluation: Evaluation
     attempts: tuple[AttemptView, ...]  # newest first
     products: tuple[Product, ...]
     deliveries: tuple[Delivery, ...]
     waiting_for: str  # why it has not started; empty when it has
-    may_cancel: bool
-    may_rerun: bool
-    job: Job
     note: str = ""  # of a build that was submitted
     tags: tuple[str, ...] = ()
     told: Told = field(default_factory=Told)
@@ -226,6 +224,16 @@ class BuildView:
     def results(self) -> tuple[Product, ...]:
         """The products of the newest attempt."""
         return tuple(one for one in self.products if one.attempt == self.build.attempt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildView(BuildRecord):
+    """The same with what it was made of, and what may be done with it."""
+
+    evaluation: Evaluation
+    job: Job
+    may_cancel: bool
+    may_rerun: bool
 
 
 @dataclass(frozen=True)

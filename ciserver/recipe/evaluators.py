@@ -6,11 +6,11 @@ from pathlib import Path
 from ciserver.model.errors import Complaint
 from ciserver.recipe.expand import Allowance
 from ciserver.recipe.manifest import Reading, read_manifest
-from ciserver.recipe.nix import Expression, read_nix
+from ciserver.recipe.nix import NIX, Expression, read_nix
 from ciserver.recipe.starlark import read_starlark
 
 RECIPE_LIMIT = 256 * 1024  # bytes of one file
-PROGRAMS = (".star", ".nix")
+PROGRAMS = (".star", NIX)
 
 Inputs = Mapping[str, str | bool | Expression]
 Tree = Callable[[], Path]
@@ -64,7 +64,7 @@ def read_recipe(
     directory with the name that it has in the home of a build, and other repositories beside it;
     what it raises is passed on. No more than `most_jobs` are made.
     """
-    if file.endswith(".nix"):
+    if file.endswith(NIX):
         return read_nix(file, inputs=inputs, tree=tree, most_jobs=most_jobs)
     values = {name: one for name, one in inputs.items() if not isinstance(one, Expression)}
     if faults := [

@@ -43,6 +43,8 @@ class WrittenJob:
 class Planned:
     """What an evaluation makes: jobs in the order of their needs, each with the key of its content
     (empty where nothing may stand for it) and the build that stands for it already; or complaints.
+    `images` says what those of its jobs stand for. It is moving if a job has a source that had to
+    be looked up, as it is none of the evaluation's inputs.
     """
 
     jobs: tuple[WrittenJob, ...] = ()
@@ -51,6 +53,14 @@ class Planned:
     reused: Mapping[Identity, int] = field(default_factory=dict)
     skipped: tuple[SkippedJob, ...] = ()
     complaints: tuple[Complaint, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    is_moving: bool = False
+
+
+def may_reuse(jobset: Jobset, evaluation: Evaluation) -> bool:
+    """Whether earlier results may stand for jobs of an evaluation: not where they are asked for."""
+    is_asked = evaluation.kind not in _MAY_REUSE or evaluation.wish.jobs
+    return not is_asked and jobset.settings.reuse_results
 
 
 class Building:
@@ -104,13 +114,16 @@ class Building:
             return Planned(complaints=tuple(complaints))
         needs = {one.job.identity: one.needs for one in wanted}
         trees = _Trees(self._pinning, jobset, pinned, ssh_keys)
-        keys = self._keys(evaluation, pinned, whole, needs, trees)
+        images = {name: self._image_id(name) for name in {one.job.image for one in whole}}
+        keys = self._keys(evaluation, pinned, whole, needs, trees, images)
         return Planned(
             jobs=tuple(whole),
             needs=needs,
             keys=keys,
             reused=self._reused(jobset, evaluation, whole, keys),
             skipped=skipped,
+            images=images,
+            is_moving=pins.is_moving,
         )
 
     def _changes(
@@ -151,6 +164,7 @@ class Building:
         jobs: list[WrittenJob],
         needs: Mapping[Identity, tuple[Identity, ...]],
         trees: "_Trees",
+        images: Mapping[str, str],
     ) -> dict[Identity, str]:
         """The key of each job's content, those it needs before it."""
         inputs = {
@@ -161,7 +175,7 @@ class Building:
             job = written.job
             keys[job.identity] = content_key(
                 job,
-                image=f"{job.image} {self._image_id(job.image)}".rstrip(),
+                image=f"{job.image} {images[job.image]}".rstrip(),
                 trust=evaluation.trust,
                 inputs=inputs,
                 needed_keys=[keys[one] for one in needs[job.identity] if one in keys],
@@ -176,8 +190,7 @@ class Building:
         jobs: list[WrittenJob],
         keys: Mapping[Identity, str],
     ) -> dict[Identity, int]:
-        is_asked = evaluation.kind not in _MAY_REUSE or evaluation.wish.jobs
-        if is_asked or not jobset.settings.reuse_results:
+        if not may_reuse(jobset, evaluation):
             return {}
         wanted = [one.job for one in jobs if not one.job.always]
         found = self._store.listings.reusable(
@@ -277,7 +290,8 @@ class Building:
 
 class _Pins:
     """The sources of jobs at exact revisions. The same sources are looked up once an evaluation:
-    its jobs see the same revisions, and what is wrong with them is said once a file.
+    its jobs see the same revisions, and what is wrong with them is said once a file. Whether any
+    had to be looked up is told by `is_moving`.
     """
 
     def __init__(self, pinning: Pinning, jobset: Jobset, ssh_keys: SshKeys) -> None:
@@ -285,10 +299,12 @@ class _Pins:
         self._jobset = jobset
         self._ssh_keys = ssh_keys
         self._known: dict[tuple[object, ...], tuple[Source, ...]] = {}
+        self.is_moving = False
 
     def of(self, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
         key, faults = (job.file, job.sources, job.secrets), list[Complaint]()
         if key not in self._known:
+            self.is_moving |= not all(one.revision for one in job.sources)
             ssh_key = self._ssh_keys.of(job)
             self._known[key], faults = self._pinning.pin_sources(self._jobset, job, ssh_key)
         return self._known[key], faults

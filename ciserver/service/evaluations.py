@@ -30,6 +30,7 @@ from ciserver.service.pinning import Pinned, Pinning, require_source
 from ciserver.service.push_labels import BY_PUSH
 from ciserver.service.push_options import note_of
 from ciserver.service.recipe_reading import Read, RecipeReading
+from ciserver.service.repeats import Repeats
 from ciserver.service.rights import Rights
 from ciserver.service.variables import check_variables
 from ciserver.store.store import Store
@@ -49,6 +50,7 @@ class Evaluations:
         pinning: Pinning,
         reading: RecipeReading,
         building: Building,
+        repeats: Repeats,
         declared: DeclaredJobsets,
         fault_mails: FaultMails,
         rights: Rights,
@@ -63,6 +65,7 @@ class Evaluations:
         self._pinning = pinning
         self._reading = reading
         self._building = building
+        self._repeats = repeats
         self._declared = declared
         self._fault_mails = fault_mails
         self._rights = rights
@@ -187,6 +190,10 @@ class Evaluations:
         if reason:
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=reason)
             return
+        key = self._repeats.key(jobset, evaluation, pinned)
+        if self._repeat(jobset, evaluation, pinned, key):
+            self._maintain(evaluation, pinned.mirror)
+            return
         read = self._reading.read(jobset, evaluation, pinned)
         complaints = at_most((*read.complaints, *read.broken))
         if read.complaints or (read.broken and not read.jobs):
@@ -205,13 +212,14 @@ class Evaluations:
             note = f"there is no recipe at this revision (looked for {places})"
             self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
             return
-        self._create_builds(jobset, evaluation, pinned, read)
-        if evaluation.number % _MAINTAIN_EVERY == 0:
-            self._maintain(pinned.mirror)
+        self._create_builds(jobset, evaluation, pinned, read, key)
+        self._maintain(evaluation, pinned.mirror)
 
     @staticmethod
-    def _maintain(mirror: Mirror) -> None:
+    def _maintain(evaluation: Evaluation, mirror: Mirror) -> None:
         """Keep a mirror quick. The evaluation is done: a failure here is not its failure."""
+        if evaluation.number % _MAINTAIN_EVERY:
+            return
         try:
             mirror.maintain()
         except CiError as error:
@@ -233,8 +241,24 @@ class Evaluations:
             if self._store.history.was_overtaken(evaluation):
                 return
             changed = declare_schedules(self._store, jobset, schedules, self._clock.now())
-        if changed:
-            self._wake_schedules()
+            if changed:
+                self._store.after_commit(self._wake_schedules)
+
+    def _repeat(self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, key: str) -> bool:
+        """Whether an earlier evaluation stands for this one, which is at its end then. Recipes
+        that declare schedules are always read, so these declare none.
+        """
+        earlier = self._repeats.find(jobset, key)
+        if earlier is None:
+            return False
+        with self._store.transaction():
+            if not self._store.evaluations.is_open(evaluation.id):
+                return True  # nobody wants it any more
+            if not self._repeats.write(evaluation, earlier):
+                return False
+            self._declare(jobset, evaluation, pinned, ())
+            self._finish(evaluation, pinned, EvaluationStatus.SUCCEEDED, skipped=earlier.skipped)
+        return True
 
     def _create_builds(
         self,
@@ -242,6 +266,7 @@ class Evaluations:
         evaluation: Evaluation,
         pinned: Pinned,
         read: Read,
+        key: str,
     ) -> None:
         """Build what can be built; the evaluation says of other jobs why not."""
         plan, broken = (
@@ -264,6 +289,8 @@ class Evaluations:
             if not self._store.evaluations.is_open(evaluation.id):
                 return  # nobody wants it any more
             made = self._building.make(jobset, evaluation, plan)
+            if plan.jobs:
+                self._repeats.remember(evaluation, key, read, plan)
             self._finish(
                 evaluation,
                 pinned,

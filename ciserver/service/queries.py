@@ -8,9 +8,11 @@ from ciserver.model.build import NO_LABEL, Build, Output, Product, Step
 from ciserver.model.delivery import Delivery, DeliveryTry
 from ciserver.model.errors import Gone, NotFound
 from ciserver.model.ports import Clock, Engine
+from ciserver.model.project import Project
 from ciserver.model.view import (
     AttemptView,
     BuildPage,
+    BuildRecord,
     BuildView,
     EvaluationView,
     JobsetSummary,
@@ -95,7 +97,7 @@ class Queries:
         return EvaluationView(
             evaluation,
             builds,
-            reused=self._store.listings.of_ids(reused),
+            reused=self._store.listings.of_ids(reused) if reused else (),
             reasons=self.reasons(actor, builds),
             needs=self._store.gates.needs_of_evaluation(evaluation_id),
         )
@@ -121,26 +123,32 @@ class Queries:
     def build(self, actor: Actor, build_id: int) -> BuildView:
         """Raises NotFound."""
         build, project = self._rights.seen_build(actor, build_id)
-        store, has = self._store, self._store.builds.belongings(build_id)
-        steps = store.builds.list_steps(build_id)
-        is_final = build.status.is_final
+        is_final, may = build.status.is_final, self._rights.may_with
+        return BuildView(
+            **vars(self._record(actor, build, project)),
+            evaluation=self._store.evaluations.get(build.evaluation_id),
+            job=job_from_json(self._store.builds.job_text(build_id)),
+            may_cancel=not is_final and may(actor, Right.CANCEL, build, project),
+            may_rerun=is_final and may(actor, Right.RESTART, build, project),
+        )
+
+    def build_record(self, actor: Actor, build_id: int) -> BuildRecord:
+        """Raises NotFound."""
+        return self._record(actor, *self._rights.seen_build(actor, build_id))
+
+    def _record(self, actor: Actor, build: Build, project: Project) -> BuildRecord:
+        store, build_id = self._store, build.id
+        has = store.builds.belongings(build_id)
         label = NO_LABEL
         if Belonging.LABEL in has:
             label = store.labels.of([build_id])[build_id]
         shows_deliveries = Belonging.DELIVERIES in has and self._rights.is_member_of(actor, project)
-        return BuildView(
+        return BuildRecord(
             build=build,
-            evaluation=store.evaluations.get(build.evaluation_id),
-            attempts=tuple(
-                AttemptView(one, tuple(step for step in steps if step.attempt == one.number))
-                for one in store.builds.list_attempts(build_id)
-            ),
+            attempts=self._attempts(build_id) if Belonging.ATTEMPTS in has else (),
             products=store.products.list_of_build(build_id) if Belonging.PRODUCTS in has else (),
             deliveries=store.outbox.list_of_build(build_id) if shows_deliveries else (),
             waiting_for=self.reasons(actor, [build]).get(build_id, ""),
-            may_cancel=not is_final and self._rights.may_with(actor, Right.CANCEL, build, project),
-            may_rerun=is_final and self._rights.may_with(actor, Right.RESTART, build, project),
-            job=job_from_json(store.builds.job_text(build_id)),
             note=label.note,
             tags=label.tags,
             told=self._told(build) if Belonging.REPORTS in has else Told(),
@@ -153,16 +161,24 @@ class Queries:
             else Output(),
         )
 
+    def _attempts(self, build_id: int) -> tuple[AttemptView, ...]:
+        steps = self._store.builds.list_steps(build_id)
+        return tuple(
+            AttemptView(one, tuple(step for step in steps if step.attempt == one.number))
+            for one in self._store.builds.list_attempts(build_id)
+        )
+
     def _related(self, ids: list[int]) -> Related:
         return Related(tuple(ids), self._store.listings.of_ids(ids[:RELATED]) if ids else ())
 
     def _told(self, build: Build) -> Told:
         reports, newest = self._store.reports, (build.id, build.attempt)
+        counts, notes = reports.summary(*newest)
         return Told(
-            counts=reports.counts(*newest),
-            bad=reports.list_bad(*newest, BAD_TESTS),
+            counts=counts,
+            bad=reports.list_bad(*newest, BAD_TESTS) if counts.bad else (),
             metrics=reports.list_metrics(*newest),
-            notes=reports.notes(*newest),
+            notes=notes,
         )
 
     @staticmethod

@@ -10,7 +10,7 @@ from ciserver.model.schedule import ScheduleSpec
 from ciserver.recipe.complaints import Faults
 from ciserver.recipe.evaluators import RECIPE_LIMIT, read_recipes
 from ciserver.recipe.files import choose_files
-from ciserver.recipe.nix import Expression
+from ciserver.recipe.nix import NIX, Expression
 from ciserver.recipe.selection import recipe_globs
 from ciserver.service.building import WrittenJob
 from ciserver.service.exports import Exports
@@ -27,7 +27,8 @@ _VALUE: dict[InputType, Callable[[str], str | bool | Expression]] = {
 @dataclass
 class Read:
     """What the recipe files of a revision come to; `broken` is what keeps single jobs from being
-    built, `complaints` what keeps all. `left_out` are files that were not read.
+    built, `complaints` what keeps all. `left_out` are files that were not read. What is momentary
+    may be read from the same files in another way tomorrow.
     """
 
     jobs: list[WrittenJob] = field(default_factory=list)
@@ -35,6 +36,7 @@ class Read:
     complaints: Faults = field(default_factory=Faults)
     broken: Faults = field(default_factory=Faults)
     left_out: tuple[SkippedJob, ...] = ()
+    is_momentary: bool = False
 
 
 class RecipeReading:
@@ -62,7 +64,8 @@ class RecipeReading:
         with self._exports.lend(jobset, pinned) as tree:
             revision = pinned.input.revision
             chosen = choose_files(pinned.mirror.list_files(revision, globs), most=self._most_files)
-            read = Read(left_out=chosen.left_out)
+            is_momentary = any(file.endswith(NIX) for file in chosen.files)
+            read = Read(left_out=chosen.left_out, is_momentary=is_momentary)
             files = (
                 (file, pinned.mirror.read(revision, file, limit=RECIPE_LIMIT))
                 for file in chosen.files

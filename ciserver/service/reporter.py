@@ -142,7 +142,8 @@ class LocalReporter:
         self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
     ) -> None:
         now = self._clock.now()
-        with self._store.transaction():
+        # The attempt itself outlives a power cut, and is lost by it anyway.
+        with self._store.transaction(durable=False):
             status = self._store.attempts.check(lease)
             self._store.attempts.end_steps(lease, (done,), now)
             if starting is not None:

@@ -19,6 +19,7 @@ from ciserver.model.errors import Forbidden, NotFound, NotSignedIn
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.event import Event, FaultsChanged
 from ciserver.model.project import Jobset, Project
+from ciserver.store.builds import no_build
 from ciserver.store.projects import no_project
 from ciserver.store.store import Store
 
@@ -111,12 +112,9 @@ class Rights:
 
     def seen_build(self, actor: Actor, build_id: int) -> tuple[Build, Project]:
         """A build that the actor may see, with its project. Raises NotFound."""
-        build = self._store.builds.get(build_id)
-        project = self._store.projects.find_of_jobset(build.jobset_id)
-        if project is None or not self._sees_built(
-            actor, project, build.evaluation_id, build.visibility
-        ):
-            raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
+        build, project = self._store.builds.get_with_project(build_id)
+        if not self._sees_built(actor, project, build.evaluation_id, build.visibility):
+            raise no_build(build_id)
         return build, project
 
     def is_member(self, actor: Actor, build: Build) -> bool:

@@ -96,24 +96,10 @@ class Accounts:
 
     def find_token(self, hash: str, now: datetime) -> tuple[Token, User] | None:  # noqa: A002
         """The live token with this hash and its owner."""
-        row = self._db.row(
-            t.Token.select(
-                t.Token,
-                t.User.name,
-                t.User.email,
-                t.User.is_admin,
-                t.User.full_name,
-                t.User.roles,
-            )
-            .join(t.User)
-            .where(
-                t.Token.hash == hash,
-                t.Token.expires_at.is_null() | (t.Token.expires_at > now),
-            )
-        )
-        if row is None:
-            return None
-        return _token(row), _user({**row, "id": row["user"]})
+        for row in self._db.usual(_by_token, hash):
+            if row["expires_at"] is None or row["expires_at"] > now:
+                return _token(row), _user({**row, "id": row["user"]})
+        return None
 
     def touch_token(self, token_id: int, now: datetime) -> None:
         self._db.change(t.Token.update(last_used_at=now).where(t.Token.id == token_id))
@@ -125,12 +111,10 @@ class Accounts:
 
     def find_session(self, id_hash: str, now: datetime) -> tuple[User, str] | None:
         """The user of a live session and its form token."""
-        row = self._db.row(
-            t.Session.select(t.Session.csrf, t.User)
-            .join(t.User)
-            .where(t.Session.id_hash == id_hash, t.Session.expires_at > now)
-        )
-        return (_user(row), row["csrf"]) if row else None
+        for row in self._db.usual(_by_session, id_hash):
+            if row["expires_at"] > now:
+                return _user(row), row["csrf"]
+        return None
 
     def remove_session(self, id_hash: str) -> None:
         self._db.change(t.Session.delete().where(t.Session.id_hash == id_hash))
@@ -160,6 +144,18 @@ class Accounts:
         return bool(
             self._db.change(t.SignInLink.delete().where(t.SignInLink.token_hash == token_hash))
         )
+
+
+def _by_token(hash: str) -> Any:  # noqa: A002  the column's name
+    mine = t.User
+    owner = mine.name, mine.email, mine.is_admin, mine.full_name, mine.roles
+    return t.Token.select(t.Token, *owner).join(mine).where(t.Token.hash == hash)
+
+
+def _by_session(id_hash: str) -> Any:
+    mine = t.Session
+    query = mine.select(mine.csrf, mine.expires_at, t.User).join(t.User)
+    return query.where(mine.id_hash == id_hash)
 
 
 def _user(row: Mapping[str, Any]) -> User:

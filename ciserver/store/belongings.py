@@ -8,6 +8,7 @@ from ciserver.store.database import Database
 class Belonging(StrEnum):
     """The value is the table and the column that names the build."""
 
+    ATTEMPTS = "attempts.build_id"
     LABEL = "labels.build_id"
     PRODUCTS = "products.build_id"
     OUTPUT = "build_outputs.build_id"

@@ -6,7 +6,7 @@ from ciserver.model.account import Sight
 from ciserver.model.build import Build
 from ciserver.model.status import BuildStatus
 from ciserver.store import tables as t
-from ciserver.store.builds import select_builds
+from ciserver.store.build_rows import select_builds
 from ciserver.store.database import Database
 from ciserver.store.sight import listed_builds, listed_evaluations
 

@@ -2,24 +2,26 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import peewee
 
-from ciserver.model.account import Sight, Visibility
+from ciserver.model.account import Sight
 from ciserver.model.build import Attempt, Build, Step
 from ciserver.model.errors import NotFound
-from ciserver.model.evaluation import Kind
-from ciserver.model.push import Trust
+from ciserver.model.project import Project
 from ciserver.model.status import ACTIVE, BuildStatus, Reason, StepStatus
 from ciserver.model.view import BuildPage
 from ciserver.store import tables as t
 from ciserver.store.arrivals import Texts
 from ciserver.store.belongings import Belonging, belongings
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database
-from ciserver.store.lanes import labels_of
+from ciserver.store.projects import READ, THERE, project_of
 from ciserver.store.sight import listed_builds
 
+_BEYOND = 2**63 - 1  # a number that no build has
 _REMEMBERED = 20  # successes of a job that may have stood for it again
 _ACTIVE = [status.value for status in ACTIVE]
 _WAITING = [status.value for status in BuildStatus if status.is_waiting]
@@ -32,8 +34,17 @@ class Builds:
     def get(self, build_id: int) -> Build:
         rows = self._db.usual(_by_id, build_id)
         if not rows:
-            raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
+            raise no_build(build_id)
         return build_of(rows[0])
+
+    def get_with_project(self, build_id: int) -> tuple[Build, Project]:
+        """A build whose jobset and project are still there, with the project. Raises NotFound."""
+        rows = self._db.usual(_with_project, build_id)
+        if not rows:
+            raise no_build(build_id)
+        (row,) = rows
+        project = project_of({name: row.pop(alias) for name, alias in _OF_PROJECT.items()})
+        return build_of(row), project
 
     def with_jobs(self, build_ids: Iterable[int]) -> list[tuple[Build, str]]:
         """Builds by id, each with its job as stored."""
@@ -43,7 +54,8 @@ class Builds:
             case many:
                 query = _with_jobs().where(t.Build.id << many)
                 rows = self._db.rows(query.order_by(t.Build.id))
-        return [(build_of(row), row["text"]) for row in rows]
+        texts = [row.pop("text") for row in rows]
+        return [*zip(map(build_of, rows), texts, strict=True)]
 
     def lost_attempts(self, build_id: int) -> int:
         return int(
@@ -131,17 +143,14 @@ class Builds:
     def list_newest(
         self, sight: Sight, *, before: int | None, limit: int, jobset_id: int | None = None
     ) -> BuildPage:
-        query = select_builds().where(listed_builds(sight))
-        if jobset_id is not None:
-            query = query.where(t.Build.jobset == jobset_id)
-        return self._page(query, before, limit)
+        about = () if jobset_id is None else (jobset_id,)
+        end = _BEYOND if before is None else before
+        if sight in _NEWEST:
+            return _page(self._db.usual(_NEWEST[sight][len(about)], limit + 1, end, *about), limit)
+        return _page(self._db.rows(_newest(sight, limit + 1, end, *about)), limit)
 
     def list_of_evaluation(self, evaluation_id: int) -> tuple[Build, ...]:
-        return self._list(
-            select_builds()
-            .where(t.Build.evaluation == evaluation_id, t.Build.deleted == False)  # noqa: E712
-            .order_by(t.Build.id)
-        )
+        return tuple(map(build_of, self._db.usual(_of_evaluation, evaluation_id)))
 
     def list_running(self, sight: Sight) -> tuple[Build, ...]:
         return self._list(
@@ -257,31 +266,53 @@ class Builds:
     def _page(self, query: Any, before: int | None, limit: int) -> BuildPage:
         if before is not None:
             query = query.where(t.Build.id < before)
-        rows = self._db.rows(query.order_by(t.Build.id.desc()).limit(limit + 1))
-        found = tuple(build_of(row) for row in rows[:limit])
-        return BuildPage(found, found[-1].id if len(rows) > limit else None)
+        return _page(self._db.rows(query.order_by(t.Build.id.desc()).limit(limit + 1)), limit)
 
 
-def select_builds() -> Any:
-    """Builds with what `build_of` needs of the rows that they belong to."""
-    return (
-        t.Build.select(
-            t.Build,
-            t.Jobset.name.alias("jobset_name"),
-            t.Project.name.alias("project_name"),
-            t.Evaluation.subject,
-            t.Evaluation.visibility,
-        )
-        .join(t.Jobset)
-        .join(t.Project)
-        .switch(t.Build)
-        .join(t.Evaluation)
-    )
+def _page(rows: list[dict[str, Any]], limit: int) -> BuildPage:
+    found = tuple(map(build_of, rows[:limit]))
+    return BuildPage(found, found[-1].id if len(rows) > limit else None)
+
+
+# What is read of a project beside its build, under names that no build has.
+_OF_PROJECT = {name: f"project_{name}" for name in READ}
+
+
+def no_build(build_id: int) -> NotFound:
+    """The same words for one that is not there and for one that somebody may not see."""
+    return NotFound(f"there is no build {build_id}", hint="see: ciserver list")
+
+
+_THERE = t.Build.deleted == False  # noqa: E712  an expression of SQL
+
+
+def _newest(sight: Sight, most: int, before: int, jobset_id: int | None = None) -> Any:
+    query = select_builds().where(listed_builds(sight), t.Build.id < before)
+    if jobset_id is not None:
+        query = query.where(t.Build.jobset == jobset_id)
+    return query.order_by(t.Build.id.desc()).limit(most)
+
+
+# What most readers may see, of all jobsets and of one: the same few questions again and again.
+_NEWEST = {
+    sight: (partial(_newest, sight), partial(_newest, sight))
+    for sight in (Sight(), Sight(everything=True))
+}
 
 
 def _by_id(build_id: int) -> Any:
-    there = t.Build.deleted == False  # noqa: E712  an expression of SQL
-    return select_builds().where(t.Build.id == build_id, there)
+    return select_builds().where(t.Build.id == build_id, _THERE)
+
+
+def _of_evaluation(evaluation_id: int) -> Any:
+    mine = select_builds().where(t.Build.evaluation == evaluation_id, _THERE)
+    return mine.order_by(t.Build.id)
+
+
+def _with_project(build_id: int) -> Any:
+    there = THERE & (t.Jobset.removed == False)  # noqa: E712  an expression of SQL
+    project = (getattr(t.Project, name).alias(alias) for name, alias in _OF_PROJECT.items())
+    return _by_id(build_id).select_extend(*project).where(there)
 
 
 def _with_job(build_id: int) -> Any:
@@ -306,46 +337,6 @@ def _attempts(build_id: int) -> Any:
 def _steps(build_id: int) -> Any:
     mine = t.Step
     return mine.select().where(mine.build == build_id).order_by(mine.attempt, mine.number)
-
-
-def build_of(row: Mapping[str, Any]) -> Build:
-    return Build(
-        id=row["id"],
-        evaluation_id=row["evaluation"],
-        jobset_id=row["jobset"],
-        project=row["project_name"],
-        jobset=row["jobset_name"],
-        job=row["job"],
-        number=row["number"],
-        system=row["system"],
-        image=row["image"],
-        status=BuildStatus(row["status"]),
-        reason=Reason(row["reason"]),
-        detail=row["detail"],
-        priority=row["priority"],
-        bumped=bool(row["bumped"]),
-        kind=Kind(row["kind"]),
-        ref=row["ref"],
-        revision=row["revision"],
-        requested_by=row["requested_by"],
-        canceled_by=row["canceled_by"],
-        attempt=row["attempt"],
-        queued_at=row["queued_at"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
-        updated_at=row["updated_at"],
-        group_id=row["group_id"],
-        rebuild_of=row["rebuild_of"],
-        trust=Trust(row["trust"]),
-        visibility=Visibility(row["visibility"]),
-        kept=bool(row["kept"]),
-        waiting=row["waiting"],
-        concurrency=row["concurrency"],
-        key=row["key"],
-        subject=row["subject"],
-        worker=row["worker"],
-        runs_on=labels_of(row["runs_on"]),
-    )
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:

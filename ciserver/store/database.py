@@ -1,5 +1,7 @@
 """Opens the database and keeps the one-writer rule, which each kind of database does in its way."""
 
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -14,7 +16,7 @@ from ciserver.model.errors import CiError
 from ciserver.store.notices import Notices
 from ciserver.store.postgresql import Postgresql
 from ciserver.store.sqlite import Sqlite
-from ciserver.store.usual import Usual
+from ciserver.store.usual import Shape, Usual
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
@@ -37,11 +39,19 @@ def marks(values: Sequence[Any]) -> str:
 
 
 class Database:
-    """A file of SQLite, or the database at an address such as `postgresql://HOST/NAME`."""
+    """A file of SQLite, or the database at an address such as `postgresql://HOST/NAME`. `sync`
+    makes what was written to a file durable.
+    """
 
-    def __init__(self, address: Path | str, *, busy_seconds: float = _BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        address: Path | str,
+        *,
+        busy_seconds: float = _BUSY_SECONDS,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
         self._address = str(address)
-        self._engine = _engine(address, busy_seconds)
+        self._engine = _engine(address, busy_seconds, sync)
         self._peewee = self._engine.peewee
         self.place = self._engine.place
         # Whether transactions beside each other lock single rows; else one has the whole database.
@@ -49,6 +59,7 @@ class Database:
         # Whether several servers may work on it.
         self.is_shared = self._engine.locks_rows
         self._usual: dict[Callable[..., Any], Usual] = {}
+        self._following = _Following()
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date; returns the names of the migrations that were applied.
@@ -78,18 +89,30 @@ class Database:
             yield
 
     @contextmanager
-    def transaction(self, *, beside: bool = False) -> Iterator[None]:
+    def transaction(self, *, beside: bool = False, durable: bool = True) -> Iterator[None]:
         """All or nothing. May be nested; the outermost one commits. One writes at a time, but for
-        those `beside` each other, which take care by themselves where the database lets them.
+        those `beside` each other, which take care by themselves where the database lets them. A
+        power cut may take what is not `durable`, unless it already took something durable later.
         Raises Busy when another process holds the database for too long, it is not there, or its
         disk takes no more, and Invalid for a value that it cannot hold.
         """
-        with self._engine.writing(), self._refused():
-            outermost = self._peewee.transaction_depth() == 0
-            with self._peewee.atomic():
-                if outermost:
-                    self._engine.begun(beside=beside)
-                yield
+        with self._refused():
+            if self._peewee.transaction_depth() > 0:
+                with self._peewee.atomic():
+                    yield
+                return
+            try:
+                with self._engine.writing():
+                    with self._peewee.atomic():
+                        self._engine.begun(beside=beside)
+                        yield
+                    commit = self._engine.committed()
+                if durable:
+                    self._engine.make_durable(commit)
+            except BaseException:
+                self._following.forget()
+                raise
+        self._following.call()
 
     @contextmanager
     def _refused(self) -> Iterator[None]:
@@ -117,19 +140,24 @@ class Database:
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call back once the transaction under way is durable; at once when there is none."""
-        self._peewee.after_commit(callback)
+        if self._peewee.transaction_depth() == 0:
+            callback()
+        else:
+            self._following.add(callback)
 
     def rows(self, query: Any) -> list[dict[str, Any]]:
         """All rows of a query as plain dictionaries."""
         with self._refused():
-            return list(query.dicts().execute(self._peewee))
+            answer = query.dicts().execute(self._peewee)
+            # Converted here: peewee calls a function for each value, also where it changes nothing.
+            is_of_model = isinstance(answer, peewee.ModelDictCursorWrapper)
+            return Shape(answer).rows(answer.cursor) if is_of_model else list(answer)
 
     def row(self, query: Any) -> dict[str, Any] | None:
-        with self._refused():
-            return next(iter(query.limit(1).dicts().execute(self._peewee)), None)
+        return next(iter(self.rows(query.limit(1))), None)
 
-    def usual(self, question: Callable[..., Any], *about: int) -> list[dict[str, Any]]:
-        """All rows of what is asked often, each time about other numbers."""
+    def usual(self, question: Callable[..., Any], *about: int | str) -> list[dict[str, Any]]:
+        """All rows of what is asked often, each time about other numbers or texts."""
         usual = self._usual.get(question)
         if usual is None:
             usual = self._usual[question] = Usual(self._peewee, question, len(about))
@@ -198,9 +226,29 @@ class Database:
         self._engine.close()
 
 
-def _engine(address: Path | str, busy_seconds: float) -> Sqlite | Postgresql:
+class _Following(threading.local):
+    """What is to be called after the transaction of this thread."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
+
+    def add(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def call(self) -> None:
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def forget(self) -> None:
+        self._callbacks = []
+
+
+def _engine(
+    address: Path | str, busy_seconds: float, sync: Callable[[int], None]
+) -> Sqlite | Postgresql:
     text = str(address)
     if text.startswith(("postgresql://", "postgres://")):
         return Postgresql(text, busy_seconds=busy_seconds)
     path = text.removeprefix(_SQLITE).removeprefix("//") if text.startswith(_SQLITE) else text
-    return Sqlite(Path(path), busy_seconds=busy_seconds)
+    return Sqlite(Path(path), busy_seconds=busy_seconds, sync=sync)

@@ -18,7 +18,7 @@ from ciserver.model.report import Metric
 from ciserver.model.status import BuildStatus
 from ciserver.model.view import BuildIds
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.evaluations import evaluation_of, pinned_inputs, select_evaluations
 from ciserver.store.products import product_of
@@ -183,17 +183,11 @@ class EvaluationLists:
 
     def results(self, evaluation_id: int) -> dict[tuple[str, str], JobResult]:
         """How each job and system fares: of several builds the newest one counts."""
-        mine = t.Build
-        rows = self._db.rows(
-            mine.select(mine.id, mine.job, mine.system, mine.status)
-            .where(_of_evaluation(evaluation_id))
-            .order_by(mine.id)
-        )
         return {
             (row["job"], row["system"]): JobResult(
                 row["id"], row["job"], row["system"], BuildStatus(row["status"])
             )
-            for row in rows
+            for row in self._db.usual(_results, evaluation_id)
         }
 
     def builds_of_job(self, evaluation_id: int, job: str) -> list[tuple[str, int]]:
@@ -302,6 +296,12 @@ def _of_evaluation(evaluation_id: int) -> Any:
     made = mine.select(mine.id).where(mine.evaluation == evaluation_id)
     there = t.Build.deleted == False  # noqa: E712  an expression of SQL
     return there & (t.Build.id << made.union_all(reused))
+
+
+def _results(evaluation_id: int) -> Any:
+    mine = t.Build
+    columns = mine.id, mine.job, mine.system, mine.status
+    return mine.select(*columns).where(_of_evaluation(evaluation_id)).order_by(mine.id)
 
 
 def _newest(query: Any, evaluation_id: int, attempt: Any) -> Any:

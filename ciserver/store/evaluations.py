@@ -225,12 +225,7 @@ class Evaluations:
             self._db.insert(query.as_rowcount())
 
     def reused_ids(self, evaluation_id: int) -> tuple[int, ...]:
-        rows = self._db.rows(
-            t.Reuse.select(t.Reuse.build)
-            .where(t.Reuse.evaluation == evaluation_id)
-            .order_by(t.Reuse.build)
-        )
-        return tuple(row["build"] for row in rows)
+        return tuple(row["build"] for row in self._db.usual(_reused, evaluation_id))
 
     def is_open(self, evaluation_id: int) -> bool:
         rows = self._db.usual(_by_id, evaluation_id)
@@ -317,6 +312,11 @@ def _wish(text: str) -> Wish:
         told.get("revisions", {}),
         told.get("script", False),
     )
+
+
+def _reused(evaluation_id: int) -> Any:
+    mine = t.Reuse
+    return mine.select(mine.build).where(mine.evaluation == evaluation_id).order_by(mine.build)
 
 
 def _by_id(evaluation_id: int) -> Any:

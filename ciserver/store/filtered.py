@@ -11,7 +11,7 @@ from ciserver.model.account import Sight
 from ciserver.model.build import Build
 from ciserver.model.status import BuildStatus
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.sight import listed_builds, listed_projects
 

@@ -11,7 +11,7 @@ from ciserver.model.build import Build, TriggerSpec
 from ciserver.model.errors import NotFound
 from ciserver.model.job_group import JobGroup
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database, marks
 
 

@@ -17,7 +17,7 @@ from ciserver.model.job import GoodBuild, Place, Point
 from ciserver.model.status import EvaluationStatus
 from ciserver.model.view import BuildPage
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.sight import listed_builds, listed_evaluations
 

@@ -1,6 +1,6 @@
 """Which products may go: what is due for a look, what still holds them, what was removed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from ciserver.model.build import Build, Product
 from ciserver.model.errors import NotFound
 from ciserver.model.status import BuildStatus
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database, in_pieces, marks
 from ciserver.store.fields import to_microseconds
 from ciserver.store.products import product_of
@@ -34,6 +34,10 @@ class Candidate:
     is_current: bool  # neither the build nor its jobset was removed
     is_deleted: bool
     is_autostarted: bool
+
+
+# What is known of a candidate beside the build itself; `asked_by` and `schedule` say who asked.
+_KNOWN = (t.Build.deleted, t.Jobset.removed, t.Jobset.keep_evaluations)
 
 
 class Keeping:
@@ -65,31 +69,18 @@ class Keeping:
 
     def candidate(self, build_id: int, autostart: str) -> Candidate:
         """A build, also a deleted one; `autostart` is who asks for evaluations by a look."""
-        row = self._db.row(select_builds().where(t.Build.id == build_id))
-        if row is None:
+        rows = self._db.usual(_candidate, build_id)
+        if not rows:
             raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
-        build = build_of(row)
-        more = (
-            t.Build.select(
-                t.Build.deleted,
-                t.Evaluation.schedule,
-                t.Evaluation.requested_by,
-                t.Jobset.removed,
-                t.Jobset.keep_evaluations,
-            )
-            .join(t.Evaluation)
-            .switch(t.Build)
-            .join(t.Jobset, on=t.Build.jobset == t.Jobset.id)
-            .where(t.Build.id == build_id)
-        )
-        known: Mapping[str, Any] = self._db.row(more) or {}
-        by_look = known["requested_by"] == autostart
+        (row,) = rows
+        is_deleted, is_removed, keep = (row.pop(one.name) for one in _KNOWN)
+        by_look = row.pop("asked_by") == autostart
         return Candidate(
-            build,
-            keep=0 if known["removed"] else known["keep_evaluations"],
-            is_current=not (known["removed"] or known["deleted"]),
-            is_deleted=bool(known["deleted"]),
-            is_autostarted=by_look or known["schedule"] is not None,
+            is_autostarted=row.pop("schedule") is not None or by_look,
+            build=build_of(row),
+            keep=0 if is_removed else keep,
+            is_current=not (is_removed or is_deleted),
+            is_deleted=is_deleted,
         )
 
     def is_evaluated(self, jobset_id: int) -> bool:
@@ -102,59 +93,28 @@ class Keeping:
         """Whether the build belongs to an unfinished evaluation or one of the newest `keep`
         finished ones, or stands for a job of such a one.
         """
-        mine = t.Evaluation
-        reuses = t.Reuse.select(t.Reuse.evaluation).where(t.Reuse.build == build.id)
-        newest = reuses.order_by(t.Reuse.evaluation.desc()).limit(_REMEMBERED)
-        having = [build.evaluation_id, *(row["evaluation"] for row in self._db.rows(newest))]
-        unfinished = mine.select(mine.id).where(
-            mine.id << having, mine.builds_finished < mine.builds_total
-        )
-        if self._db.scalar(unfinished.limit(1)) is not None:
+        having = self._db.usual(_own, build.evaluation_id) + self._db.usual(_standing, build.id)
+        if any(row["builds_finished"] < row["builds_total"] for row in having):
             return True
-        return keep > 0 and max(having) >= self._oldest_kept(build.jobset_id, keep)
+        newest = max(row["id"] for row in having)
+        return keep > 0 and newest >= self._oldest_kept(build.jobset_id, keep)
 
     def _oldest_kept(self, jobset_id: int, keep: int) -> int:
-        mine = t.Evaluation
-        query = (
-            mine.select(mine.id)
-            .where(
-                mine.jobset == jobset_id,
-                mine.built_number.is_null(is_null=False),
-                mine.builds_finished == mine.builds_total,
-            )
-            .order_by(mine.id.desc())
-        )
-        found = self._db.scalar(query.offset(keep - 1).limit(1))
-        return 0 if found is None else int(found)
+        rows = self._db.usual(_finished, jobset_id, keep - 1)
+        return int(rows[0]["id"]) if rows else 0
 
     def is_newest_success(self, build: Build) -> bool:
         """Whether it is the newest success of its job, and the job one of the newest evaluation of
         its ref.
         """
-        same = (
-            (t.Build.jobset == build.jobset_id)
-            & (t.Build.job == build.job)
-            & (t.Build.system == build.system)
-        )
-        good = t.Build.select(t.Build.id).where(same, t.Build.status == BuildStatus.SUCCEEDED)
-        if self._db.scalar(good.order_by(t.Build.id.desc()).limit(1)) != build.id:
+        same = build.jobset_id, build.job, build.system
+        if [row["id"] for row in self._db.usual(_newest_success, *same)] != [build.id]:
             return False
-        mine = t.Evaluation
-        newest = mine.select(mine.id).where(
-            mine.jobset == build.jobset_id,
-            mine.ref == build.ref,
-            mine.built_number.is_null(is_null=False),
-        )
-        current = self._db.scalar(
-            newest.order_by(mine.requested_at.desc(), mine.id.desc()).limit(1)
-        )
-        last = t.Build.select(t.Build.evaluation).where(same, t.Build.ref == build.ref)
-        if self._db.scalar(last.order_by(t.Build.id.desc()).limit(1)) == current:
+        evaluations = self._db.usual(_newest_evaluation, build.jobset_id, build.ref)
+        current = [row["id"] for row in evaluations]
+        if [row["evaluation"] for row in self._db.usual(_last, *same, build.ref)] == current:
             return True
-        again = t.Reuse.select(t.Reuse.build).where(
-            t.Reuse.evaluation == current, t.Reuse.build == build.id
-        )
-        return self._db.scalar(again) is not None
+        return bool(current and self._db.usual(_again, *current, build.id))
 
     def remove(self, build_id: int, now: datetime, why: str) -> int:
         """Mark the products of a build as removed; answers how many. Without them it no longer
@@ -203,3 +163,64 @@ class Keeping:
         self._db.change(
             t.Product.update(file_left=False).where(t.Product.sha256 << list(sha256s), _FILE_LEFT)
         )
+
+
+def _candidate(build_id: int) -> Any:
+    asked = t.Evaluation.requested_by.alias("asked_by"), t.Evaluation.schedule
+    return select_builds().select_extend(*_KNOWN, *asked).where(t.Build.id == build_id)
+
+
+def _own(evaluation_id: int) -> Any:
+    return _counts().where(t.Evaluation.id == evaluation_id)
+
+
+def _standing(build_id: int) -> Any:
+    """The newest evaluations that found a build there."""
+    found = _counts().join(t.Reuse, on=t.Reuse.evaluation == t.Evaluation.id)
+    newest = found.where(t.Reuse.build == build_id).order_by(t.Reuse.evaluation.desc())
+    return newest.limit(_REMEMBERED)
+
+
+def _counts() -> Any:
+    mine = t.Evaluation
+    return mine.select(mine.id, mine.builds_finished, mine.builds_total)
+
+
+def _finished(jobset_id: int, but: int) -> Any:
+    """The newest evaluation of a jobset that has finished, but for so many."""
+    mine = t.Evaluation
+    has_ended = _built() & (mine.builds_finished == mine.builds_total)
+    newest = mine.select(mine.id).where(mine.jobset == jobset_id, has_ended)
+    return newest.order_by(mine.id.desc()).offset(but).limit(1)
+
+
+def _newest_evaluation(jobset_id: int, ref: str) -> Any:
+    mine = t.Evaluation
+    query = mine.select(mine.id).where(mine.jobset == jobset_id, mine.ref == ref, _built())
+    return query.order_by(mine.requested_at.desc(), mine.id.desc()).limit(1)
+
+
+def _built() -> Any:
+    return t.Evaluation.built_number.is_null(is_null=False)
+
+
+def _newest_success(jobset_id: int, job: str, system: str) -> Any:
+    mine = t.Build
+    good = _same(jobset_id, job, system) & (mine.status == BuildStatus.SUCCEEDED)
+    return mine.select(mine.id).where(good).order_by(mine.id.desc()).limit(1)
+
+
+def _last(jobset_id: int, job: str, system: str, ref: str) -> Any:
+    mine = t.Build
+    there = _same(jobset_id, job, system) & (mine.ref == ref)
+    return mine.select(mine.evaluation).where(there).order_by(mine.id.desc()).limit(1)
+
+
+def _same(jobset_id: int, job: str, system: str) -> Any:
+    mine = t.Build
+    return (mine.jobset == jobset_id) & (mine.job == job) & (mine.system == system)
+
+
+def _again(evaluation_id: int, build_id: int) -> Any:
+    mine = t.Reuse
+    return mine.select(mine.build).where(mine.evaluation == evaluation_id, mine.build == build_id)

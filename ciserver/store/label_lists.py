@@ -13,7 +13,7 @@ from ciserver.model.account import Sight
 from ciserver.model.label_search import LabelSearch, Term
 from ciserver.model.view import BuildPage
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.sight import listed_builds
 

@@ -8,6 +8,16 @@ from ciserver.store.database import Database
 
 _HALF_LIFE_SECONDS = 24 * 3600.0
 _USUAL_SHARES = 100
+_COUNT = """
+INSERT INTO ready (lane_id, priority, builds, share_rank, head)
+SELECT l.id, ?, ?, j.share_rank, (
+    SELECT id FROM builds INDEXED BY builds_claimable
+    WHERE lane_id = l.id AND priority = ? AND status = 'queued' AND waiting = ''
+    ORDER BY id LIMIT 1)
+FROM lanes l JOIN jobsets j ON j.id = l.jobset_id WHERE l.id = ?
+ON CONFLICT (lane_id, priority)
+DO UPDATE SET builds = ready.builds + excluded.builds, head = excluded.head
+RETURNING head"""
 
 
 def label_text(labels: Iterable[str]) -> str:
@@ -46,18 +56,12 @@ class Lanes:
         return self._known[key]
 
     def count_ready(self, lane: int, priority: int, builds: int) -> None:
-        """So many more, or fewer, builds of the lane may be claimed at this priority."""
-        (left,) = self._db.sql(
-            "INSERT INTO ready (lane_id, priority, builds) VALUES (?, ?, ?)"
-            " ON CONFLICT (lane_id, priority) DO UPDATE SET builds = ready.builds + excluded.builds"
-            " RETURNING builds",
-            (lane, priority, builds),
-        ).fetchone()
-        if left <= 0:
-            self._db.sql(
-                "DELETE FROM ready WHERE lane_id = ? AND priority = ? AND builds <= 0",
-                (lane, priority),
-            )
+        """So many more, or fewer, builds of the lane may be claimed at this priority, as their rows
+        say already.
+        """
+        (head,) = self._db.sql(_COUNT, (priority, builds, priority, lane)).fetchone()
+        if head is None:
+            self._db.sql("DELETE FROM ready WHERE lane_id = ? AND priority = ?", (lane, priority))
 
     def charge(self, jobset_id: int, seconds: float, now: datetime) -> None:
         """Add build seconds to a jobset's use, fewer to one with more shares. The rank is a
@@ -73,3 +77,8 @@ class Lanes:
         used = seconds * _USUAL_SHARES / max(1, shares)
         rank = math.log2(2.0 ** min(rank - age, 1000.0) + used) + age
         self._db.sql("UPDATE jobsets SET share_rank = ? WHERE id = ?", (rank, jobset_id))
+        self._db.sql(
+            "UPDATE ready SET share_rank = ?"
+            " WHERE lane_id IN (SELECT id FROM lanes WHERE jobset_id = ?)",
+            (rank, jobset_id),
+        )

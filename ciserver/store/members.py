@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from ciserver.model.account import Member, Right
 from ciserver.store import tables as t
@@ -14,12 +15,8 @@ class Members:
 
     def rights(self, project_id: int, user: str) -> frozenset[Right]:
         """What a member may do; nothing for somebody who is none."""
-        row = self._db.row(
-            t.Member.select(t.Member.rights).where(
-                t.Member.project == project_id, t.Member.user == user
-            )
-        )
-        return _rights(row["rights"]) if row else frozenset()
+        rows = self._db.usual(_rights_of, project_id, user)
+        return _rights(rows[0]["rights"]) if rows else frozenset()
 
     def list_of_project(self, project_id: int) -> tuple[Member, ...]:
         rows = self._db.rows(
@@ -55,12 +52,18 @@ class Members:
 
     def may_write_shared(self, evaluation_id: int, user: str) -> bool | None:
         """Whether what was shared may also be changed; None where nothing was shared."""
-        found = self._db.scalar(
-            t.Grant.select(t.Grant.may_write).where(
-                t.Grant.evaluation == evaluation_id, t.Grant.user == user
-            )
-        )
-        return None if found is None else bool(found)
+        rows = self._db.usual(_grant, evaluation_id, user)
+        return bool(rows[0]["may_write"]) if rows else None
+
+
+def _rights_of(project_id: int, user: str) -> Any:
+    mine = t.Member
+    return mine.select(mine.rights).where(mine.project == project_id, mine.user == user)
+
+
+def _grant(evaluation_id: int, user: str) -> Any:
+    mine = t.Grant
+    return mine.select(mine.may_write).where(mine.evaluation == evaluation_id, mine.user == user)
 
 
 def _rights(text: str) -> frozenset[Right]:

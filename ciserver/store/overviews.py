@@ -14,7 +14,7 @@ from ciserver.model.evaluation import Evaluation
 from ciserver.model.overview import Claimable, Counts, QueueShare
 from ciserver.model.status import OPEN, BuildStatus, EvaluationStatus
 from ciserver.store import tables as t
-from ciserver.store.builds import build_of, select_builds
+from ciserver.store.build_rows import build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.evaluations import evaluation_of, select_evaluations
 from ciserver.store.fields import from_microseconds

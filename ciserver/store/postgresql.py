@@ -85,6 +85,13 @@ class Postgresql:
         lock = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
         self.peewee.execute_sql(f"SELECT {lock}({_WRITER})")
 
+    def committed(self) -> int:
+        """Called after each outermost transaction. Commits have no numbers here."""
+        return 0
+
+    def make_durable(self, commit: int) -> None:
+        """Every commit is: PostgreSQL itself lets several wait for the disk together."""
+
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:
         """True within the block where nobody else is in one of this name. The lock is that of a

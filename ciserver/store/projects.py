@@ -67,19 +67,17 @@ class Projects:
         self._db.change(t.Project.update(removed=True).where(t.Project.id == project_id))
 
     def find(self, name: str) -> Project | None:
-        return self._find((t.Project.name == name) & THERE)
+        rows = self._db.usual(_by_name, name)
+        return project_of(rows[0]) if rows else None
 
     def find_by_id(self, project_id: int) -> Project | None:
-        return self._find((t.Project.id == project_id) & THERE)
+        row = self._db.row(t.Project.select().where(t.Project.id == project_id, THERE))
+        return project_of(row) if row else None
 
     def find_of_jobset(self, jobset_id: int) -> Project | None:
         """The project of a jobset; None when either was removed."""
         rows = self._db.usual(_of_jobset, jobset_id)
-        return _project(rows[0]) if rows else None
-
-    def _find(self, where: Any) -> Project | None:
-        row = self._db.row(t.Project.select().where(where))
-        return _project(row) if row else None
+        return project_of(rows[0]) if rows else None
 
     def get(self, name: str) -> Project:
         project = self.find(name)
@@ -89,7 +87,7 @@ class Projects:
 
     def list_all(self, sight: Sight) -> tuple[Project, ...]:
         query = t.Project.select().where(listed_projects(sight)).order_by(t.Project.name)
-        return tuple(_project(row) for row in self._db.rows(query))
+        return tuple(project_of(row) for row in self._db.rows(query))
 
     def signing_secret(self, name: str) -> str:
         """Also by an old name, since what waits to be sent may know no other. Raises NotFound."""
@@ -130,6 +128,18 @@ def no_project(name: str) -> NotFound:
 THERE = t.Project.removed == False  # noqa: E712  an expression of SQL
 
 
+# The columns that `project_of` takes.
+READ = (
+    *("id", "name", "owner", "created_at", "declared_by"),
+    *("display_name", "description", "homepage", "enabled", "hidden", "visibility"),
+    *("declaration_file", "declaration_type", "declaration_value"),
+)
+
+
+def _by_name(name: str) -> Any:
+    return t.Project.select().where(t.Project.name == name, THERE)
+
+
 def _of_jobset(jobset_id: int) -> Any:
     there = t.Jobset.removed == False  # noqa: E712  an expression of SQL
     return t.Project.select().join(t.Jobset).where(t.Jobset.id == jobset_id, there, THERE)
@@ -141,7 +151,7 @@ def _columns(settings: ProjectSettings) -> dict[str, Any]:
     return {**columns, **{f"declaration_{name}": one for name, one in declaration.items()}}
 
 
-def _project(row: Mapping[str, Any]) -> Project:
+def project_of(row: Mapping[str, Any]) -> Project:
     return Project(
         id=row["id"],
         name=row["name"],

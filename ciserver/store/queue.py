@@ -1,8 +1,8 @@
 """The queue: which build runs next, and how builds come into it again.
 
 This is the hot path, so the statements are written by hand. A build is claimed by one conditional
-UPDATE. `ready` counts the claimable builds of each lane and priority, so that a claim looks at
-lanes, never at the whole queue.
+UPDATE. `ready` counts the claimable builds of each lane and priority, and keeps the lanes in the
+order in which they are due, so that a claim looks at the first of them, never at the whole queue.
 """
 
 import hashlib
@@ -25,48 +25,53 @@ from ciserver.store.pauses import names_of
 
 _CLAIMABLE = "status = 'queued' AND waiting = ''"
 _UNCLAIMED = "status IN ('preparing', 'held', 'queued')"
+_PAUSED = "SELECT 1 FROM pauses WHERE worker IN ({names}) AND (until IS NULL OR until > ?)"
+# What a claim has to look at, of which there is nothing most of the time.
+_BESIDE = f"""
+SELECT EXISTS ({_PAUSED}),
+    EXISTS (SELECT 1 FROM builds INDEXED BY builds_bumped WHERE bumped = 1 AND {_CLAIMABLE}),
+    EXISTS (SELECT 1 FROM builds INDEXED BY builds_avoiding WHERE avoided != '' AND avoided = ?)"""
 _BUMPED = """
-SELECT b.id, b.lane_id, b.priority FROM builds b INDEXED BY builds_bumped
+SELECT b.id FROM builds b INDEXED BY builds_bumped
 JOIN lanes l ON l.id = b.lane_id
 JOIN jobsets j ON j.id = l.jobset_id
 WHERE b.bumped = 1 AND b.status = 'queued' AND b.waiting = '' AND j.paused = 0 AND {offer}
-AND b.avoided != ?
-ORDER BY b.id LIMIT 1"""
-# Lanes are compared first, and builds looked up only of those that are equal before all others.
-_HEADS = """
-WITH open AS MATERIALIZED (
-    SELECT r.lane_id, r.priority, j.share_rank FROM ready r
+    AND b.avoided != ?
+ORDER BY b.id LIMIT 1 {lock}"""
+# The lanes stand in this order in their index, so the first that fits is the best.
+_BEST = """
+SELECT b.id FROM builds b INDEXED BY builds_claimable
+WHERE b.status = 'queued' AND b.waiting = '' AND (b.lane_id, b.priority) = (
+    SELECT r.lane_id, r.priority FROM ready r INDEXED BY ready_in_order
     JOIN lanes l ON l.id = r.lane_id
     JOIN jobsets j ON j.id = l.jobset_id
-    WHERE j.paused = 0 AND {offer}),
-heads AS MATERIALIZED (
-    SELECT (
-        SELECT id FROM builds INDEXED BY builds_claimable
-        WHERE lane_id = open.lane_id AND priority = open.priority
-            AND status = 'queued' AND waiting = '' AND avoided != ?
-        ORDER BY id LIMIT 1) AS id, lane_id, priority, share_rank
-    FROM open {which})
-SELECT id, lane_id, priority FROM heads WHERE id IS NOT NULL
-ORDER BY priority DESC, share_rank, id LIMIT 1"""
-_BEST = _HEADS.replace(
-    "{which}",
-    "WHERE (priority, share_rank) ="
-    " (SELECT priority, share_rank FROM open ORDER BY priority DESC, share_rank LIMIT 1)",
-)
-# Where a lane that is counted is empty: it holds up no other.
-_ANY = _HEADS.replace("{which}", "")
+    WHERE j.paused = 0 AND {offer}
+    ORDER BY r.priority DESC, r.share_rank, r.head LIMIT 1)
+    AND b.avoided != ?
+ORDER BY b.id LIMIT 1 {lock}"""
+# Where the oldest build of a lane is not what the worker would get of it, because it avoids the
+# worker or others are about to take all of the lane, the lanes are compared by what he would.
+_ANY = """
+SELECT b.id FROM ready r
+JOIN lanes l ON l.id = r.lane_id
+JOIN jobsets j ON j.id = l.jobset_id
+CROSS JOIN builds b
+WHERE j.paused = 0 AND {offer} AND b.id = (
+    SELECT id FROM builds INDEXED BY builds_claimable
+    WHERE lane_id = r.lane_id AND priority = r.priority
+        AND status = 'queued' AND waiting = '' AND avoided != ?
+    ORDER BY id LIMIT 1)
+ORDER BY r.priority DESC, r.share_rank, b.id LIMIT 1 {lock}"""
 # Where claims run beside each other, one takes what no other is about to take.
-_LOCK_BUILD = f"""
-SELECT id FROM builds WHERE id = {{0}} AND {_CLAIMABLE} AND avoided != ? FOR UPDATE SKIP LOCKED"""
-_LOCK_IN_LANE = f"""
-SELECT id FROM builds WHERE lane_id = {{1}} AND priority = {{2}} AND {_CLAIMABLE}
-AND avoided != ? ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"""
+_LOCK = "FOR UPDATE OF b SKIP LOCKED"
+# What SQLite returns of a row has no type, and it would look through all texts for one without.
 _TAKE = f"""
 UPDATE builds SET status = 'starting', attempt = attempt + 1, token = ?, worker = ?,
     lease_until = ?, started_at = ?, updated_at = ?, finished_at = NULL, bumped = 0, detail = '',
     avoided = ''
-WHERE id = ? AND {_CLAIMABLE}
-RETURNING attempt, jobset_id, (SELECT text FROM texts WHERE sha256 = job_sha256)"""
+WHERE id = ({{found}}) AND {_CLAIMABLE}
+RETURNING id, lane_id, priority, attempt, jobset_id,
+    (SELECT text FROM texts WHERE sha256 = CAST(job_sha256 AS TEXT))"""
 
 
 class Queue:
@@ -119,19 +124,14 @@ class Queue:
         """Take the best build for this offer: bumped first, then priority, then the jobset that
         used least, then age. Answers the lease and the job's text. The setup step runs.
         """
-        found = None if self.is_paused(offer.worker, now) else self._best(offer)
-        if found is None:
-            return None
-        build_id, lane, priority = found
         at = to_microseconds(now)
-        taken = self._db.sql(
-            _TAKE, (token, offer.worker, to_microseconds(until), at, at, build_id)
-        ).fetchone()
+        taken = self._take(offer, [token, offer.worker, to_microseconds(until), at, at], at)
         if taken is None:
             return None
-        attempt, jobset_id, text = taken
-        self._lanes.count_ready(lane, priority, -1)
+        build_id, lane, priority, attempt, jobset_id, text = taken
+        # The jobset first: those who claim of it beside each other wait for each other here.
         self._lanes.charge(jobset_id, CLAIM_SECONDS, now)
+        self._lanes.count_ready(lane, priority, -1)
         self._attempts.add(build_id, attempt, offer.worker, now)
         self._attempts.add_steps(
             build_id, attempt, [one["name"] for one in json.loads(text)["tasks"]], now
@@ -141,44 +141,25 @@ class Queue:
     def is_paused(self, worker: str, now: datetime) -> bool:
         """Whether the whole queue, or this worker, takes no builds."""
         names = names_of(worker)
-        row = self._db.sql(
-            f"SELECT 1 FROM pauses WHERE worker IN ({marks(names)})"
-            " AND (until IS NULL OR until > ?) LIMIT 1",
-            (*names, to_microseconds(now)),
-        ).fetchone()
+        question = _PAUSED.format(names=marks(names))
+        row = self._db.sql(f"{question} LIMIT 1", (*names, to_microseconds(now))).fetchone()
         return row is not None
 
-    def _best(self, offer: Offer) -> tuple[int, int, int] | None:
-        off = self._db.sql("SELECT name FROM systems WHERE active = 0").fetchall()
-        systems = [one for one in offer.systems if (one,) not in off]
-        if not systems:
+    def _take(self, offer: Offer, values: list[Any], at: int) -> tuple[Any, ...] | None:
+        """The row of the best build, which is the worker's now; `values` are what it gets."""
+        names = names_of(offer.worker)
+        is_paused, is_bumped, is_avoided = self._db.sql(
+            _BESIDE.format(names=marks(names)), (*names, at, offer.worker)
+        ).fetchone()
+        if is_paused:
             return None
-        clause = f"l.system IN ({marks(systems)})"
-        values: list[Any] = list(systems)
-        if offer.images:
-            clause += f" AND l.image IN ({marks(offer.images)})"
-            values += offer.images
-        if offer.queues:
-            clause += f" AND l.system || '/' || l.trust IN ({marks(offer.queues)})"
-            values += offer.queues
-        if offer.projects:
-            clause += f" AND j.project_id IN ({marks(offer.projects)})"
-            values += offer.projects
-        # What is left of the labels that are asked for, without those that the worker has.
-        lacking = "l.runs_on"
-        for _ in offer.labels:
-            lacking = f"replace({lacking}, ?, '')"
-        clause += f" AND {lacking} = ''"
-        values += [label_text([one]) for one in offer.labels]
-        values.append(offer.worker)
-        for question in (_BUMPED, _BEST, _ANY):
-            row = self._db.sql(question.format(offer=clause), values).fetchone()
-            if row is not None and self._db.locks_rows:
-                lock = _LOCK_BUILD if question == _BUMPED else _LOCK_IN_LANE
-                locked = self._db.sql(lock.format(*row), (offer.worker,)).fetchone()
-                row = locked and (*locked, *row[1:])
-            if row is not None:
-                return row[0], row[1], row[2]
+        clause, wanted = _wanted(offer)
+        lock = _LOCK if self._db.locks_rows else ""
+        for question in filter(None, (is_bumped and _BUMPED, not is_avoided and _BEST, _ANY)):
+            take = _TAKE.format(found=question.format(offer=clause, lock=lock))
+            taken = self._db.sql(take, (*values, *wanted, offer.worker)).fetchone()
+            if taken is not None:
+                return tuple(taken)
         return None
 
     # -- out --------------------------------------------------------------------------------------
@@ -317,3 +298,26 @@ class Queue:
             now,
             canceled_by=canceled_by,
         )
+
+
+def _wanted(offer: Offer) -> tuple[str, list[Any]]:
+    """What a lane has to be for its builds to be offered, and the values of that."""
+    clause = f"l.system IN ({marks(offer.systems)})"
+    clause += " AND l.system NOT IN (SELECT name FROM systems WHERE active = 0)"
+    values: list[Any] = list(offer.systems)
+    if offer.images:
+        clause += f" AND l.image IN ({marks(offer.images)})"
+        values += offer.images
+    if offer.queues:
+        clause += f" AND l.system || '/' || l.trust IN ({marks(offer.queues)})"
+        values += offer.queues
+    if offer.projects:
+        clause += f" AND j.project_id IN ({marks(offer.projects)})"
+        values += offer.projects
+    # What is left of the labels that are asked for, without those that the worker has.
+    lacking = "l.runs_on"
+    for _ in offer.labels:
+        lacking = f"replace({lacking}, ?, '')"
+    clause += f" AND {lacking} = ''"
+    values += [label_text([one]) for one in offer.labels]
+    return clause, values

@@ -68,34 +68,19 @@ class Reports:
 
     def count_tests(self, build_id: int, attempt: int) -> int:
         """How many results of an attempt are kept."""
-        return self.counts(build_id, attempt).tests
+        counts, _ = self.summary(build_id, attempt)
+        return counts.tests
 
-    def counts(self, build_id: int, attempt: int) -> Counts:
-        """What all files of an attempt tell together."""
-        rows = self._db.rows(t.Report.select().where(_of(build_id, attempt)))
-        names = ("passed", "failed", "errored", "skipped", "lines_covered", "lines_valid")
-        return sum((Counts(**{name: row[name] for name in names}) for row in rows), Counts())
-
-    def notes(self, build_id: int, attempt: int) -> tuple[ReportNote, ...]:
-        """What is wrong with the files."""
-        rows = self._db.rows(
-            t.Report.select(t.Report.path, t.Report.notes)
-            .where(_of(build_id, attempt), t.Report.notes != "")
-            .order_by(t.Report.id)
-        )
-        return tuple(
-            ReportNote(row["path"], note) for row in rows for note in row["notes"].splitlines()
-        )
+    def summary(self, build_id: int, attempt: int) -> tuple[Counts, tuple[ReportNote, ...]]:
+        """What all files of an attempt tell together, and what is wrong with them."""
+        rows = self._db.usual(_files, build_id, attempt)
+        told = [(row.pop("path"), row.pop("notes").splitlines()) for row in rows]
+        notes = tuple(ReportNote(path, text) for path, texts in told for text in texts)
+        return sum((Counts(**row) for row in rows), Counts()), notes
 
     def list_bad(self, build_id: int, attempt: int, limit: int) -> tuple[CaseResult, ...]:
         """The tests that failed or could not be run, as the files have them."""
-        rows = self._db.rows(
-            t.CaseResult.select(t.CaseResult)
-            .join(t.Report)
-            .where(_of(build_id, attempt), t.CaseResult.status << _BAD)
-            .order_by(t.CaseResult.report, t.CaseResult.number)
-            .limit(limit)
-        )
+        rows = self._db.usual(_bad, build_id, attempt, limit)
         return tuple(
             CaseResult(
                 row["suite"],
@@ -108,12 +93,7 @@ class Reports:
         )
 
     def list_metrics(self, build_id: int, attempt: int) -> tuple[Metric, ...]:
-        rows = self._db.rows(
-            t.Metric.select(t.Metric)
-            .join(t.Report)
-            .where(_of(build_id, attempt))
-            .order_by(t.Metric.name)
-        )
+        rows = self._db.usual(_metrics, build_id, attempt)
         return tuple(Metric(row["name"], row["value"], row["unit"]) for row in rows)
 
     def metrics_of(self, builds: Iterable[Build]) -> dict[int, tuple[Metric, ...]]:
@@ -148,3 +128,21 @@ class Reports:
 
 def _of(build_id: int, attempt: int) -> Any:
     return (t.Report.build == build_id) & (t.Report.attempt == attempt)
+
+
+def _files(build_id: int, attempt: int) -> Any:
+    mine = t.Report
+    tests = mine.passed, mine.failed, mine.errored, mine.skipped
+    query = mine.select(mine.path, mine.notes, *tests, mine.lines_covered, mine.lines_valid)
+    return query.where(_of(build_id, attempt)).order_by(mine.id)
+
+
+def _bad(build_id: int, attempt: int, limit: int) -> Any:
+    mine = t.CaseResult
+    query = mine.select(mine).join(t.Report).where(_of(build_id, attempt), mine.status << _BAD)
+    return query.order_by(mine.report, mine.number).limit(limit)
+
+
+def _metrics(build_id: int, attempt: int) -> Any:
+    mine = t.Metric
+    return mine.select(mine).join(t.Report).where(_of(build_id, attempt)).order_by(mine.name)

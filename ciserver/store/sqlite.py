@@ -4,8 +4,9 @@ It takes one writer at a time. Writers of this process queue at a lock, which is
 instead of at the file, which is neither; writers of other processes wait at the file.
 """
 
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,15 +27,18 @@ class Sqlite:
     locks_rows = False
     reading = ("DEFERRED",)  # how a transaction begins that only reads
 
-    def __init__(self, path: Path, *, busy_seconds: float) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float, sync: Callable[[int], None]) -> None:
         self.place = str(path)
         self._writer = threading.RLock()
+        self._syncing = threading.Lock()
+        self._commits = self._durable = 0
+        self._log = _WriteAheadLog(path, sync)
         self.peewee: Any = _Peewee(
             str(path),
             pragmas={
                 "journal_mode": "wal",
-                # A row that was promised (202) survives a power cut.
-                "synchronous": "full",
+                # No commit waits for the disk by itself: `make_durable` does, outside of the lock.
+                "synchronous": "normal",
                 "foreign_keys": 1,
                 "cache_size": -2_000,
                 "wal_autocheckpoint": 2_000,
@@ -50,6 +54,25 @@ class Sqlite:
 
     def begun(self, *, beside: bool) -> None:
         """Called first within each outermost transaction: it began as the only one."""
+
+    def committed(self) -> int:
+        """Called after each outermost transaction, still within `writing`; answers which it was."""
+        self._commits += 1
+        return self._commits
+
+    def make_durable(self, commit: int) -> None:
+        """Return when a power cut cannot take this commit any more, nor those before it: one wait
+        for the disk does for all that were written before it began. Raises Busy.
+        """
+        with self._syncing:
+            if commit <= self._durable:
+                return
+            written = self._commits
+            try:
+                self._log.sync()
+            except OSError as error:
+                raise _unwritten(str(error)) from error
+            self._durable = written
 
     def alone(self, name: str) -> AbstractContextManager[bool]:
         """One server has the file."""
@@ -85,7 +108,7 @@ class Sqlite:
         if "locked" in said:
             return Busy("the database is held by another process", hint="try again in a moment")
         if "full" in said or "disk I/O" in said or "readonly" in said:
-            return Busy(f"the database cannot be written ({said})", hint="make room on its disk")
+            return _unwritten(said)
         return None
 
     def rest(self) -> None:
@@ -94,3 +117,37 @@ class Sqlite:
     def close(self) -> None:
         if not self.peewee.is_closed():
             self.peewee.close()
+        with self._syncing:
+            self._log.close()
+
+
+class _WriteAheadLog:
+    """The file beside the database that commits are written to. Where SQLite keeps none, as on
+    file systems without shared memory, it waits for the disk by itself.
+    """
+
+    def __init__(self, database: Path, sync: Callable[[int], None]) -> None:
+        self._path = f"{database}-wal"
+        self._sync = sync
+        self._file = -1
+
+    def sync(self) -> None:
+        """Raises OSError."""
+        # Whoever closes the database last removes it, with everything in the database by then.
+        if self._file >= 0 and not os.fstat(self._file).st_nlink:
+            self.close()
+        if self._file < 0:
+            try:
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
+        self._sync(self._file)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
+
+
+def _unwritten(why: str) -> Busy:
+    return Busy(f"the database cannot be written ({why})", hint="make room on its disk")

@@ -41,6 +41,7 @@ from ciserver.store.projects import Projects
 from ciserver.store.pushes import Pushes
 from ciserver.store.queue import Queue
 from ciserver.store.renames import Renames
+from ciserver.store.repeats import Repeats
 from ciserver.store.reports import Reports
 from ciserver.store.repositories import Repositories
 from ciserver.store.requests import Requests
@@ -102,6 +103,7 @@ class Store:
         self.evaluations = Evaluations(self.database, node)
         self.evaluation_lists = EvaluationLists(self.database)
         self.history = History(self.database)
+        self.repeats = Repeats(self.database)
         lanes = Lanes(self.database)
         self.attempts = Attempts(self.database, lanes)
         self.gates = Gates(self.database, lanes)

@@ -9,7 +9,7 @@ from ciserver.model.evaluation import Kind
 from ciserver.model.status import BuildStatus
 from ciserver.model.timing import PushTime, Wait
 from ciserver.store import tables as t
-from ciserver.store.builds import select_builds
+from ciserver.store.build_rows import select_builds
 from ciserver.store.database import Database
 from ciserver.store.fields import from_microseconds
 from ciserver.store.sight import listed_builds, listed_evaluations

@@ -12,49 +12,53 @@ from ciserver.store.fields import FlagField, MomentField
 
 _PLAIN = (peewee.IntegerField, peewee.TextField, peewee.ForeignKeyField)
 _MEANING = (FlagField, MomentField)
-_ABOUT = -(2**53)  # the first number in the text of a question, which nothing has
+_ABOUT = -(2**53)  # the first mark in the text of a question: nothing has it, as text neither
 
 
-class Usual:
-    """A query about so many numbers, in which nothing else varies."""
+class Shape:
+    """What the columns of an answer are called, and which of their values are meant otherwise."""
 
-    def __init__(self, database: Any, question: Callable[..., Any], numbers: int) -> None:
-        places = range(_ABOUT, _ABOUT + numbers)
-        query = question(*places)
-        self._columns = query.model, query.selected_columns
-        self.text, values = database.get_sql_context().sql(query).query()
-        self._values = tuple(values)
-        self._places = {one: index for index, one in enumerate(places)}
-        self._names: tuple[str, ...] = ()
-        self._converted: tuple[tuple[str, Callable[[Any], Any]], ...] = ()
-
-    def values(self, about: tuple[int, ...]) -> tuple[Any, ...]:
-        """What stands for the marks in the text."""
-        places = self._places
-        return tuple(about[places[one]] if one in places else one for one in self._values)
-
-    def rows(self, cursor: Any) -> list[dict[str, Any]]:
-        """The answer as plain dictionaries."""
-        if not self._names:
-            self._learn(cursor)
-        found = []
-        for values in cursor.fetchall():
-            row = dict(zip(self._names, values, strict=True))
-            for name, convert in self._converted:
-                row[name] = convert(row[name])
-            found.append(row)
-        return found
-
-    def _learn(self, cursor: Any) -> None:
-        answer = peewee.ModelDictCursorWrapper(cursor, *self._columns)
+    def __init__(self, answer: Any) -> None:
         answer.initialize()
         names = answer.unique_columns
+        self._names = tuple(names)
         self._converted = tuple(
             (names[at], answer.converters[at])
             for at in answer.convert
             if not _is_plain(answer.fields[at])
         )
-        self._names = tuple(names)
+
+    def rows(self, cursor: Any) -> list[dict[str, Any]]:
+        """The answer as plain dictionaries."""
+        names = self._names
+        found = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        for name, convert in self._converted:
+            for row in found:
+                row[name] = convert(row[name])
+        return found
+
+
+class Usual:
+    """A query about so many numbers or texts, in which nothing else varies."""
+
+    def __init__(self, database: Any, question: Callable[..., Any], about: int) -> None:
+        marks = range(_ABOUT, _ABOUT + about)
+        query = question(*marks)
+        self._columns = query.model, query.selected_columns
+        self.text, values = database.get_sql_context().sql(query).query()
+        self._values = tuple(values)
+        self._places = {mark: at for at, one in enumerate(marks) for mark in (one, str(one))}
+        self._shape: Shape | None = None
+
+    def values(self, about: tuple[int | str, ...]) -> tuple[Any, ...]:
+        """What stands for the marks in the text."""
+        places = self._places
+        return tuple(about[places[one]] if one in places else one for one in self._values)
+
+    def rows(self, cursor: Any) -> list[dict[str, Any]]:
+        if self._shape is None:
+            self._shape = Shape(peewee.ModelDictCursorWrapper(cursor, *self._columns))
+        return self._shape.rows(cursor)
 
 
 def _is_plain(field: Any) -> bool:

@@ -8,6 +8,7 @@ from ciserver.edge.bodies import has_left, json_body, number, number_query
 from ciserver.model.account import Visibility
 from ciserver.model.build import Build
 from ciserver.model.links import Links
+from ciserver.service.keeping import Outlook
 from ciserver.service.services import Services
 from ciserver.service.submissions import ManifestSubmission
 from ciserver.web import show
@@ -52,9 +53,9 @@ class BuildApi:
         }
 
     def on_get_build(self, req: falcon.Request, resp: falcon.Response, build_id: str) -> None:
-        view = self._services.queries.build(req.context.actor, number(build_id))
-        outlook = self._services.keeping.outlook(view.build)
-        resp.media = show.build_view(view, self._links(req)) | {
+        found = self._services.queries.build_record(req.context.actor, number(build_id))
+        outlook = self._services.keeping.outlook(found.build) if found.products else Outlook()
+        resp.media = show.build_record(found, self._links(req)) | {
             "removable_at": show.moment(outlook.removable_at),
             "kept_why": outlook.why,
         }

@@ -2,7 +2,7 @@
 
 import falcon
 
-from ciserver.edge.dialect import Dialects, OpenDialect
+from ciserver.edge.dialect import Dialects
 from ciserver.model.errors import Forbidden
 from ciserver.web.middleware import host_of, is_ours
 
@@ -25,8 +25,8 @@ class OtherSites:
         origin = req.get_header("Origin")
         if origin is None:
             return
-        dialect = self._dialects.of(req)
-        if not isinstance(dialect, OpenDialect):
+        dialect = self._dialects.open_to(req)
+        if dialect is None:
             return
         if origin in dialect.origins:
             req.context.is_welcome = True
@@ -38,7 +38,7 @@ class OtherSites:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        if not isinstance(self._dialects.of(req), OpenDialect):
+        if self._dialects.open_to(req) is None:
             return
         resp.append_header("Vary", "Origin")
         if getattr(req.context, "is_welcome", False):

@@ -15,7 +15,7 @@ from ciserver.model.request import JobRequest
 from ciserver.model.storage import ProjectStorage
 from ciserver.model.view import (
     AttemptView,
-    BuildView,
+    BuildRecord,
     EvaluationView,
     Pause,
     ProjectSummary,
@@ -170,7 +170,7 @@ def build(one: Build, links: Links) -> dict[str, Any]:
     }
 
 
-def build_view(view: BuildView, links: Links) -> dict[str, Any]:
+def build_record(view: BuildRecord, links: Links) -> dict[str, Any]:
     return build(view.build, links) | {
         "waiting_for": view.waiting_for,
         "needs": view.needs.ids,

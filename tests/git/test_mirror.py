@@ -1,5 +1,6 @@
 """Pinning and reading, from repositories on this machine."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,25 @@ def test_a_pushed_revision_is_pinned(mirror, origin):
     revision = origin.commit_and_push({"a": "1"})
     assert mirror.pin("refs/heads/main", revision) == revision
     assert mirror.read(revision, "a", limit=10) == b"1"
+
+
+@pytest.fixture
+def _no_garbage_is_collected():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_no_garbage_is_collected")
+def test_nothing_stays_open(mirror, origin, tmp_path):
+    """Of pushes in a row, each of which brings a pack: not even until garbage is collected."""
+    for number in range(3):
+        revision = origin.commit_and_push({"a": f"{number}"})
+        mirror.pin("refs/heads/main", revision)
+        assert mirror.read(revision, "a", limit=10) == b"%d" % number
+    own = [one.resolve() for one in Path("/proc/self/fd").iterdir()]
+    assert [one for one in own if one.is_relative_to(tmp_path)] == []
 
 
 def test_a_revision_that_is_here_needs_no_remote(mirror, origin):

@@ -5,69 +5,18 @@ was not built already.
 from dataclasses import replace
 
 import pytest
-from support.factories import MAIN, Factory, done, make_push
+from support.factories import MAIN, done
 from support.statements import asked
+from support.works import ALL, Works, recipe
 
 from ciserver.executor.images import ImageFacts
-from ciserver.machine import make_images, native_system
+from ciserver.machine import make_images
 from ciserver.model.account import Right
-from ciserver.model.build import BuildResult, Offer
+from ciserver.model.build import BuildResult
 from ciserver.model.errors import Forbidden
 from ciserver.model.evaluation import Kind
 from ciserver.model.project import Input, InputType, JobsetSettings
-from ciserver.model.push import RefChange
 from ciserver.model.status import BuildStatus, EvaluationStatus, Reason
-
-ALL = Offer("local", (native_system(),))
-
-
-def recipe(*lines, task="echo built"):
-    return "\n".join(["image: host", "tasks:", f"  - build: {task}", *lines, ""])
-
-
-class Works:
-    """A watched repository, a push to it, and a worker who ends builds as told."""
-
-    def __init__(self, parts, clock, repository):
-        self.services, self.store = parts.services, parts.store
-        self.factory = Factory(parts, clock)
-        self.reporter = parts.reporter
-        self.repository = repository
-        self.last = "0" * 40
-
-    def push(self, files, message="Change things", ref=MAIN):
-        """Commit and push; answers the evaluation. A file without text is removed."""
-        for name in [name for name, text in files.items() if text is None]:
-            (self.repository.tree / name).unlink(missing_ok=True)
-        kept = {name: text for name, text in files.items() if text is not None}
-        revision = self.repository.commit(kept, message)
-        self.repository.push()
-        received = self.factory.received()
-        outcome = self.services.pushes.accept_push(
-            received, make_push(RefChange(ref, self.last, revision))
-        )
-        self.last = revision
-        (requested,) = outcome.evaluations
-        assert self.services.evaluations.evaluate_next()
-        return self.store.evaluations.get(requested.id)
-
-    def builds(self, evaluation):
-        return {one.job: one for one in self.store.builds.list_of_evaluation(evaluation.id)}
-
-    def run(self, status=BuildStatus.SUCCEEDED, reason=Reason.NONE):
-        """Claim the next build and end it; answers its job, or None when none may be claimed."""
-        work = self.reporter.claim(ALL)
-        if work is None:
-            return None
-        self.reporter.advance(work.lease, done(0), 1, sandbox="plain")
-        self.reporter.finish(work.lease, BuildResult(status, reason), ())
-        return work.job.name
-
-    def run_all(self):
-        jobs = []
-        while (job := self.run()) is not None:
-            jobs.append(job)
-        return jobs
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """What use cases ask of the database: so many statements, however many builds they are about."""
 
+import sys
 from io import BytesIO
 
 import pytest
 from support.factories import ADMIN, ALL, MAIL, done, make_job
 from support.statements import asked
 
-from ciserver.model.account import ANONYMOUS
+from ciserver.model.account import ANONYMOUS, Sight
 from ciserver.model.build import BuildResult, Label, Output
 from ciserver.model.report import ReportKind
 from ciserver.model.status import BuildStatus, Reason
@@ -16,6 +17,7 @@ from ciserver.store.belongings import Belonging
 
 B = BuildStatus
 FEW, MANY = 3, 60
+MOST_CALLS = 20  # for one more build of a list: its moments, flags and labels
 
 
 def jobs(many, **changes):
@@ -47,7 +49,7 @@ def test_a_build_from_claim_to_end(make, usual):
         make.reporter.finish(lease, result, (done(1),))
     for one in (claim, step, end):
         assert (one[0], one[-1]) == ("BEGIN immediate", "COMMIT")
-    assert [len(claim), len(step), len(end)] == [15, 7, 13]
+    assert [len(claim), len(step), len(end)] == [13, 7, 13]
 
 
 def test_a_short_build_is_charged_once(make, usual):
@@ -159,15 +161,62 @@ def test_a_job_group_is_canceled_at_once(make):
 
 def test_a_build_as_it_is_read(make):
     """What it has beside itself is asked in one statement, and only that is read."""
-    build = make.build(B.SUCCEEDED)
-    for actor in (ADMIN, ANONYMOUS):
-        with asked(make.store) as statements:
-            make.services.queries.build(actor, build.id)
-        assert len(statements) == 8
+    build, queries = make.build(B.SUCCEEDED), make.services.queries
+    for question, statements_of_it in ((queries.build, 7), (queries.build_record, 4)):
+        for actor in (ADMIN, ANONYMOUS):
+            with asked(make.store) as statements:
+                question(actor, build.id)
+            assert len(statements) == statements_of_it
     with asked(make.store) as statements:
         make.services.keeping.outlook(build)
         make.services.build_details.evaluations(ADMIN, build)
     assert len(statements) == 2
+
+
+def test_what_a_build_made_as_it_is_read(make):
+    """Its products, what its files told, and what holds the products."""
+    make.evaluated(make.jobset(), *jobs(1))
+    lease = make.claim().lease
+    make.reporter.add_product(lease, "made", BytesIO(b"made"))
+    make.reporter.add_report(lease, ReportKind.METRICS, ".metrics", BytesIO(b"size 5\n"))
+    end(make, lease)
+    with asked(make.store) as statements:
+        found = make.services.queries.build_record(ADMIN, lease.build_id)
+    assert (len(found.products), len(found.told.metrics), len(statements)) == (1, 1, 7)
+    with asked(make.store) as statements:
+        assert make.services.keeping.outlook(found.build).why
+    assert len(statements) == 5
+
+
+def calls(question):
+    """How many functions of Python are called by it, whatever a processor takes for them."""
+    counted = 0
+
+    def count(_frame, event, _argument):
+        nonlocal counted
+        counted += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        question()
+    finally:
+        sys.setprofile(before)
+    return counted
+
+
+@pytest.mark.parametrize("sight", [ALL, Sight(), Sight(user="ada")])
+def test_a_build_of_a_list_is_read_by_few_calls(make, sight):
+    """Its values are as the database has them, but for those that mean something else."""
+    for _ in range(2):
+        make.evaluated(make.jobset(), *jobs(MANY))
+
+    def read(many):
+        return make.store.builds.list_newest(sight, before=None, limit=many)
+
+    assert len(read(MANY).builds) == MANY
+    few, many = calls(lambda: read(FEW)), calls(lambda: read(MANY))
+    assert (many - few) / (MANY - FEW) < MOST_CALLS
 
 
 def end(make, lease):

@@ -1,18 +1,22 @@
 """The database: its schema, its transactions, and what happens when it cannot be written."""
 
 import contextlib
+import errno
+import gc
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from support.clock import StillClock
 from support.factories import Factory
 from support.postgresql import BOTH
 from support.postgresql import database as on
+from support.waiting import until
 
 from ciserver.config import Database as DatabaseSettings
 from ciserver.config import Settings
@@ -226,11 +230,128 @@ def add_too_much(store, rung, depth):
 
 
 def test_the_database_is_durable_and_keeps_references(database):
-    """The pragmas that the promises rest on are in force."""
+    """The pragmas that the promises rest on are in force: each checkpoint waits for the disk."""
     assert database.sql("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert database.sql("PRAGMA synchronous").fetchone() == (2,)
+    assert database.sql("PRAGMA synchronous").fetchone() == (1,)
     with pytest.raises(Exception, match="FOREIGN KEY"), database.transaction():
         database.sql("INSERT INTO hook_secrets (project_id, sealed, created_at) VALUES (9, '', 0)")
+
+
+class Disk:
+    """Makes files durable, and remembers what was."""
+
+    def __init__(self):
+        self.held = threading.Lock()
+        self.waits = threading.Semaphore(0)
+        self.synced = []
+
+    def sync(self, file):
+        found = os.fstat(file)
+        self.waits.release()
+        with self.held:
+            os.fdatasync(file)
+            self.synced.append((found.st_ino, found.st_size))
+
+
+@pytest.fixture
+def disk():
+    return Disk()
+
+
+@pytest.fixture
+def synced(tmp_path, disk):
+    made = Database(tmp_path / "synced.db")
+    made.migrate()
+    made.close()
+    database = Database(tmp_path / "synced.db", sync=disk.sync)
+    yield database
+    database.close()
+
+
+def written(database):
+    """What the file that commits are written to is, and how large."""
+    found = Path(f"{database.place}-wal").stat()
+    return found.st_ino, found.st_size
+
+
+def test_a_commit_is_durable_before_anybody_hears_of_it(synced, disk):
+    """All of it was written when the disk was waited for."""
+    heard = []
+    with synced.transaction():
+        with synced.transaction():
+            add_text(synced, "a" * 10_000)
+            synced.after_commit(lambda: heard.append(list(disk.synced)))
+        assert not disk.synced
+    assert heard == [[written(synced)]]
+
+
+def test_who_does_not_ask_for_it_does_not_wait_for_the_disk(synced, disk):
+    """What comes after it and is durable makes it durable too."""
+    with synced.transaction(durable=False):
+        add_text(synced, "a")
+    assert not disk.synced
+    with synced.transaction():
+        add_text(synced, "b")
+    assert disk.synced == [written(synced)]
+
+
+def test_threads_wait_for_the_disk_together(synced, disk):
+    """While one waits the others write, and the next wait is for all of them."""
+
+    def add():
+        with synced.transaction():
+            add_text(synced, threading.current_thread().name)
+        synced.close()
+
+    threads = [threading.Thread(target=add) for _ in range(12)]
+    with disk.held:
+        threads[0].start()
+        disk.waits.acquire()
+        for thread in threads[1:]:
+            thread.start()
+        until(lambda: len(texts(synced)) == len(threads))
+    for thread in threads:
+        thread.join()
+    assert 2 <= len(disk.synced) <= 3
+    assert disk.synced[-1] == written(synced)
+
+
+def test_a_disk_that_does_not_take_it_is_told(tmp_path):
+    """Nobody hears of what may not be durable."""
+    rung = []
+
+    def fail(file):
+        raise OSError(errno.EIO, "Input/output error")
+
+    database = Database(tmp_path / "failing.db", sync=fail)
+
+    def write():
+        with database.transaction():
+            database.sql("CREATE TABLE texts (sha256 TEXT)")
+            database.after_commit(lambda: rung.append("committed"))
+
+    with pytest.raises(Busy, match=r"cannot be written .*Input/output error"):
+        write()
+    assert not rung
+    database.close()
+
+
+def test_a_log_that_was_removed_is_not_the_one_that_is_waited_for(synced, disk):
+    """SQLite removes it when the last connection goes, here with its thread, and makes another."""
+
+    def add():
+        with synced.transaction():
+            add_text(synced, "a")
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert not Path(f"{synced.place}-wal").exists()
+    with synced.transaction():
+        add_text(synced, "b")
+    assert disk.synced[1:] == [written(synced)]
+    assert texts(synced) == ["a", "b"]
 
 
 def test_other_processes_read_while_one_writes(database):
@@ -248,7 +369,7 @@ def test_what_postgresql_cannot_hold_is_refused():
         database = Database(url)
         for statement, value in (
             ("INSERT INTO texts (sha256, text) VALUES ('1', ?)", "a\0b"),
-            ("INSERT INTO ready (lane_id, priority, builds) VALUES (1, ?, 1)", 2**40),
+            ("INSERT INTO ready VALUES (1, ?, 1, 0, 1)", 2**40),
         ):
             with pytest.raises(Invalid, match="cannot be kept"), database.transaction():
                 database.sql(statement, (value,))

@@ -210,7 +210,7 @@ def test_a_wrong_count_holds_up_nothing(make, store):
     """A lane that is counted and empty is passed over, though it would be the best."""
     build = make.build()
     with store.transaction():
-        store.database.sql("INSERT INTO ready SELECT lane_id, 9, 1 FROM ready")
+        store.database.sql("INSERT INTO ready SELECT lane_id, 9, 1, 0, head FROM ready")
     assert make.claim().lease.build_id == build.id
 
 

@@ -348,6 +348,8 @@ class Evaluation(Table):
     trust = p.TextField(default="trusted")
     visibility = p.TextField(default="public")
     wish = p.TextField(default="{}")  # JSON
+    key = p.TextField(default="")  # of all that it looks at: equal ones come to equal jobs
+    images = p.TextField(default="{}")  # JSON: what those of its jobs stood for
     built_number = p.IntegerField(null=True)  # counts those of the jobset that made builds
     subject = p.TextField(default="")
     author = p.TextField(default="")
@@ -378,6 +380,15 @@ Evaluation.add_index(
 
 Evaluation.add_index(
     Evaluation.index(Evaluation.jobset, Evaluation.revision, name="evaluations_of_revision")
+)
+Evaluation.add_index(
+    Evaluation.index(
+        Evaluation.jobset,
+        Evaluation.key,
+        Evaluation.id,
+        name="evaluations_repeatable",
+        where=p.SQL("key != ''"),
+    )
 )
 # Those that made builds: of all jobsets, of a ref, and those of which every build has ended.
 Evaluation.add_index(
@@ -602,10 +613,17 @@ class Ready(Table):
     lane = within(Lane)
     priority = p.IntegerField()
     builds = p.IntegerField()
+    share_rank = p.DoubleField()  # as the jobset has it; here, where claims look at it
+    head = p.IntegerField(null=True)  # the oldest of the builds
 
     class Meta:
         table_name = "ready"
         primary_key = p.CompositeKey("lane", "priority")
+
+
+Ready.add_index(
+    Ready.index(Ready.priority.desc(), Ready.share_rank, Ready.head, name="ready_in_order")
+)
 
 
 class Build(Table):

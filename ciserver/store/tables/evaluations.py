@@ -56,6 +56,8 @@ class Evaluation(Table):
     trust = p.TextField(default="trusted")
     visibility = p.TextField(default="public")
     wish = p.TextField(default="{}")  # JSON
+    key = p.TextField(default="")  # of all that it looks at: equal ones come to equal jobs
+    images = p.TextField(default="{}")  # JSON: what those of its jobs stood for
     built_number = p.IntegerField(null=True)  # counts those of the jobset that made builds
     subject = p.TextField(default="")
     author = p.TextField(default="")
@@ -86,6 +88,15 @@ Evaluation.add_index(
 
 Evaluation.add_index(
     Evaluation.index(Evaluation.jobset, Evaluation.revision, name="evaluations_of_revision")
+)
+Evaluation.add_index(
+    Evaluation.index(
+        Evaluation.jobset,
+        Evaluation.key,
+        Evaluation.id,
+        name="evaluations_repeatable",
+        where=p.SQL("key != ''"),
+    )
 )
 # Those that made builds: of all jobsets, of a ref, and those of which every build has ended.
 Evaluation.add_index(

@@ -108,7 +108,14 @@ class Ready(Table):
     lane = within(Lane)
     priority = p.IntegerField()
     builds = p.IntegerField()
+    share_rank = p.DoubleField()  # as the jobset has it; here, where claims look at it
+    head = p.IntegerField(null=True)  # the oldest of the builds
 
     class Meta:
         table_name = "ready"
         primary_key = p.CompositeKey("lane", "priority")
+
+
+Ready.add_index(
+    Ready.index(Ready.priority.desc(), Ready.share_rank, Ready.head, name="ready_in_order")
+)
