@@ -41,7 +41,8 @@ Labels = Annotated[
 ]
 Origin = Annotated[str, Field(pattern=r"^https?://[a-z0-9.\-\[\]:]+$")]
 _WIDEST_BLOCK = 22  # one for each server of a machine
-_STRICT = ConfigDict(extra="forbid", strict=False)
+# Sections are made ready together with the whole, and not each by itself before.
+_STRICT = ConfigDict(extra="forbid", strict=False, defer_build=True)
 
 
 def _absolute(path: Path | None) -> Path | None:

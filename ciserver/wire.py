@@ -28,7 +28,10 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=10_000)]
 ClaimId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-_CONFIG = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+# Made when the first worker speaks: most servers have none elsewhere.
+_CONFIG = ConfigDict(
+    extra="forbid", ser_json_bytes="base64", val_json_bytes="base64", defer_build=True
+)
 MOST_HAVE = 1_000  # revisions that a worker says it has
 # Grows with every change of a message or an address; each request of a worker has it as header.
 VERSION = 1

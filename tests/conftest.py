@@ -6,6 +6,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import falcon.inspect
 import pytest
 import structlog
 from support import ordinary as ordinary_user
@@ -21,6 +22,7 @@ from support.server import Server
 
 from ciserver.config import Database, Settings, Storage
 from ciserver.datadir import DataDirectory
+from ciserver.edge.addresses import Addresses
 from ciserver.model.account import Actor
 from ciserver.wiring import make_parts, scratch_root
 
@@ -30,6 +32,23 @@ ADMIN = Actor("root", is_admin=True, scopes=("*",))
 
 def pytest_configure():
     keep_temporary_files_in_memory()
+
+
+@falcon.inspect.register_router(Addresses)
+def _routes(addresses):
+    parts = map(falcon.inspect.inspect_compiled_router, addresses.parts)
+    return [route for part in parts for route in part]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Beside others, what may take longest begins first: nobody waits for it alone at the end."""
+    if hasattr(config, "workerinput"):  # one process of several
+        items.sort(key=_limit, reverse=True)
+
+
+def _limit(item):
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker else item.config.getini("timeout"))
 
 
 def forget_scratch(data):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ciserver.cli.client import connect
 from ciserver.datadir import DataDirectory
 
 if TYPE_CHECKING:
@@ -67,6 +66,8 @@ def client_options(command: Command) -> Command:
 
     @wraps(command)
     def with_client(*, data: Path, config: Path | None, **rest: Any) -> Any:
+        from ciserver.cli.client import connect  # noqa: PLC0415  a server needs none of it
+
         directory = DataDirectory(data)
         with connect(directory, lambda: _load(directory, config)) as client:
             return command(client=client, **rest)

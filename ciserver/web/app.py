@@ -10,6 +10,7 @@ from ciserver.dialects.abf import Abf
 from ciserver.dialects.copr import Copr
 from ciserver.dialects.hydra import Hydra
 from ciserver.dialects.srht import Srht
+from ciserver.edge.addresses import Addresses
 from ciserver.edge.dialect import DialectMaker, Dialects, Route, SharedDialectMaker
 from ciserver.service.services import Services
 from ciserver.web.build_pages import BuildPages
@@ -83,7 +84,7 @@ def create_app(
         BrowserRules(base_url, spoken),
         DialectPages(view),
     ]
-    app: App = falcon.App(middleware=around)
+    app: App = falcon.App(middleware=around, router=Addresses())
     failures = Failures(view, spoken)
     failures.register(app)
     Renamed(services.renames, failures.refused).register(app)
