@@ -5,8 +5,9 @@ PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
 	"$$one" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$one" && break; done)
 BIN := .venv/bin
-# Processes that the tests run in: one a core for all of them; a few are sooner done by pytest itself.
-WORKERS ?= $(if $(ARGS),0,logical)
+# Processes that the tests run in: more than cores, as many tests wait for what they started; a few are
+# sooner done by pytest itself.
+WORKERS ?= $(if $(ARGS),0,$(shell expr $$(nproc) + 2))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test check format serve demo bench faults wheel clean
@@ -16,8 +17,9 @@ help: ## List these targets
 
 setup: .venv/.dev ## Make .venv with everything for development, when pyproject.toml has changed
 
+# Compiled modules are kept: the tests start hundreds of programs.
 test: setup ## Run the tests; more precise: make test ARGS='tests/recipe -k yaml'
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## Run every check that is no test: lint, format, types, import contracts
 	$(BIN)/ruff check

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from urllib.parse import urlsplit
 
 import psycopg
@@ -123,23 +122,21 @@ def test_a_log_is_followed_at_another_server(pair, watch):
     assert b"\nline 150\n" in a.step_log(build["id"], 1)
 
 
-def test_a_cancellation_reaches_the_server_that_runs_the_build(pair, watch):
-    """Within a second, not with the next renewal of its lease."""
-    a, b = pair
+def test_a_cancellation_reaches_the_server_that_runs_the_build(make_node, watch):
+    """At once, not with the next renewal of its lease, which is far away."""
+    a, b = (make_node(name, f"{SANDBOX}lease_seconds = 3600\n").start() for name in ("a", "b"))
     repository = watch(a)
     pause(a, "a")
     push(repository, "image: host\ntasks:\n  - one: echo line 3; sleep 600\n")
     build = begun(b)
-    asked_at = time.monotonic()
     a.request("POST", f"/ci/v1/builds/{build['id']}/cancel")
     (ended,) = a.until_built()
     assert ended["status"] == "canceled"
-    assert time.monotonic() - asked_at < 2  # of which some are for the asking
 
 
-def test_what_a_killed_server_ran_is_run_by_another(pair, watch, receiver, leftovers):
+def test_what_a_killed_server_ran_is_run_by_another(make_node, watch, receiver):
     """After its lease, which nobody renews; each end is told once."""
-    a, b = pair
+    a, b = (make_node(name, f"{SANDBOX}lease_seconds = 10\n").start() for name in ("a", "b"))
     repository = watch(a)
     pause(a, "b")
     trigger = f"triggers:\n  - action: webhook\n    condition: always\n    url: {receiver.url()}\n"

@@ -48,9 +48,9 @@ def told(request):
 
 
 @pytest.fixture
-def server(make_server, told):
-    """One that runs nothing itself."""
-    server = make_server(config=told).start()
+def server(request, make_server, told):
+    """One that runs nothing itself; a parameter is more of its configuration."""
+    server = make_server(config=getattr(request, "param", "") + told).start()
     if not told:
         server.cli("queue", "pause", "--worker", "local")
     return server
@@ -105,6 +105,7 @@ def test_a_push_is_built_elsewhere(server, make_worker, watch):
     assert worker.stop() == 0
 
 
+@pytest.mark.parametrize("server", ["[builds]\nlease_seconds = 10\n"], indirect=True, ids=["10s"])
 def test_a_killed_worker_costs_one_attempt(server, make_worker, watch, leftovers):
     """What it ran is gone with it, and another one builds it after the lease."""
     first = make_worker("first")

@@ -93,6 +93,6 @@ def test_what_is_no_text_is_marked():
 @pytest.mark.parametrize("piece", ["[", "[a](", "[a](b", "https://", "](", "[a]\n(", "mailto:"])
 def test_nothing_hostile_takes_long(piece):
     """A long note is read in one go."""
-    began = time.monotonic()
+    began = time.process_time()
     note_html(piece * (200_000 // len(piece)))
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2

@@ -82,7 +82,7 @@ class Stage:
 
     def patience(self, attempts: int = 1) -> float:
         """How long builds may take that lose so many attempts."""
-        return 60 + attempts * 2 * self.effort.lease
+        return 180 + attempts * 2 * self.effort.lease
 
 
 @dataclass(frozen=True)

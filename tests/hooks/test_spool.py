@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 AWAY = "server not reachable; the push is kept and will be sent with the next one"
-LIMIT = 3  # seconds: two for the hook, one for a busy machine to start and reap it
+LIMIT = 5  # seconds: two for the hook, three for a busy machine to start and reap it
 CHANGE = b"%b %b refs/heads/direct\n" % (b"0" * 40, b"1" * 40)
 
 

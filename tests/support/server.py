@@ -69,7 +69,7 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        until(self._is_ready, seconds=60, what=f"{self.url} to be ready; see {self.log}")
+        until(self._is_ready, seconds=100, what=f"{self.url} to be ready; see {self.log}")
         return self
 
     def _is_ready(self) -> bool:

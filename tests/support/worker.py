@@ -48,7 +48,7 @@ class Worker:
         with self.log.open("ab") as log, inside:
             self.process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log)
         if is_ready:
-            until(self._is_ready, seconds=60, what=f"{self.name} to be ready; see {self.log}")
+            until(self._is_ready, seconds=100, what=f"{self.name} to be ready; see {self.log}")
         return self
 
     def _is_ready(self) -> bool:

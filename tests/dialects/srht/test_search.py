@@ -80,7 +80,7 @@ def test_what_is_no_search_is_refused(text):
 )
 def test_nothing_hostile_takes_long(text):
     """It is read, or refused, in one go."""
-    began = time.monotonic()
+    began = time.process_time()
     with contextlib.suppress(Invalid):
         read_search(text)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
