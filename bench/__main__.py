@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from bench.buildbot import Buildbot
 from bench.figures import Measured, faults, is_steady, table
 from bench.floor import Floor
 from bench.inside import JOBSETS
+from bench.installation import CACHE
 from bench.laminar import Laminar
 from bench.metric import QUICK, Effort, Metric, Samples
 from bench.metrics import METRICS
@@ -28,30 +29,33 @@ from bench.parts import fresh_place
 from bench.plot import plot
 from bench.processes import (
     Lacking,
-    Wrong,
     adopt_orphans,
     at_most,
     end_orphans,
     spawns_per_second,
 )
+from bench.soak import LOOKS
 from bench.system import System
 from ciserver.cli.journal import start_logging
 
 RESULTS = Path(__file__).parent / "results"
-# Title, what grows, and by which rows: what is between the braces are the numbers across.
+# Title, what grows, the unit, and by which rows: what is between the braces are the numbers across.
 PLOTS = {
-    "builds": ("Builds a second, plain", "at once", "builds-{}", Effort.at_once),
-    "boxed": ("Builds a second, in bubblewrap", "at once", "boxed-{}", Effort.at_once),
-    "pushes": ("Signed pushes a second", "clients", "pushes-{}", SignedPushes.clients),
-    "json": ("One build as JSON, a second", "builds there are", "json-{}", Effort.histories),
-    "list": ("A list of 100 builds, ms", "builds there are", "list-{}", Effort.histories),
-    "logs": ("Logs, MB a second", "MB", "logs-{}", Effort.log_sizes),
-    "claims": ("A claim of SQLite, p95, ms", "jobsets", "claims-SQLite-{}", JOBSETS),
+    "builds": ("Builds, plain", "builds at once", "a second", "builds-{}", Effort.at_once),
+    "boxed": ("Builds, in bubblewrap", "builds at once", "a second", "boxed-{}", Effort.at_once),
+    "builds-memory": (
+        *("Builds, plain: most memory", "builds at once", "MB"),
+        *("builds-memory-{}", Effort.at_once),
+    ),
+    "pushes": ("Signed pushes", "clients", "a second", "pushes-{}", SignedPushes.clients),
+    "json": ("One build as JSON", "builds there are", "a second", "json-{}", Effort.histories),
+    "list": ("A list of 100 builds, p50", "builds there are", "ms", "list-{}", Effort.histories),
+    "logs": ("Logs until readable", "MB", "MB a second", "logs-{}", Effort.log_sizes),
+    "logs-memory": ("Logs: memory gained", "MB", "MB", "logs-{}-memory", Effort.log_sizes),
+    "claims": ("A claim of SQLite, p95", "jobsets", "ms", "claims-SQLite-{}", JOBSETS),
     "claims-postgresql": (
-        "A claim of PostgreSQL, p95, ms",
-        "jobsets",
-        "claims-PostgreSQL-{}",
-        JOBSETS,
+        *("A claim of PostgreSQL, p95", "jobsets", "ms"),
+        *("claims-PostgreSQL-{}", JOBSETS),
     ),
 }
 
@@ -70,7 +74,7 @@ class Bench:
         rows = {row.key: Measured(row) for row in metric.rows}
         self.rows |= rows
         before = spawns_per_second()
-        for _ in range(1 if metric.is_long else self._effort.repeat):
+        for _ in range(1 if metric.is_once else self._effort.repeat):
             for system in self._systems:
                 self._sample(metric, rows, system)
             self._sample(metric, rows, None)
@@ -79,16 +83,12 @@ class Bench:
         for row in rows.values():
             row.is_steady = is_steady(before, after)
 
-    def _limit(self, metric: Metric) -> int:
-        more = self._effort.soak_seconds if metric.is_long else 0
-        return self._effort.limit_seconds + int(more)
-
     def _sample(self, metric: Metric, rows: dict[str, Measured], system: System | None) -> None:
         name, began = system.name if system else limit.NAME, time.monotonic()
         with fresh_place() as place:
             samples = Samples()
             try:
-                with at_most(self._limit(metric)):
+                with at_most(metric.patience(self._effort)):
                     samples = (
                         metric.measure(system, place, self._effort)
                         if system
@@ -96,7 +96,7 @@ class Bench:
                     )
             except Lacking:
                 return
-            except (Wrong, OSError, ValueError, KeyError) as error:
+            except Exception as error:  # noqa: BLE001  the figures of the others are not lost by it
                 why = f"{type(error).__name__}: {error}{last_words(place)}"
                 for row in rows.values():
                     row.faults[name] = why
@@ -110,9 +110,11 @@ class Bench:
 
 
 def last_words(place: Path) -> str:
-    """The ends of the logs of what failed."""
+    """The ends of the logs of what failed, without those of its builds."""
     words = ""
     for path in sorted(place.rglob("*.log")):
+        if "data" in path.relative_to(place).parts:
+            continue
         with suppress(OSError, UnicodeDecodeError):
             if path.stat().st_size < 1_000_000 and (lines := path.read_text().splitlines()):
                 words += f"\n  {path.name}: " + "\n    ".join(lines[-3:])
@@ -131,25 +133,39 @@ def written(bench: Bench, systems: Sequence[str], effort: Effort) -> Path:
         "rows": {key: asdict(one) for key, one in bench.rows.items()},
     }
     path.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
-    for name, (title, across, key, numbers) in PLOTS.items():
-        keys = {n: key.format(n) for n in numbers if key.format(n) in bench.rows}
-        series = {
-            system: [
-                (n, middle) for n, k in keys.items() if (middle := bench.rows[k].middle(system))
-            ]
-            for system in systems
-        }
-        if any(series.values()):
-            path.with_name(f"{path.name}-{name}.svg").write_text(plot(title, across, series))
+    for name, drawn in plots(bench.rows, systems, effort):
+        path.with_name(f"{path.name}-{name}.svg").write_text(drawn)
     return path
 
 
+def plots(
+    rows: Mapping[str, Measured], systems: Sequence[str], effort: Effort
+) -> Iterator[tuple[str, str]]:
+    """Of what was measured, by their names."""
+    for name, (title, across, up, key, numbers) in PLOTS.items():
+        keys = {n: key.format(n) for n in numbers if key.format(n) in rows}
+        series = {
+            system: [(n, middle) for n, k in keys.items() if (middle := rows[k].middle(system))]
+            for system in systems
+        }
+        if any(series.values()):
+            yield name, plot(title, across, up, series)
+    if "soak" in rows:
+        looks = {system: rows["soak"].samples.get(system, []) for system in systems}
+        minutes = effort.soak_seconds / LOOKS / 60
+        memory = {
+            system: [(n * minutes, one) for n, one in enumerate(each, 1)]
+            for system, each in looks.items()
+        }
+        if any(memory.values()):
+            yield "soak", plot("Memory of the server", "minutes", "MB", memory, by_powers=False)
+
+
 def all_systems() -> list[System]:
-    """Buildbot's virtual environment lies in the user's cache; Laminar is there if it is named."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ciserver-bench"
+    """Laminar is there if it is named."""
     programs = os.environ.get("LAMINAR_BIN")
     laminar = [Laminar(Path(programs))] if programs else []
-    return [Ours(), Buildbot(cache), *laminar, Floor()]
+    return [Ours(), Buildbot(CACHE), *laminar, Floor()]
 
 
 def arguments() -> argparse.Namespace:

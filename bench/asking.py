@@ -8,7 +8,7 @@ from bench import limit
 from bench.figures import Goal, Row, percentile
 from bench.metric import Effort, Metric, OwnMetric, Samples, build_one, watched
 from bench.ours import Ours
-from bench.processes import Lacking, Wrong, family, memory_mb
+from bench.processes import Wrong, family, memory_mb
 from bench.system import Repository, Running, Setup, System
 from bench.wire import HttpSender, load, request
 
@@ -85,9 +85,12 @@ class SignedPushes(Metric):
 
 
 class Reads(Metric):
-    """One build, and a list of 100, as JSON, beside so many builds that have ended."""
+    """One build, and a list of 100, as JSON, beside so many builds that have ended; asked again
+    and again of the same ones.
+    """
 
     name = "reads"
+    is_once = True
     rows = (
         *(
             row
@@ -111,42 +114,38 @@ class Reads(Metric):
     )
 
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
-        if not system.has_reads:
-            raise Lacking
         figures: Samples = {}
         peaks: list[float] = []
         for history in effort.histories:
             own = place / str(history)
             own.mkdir()
             with watched(system, own, Setup(history=history), peaks) as (running, _):
-                self._check(running, history)
-                figures |= self._read(running, history, effort)
+                figures |= self._ones(running, history, effort)
+                if system.has_lists:
+                    figures |= self._lists(running, history, effort)
         return figures | {"reads-memory": [max(peaks)]}
 
     @staticmethod
-    def _check(running: Running, history: int) -> None:
-        with running.http() as http:
-            http.send(running.build_request(history // 2)).json()
-            found = http.send(running.list_request()).json()
-        if longest(found) != 100:
-            raise Wrong(f"the list has {longest(found)} builds")
+    def _ones(running: Running, history: int, effort: Effort) -> Samples:
+        running.build(history // 2)
+
+        def asked(number: int) -> bytes:
+            return running.build_request(number * 7919 % history + 1)
+
+        loads = (load(running.reader, asked, 8, effort.seconds) for _ in range(effort.repeat))
+        return {f"json-{history}": [one.per_second for one in loads]}
 
     @staticmethod
-    def _read(running: Running, history: int, effort: Effort) -> Samples:
-        def sender() -> HttpSender:
-            return HttpSender(running.port, 200)
-
-        one = load(
-            sender,
-            lambda number: running.build_request(number * 7919 % history + 1),
-            8,
-            effort.seconds,
+    def _lists(running: Running, history: int, effort: Effort) -> Samples:
+        asked = running.list_request()
+        with running.http() as http:
+            count = longest(http.send(asked).json())
+        if count != 100:
+            raise Wrong(f"the list has {count} builds")
+        loads = (
+            load(running.reader, lambda _: asked, 1, effort.seconds) for _ in range(effort.repeat)
         )
-        many = load(sender, lambda _: running.list_request(), 1, effort.seconds)
-        return {
-            f"json-{history}": [one.per_second],
-            f"list-{history}": [percentile(many.took, 50)],
-        }
+        return {f"list-{history}": [percentile(one.took, 50) for one in loads]}
 
     def limit(self, place: Path, effort: Effort) -> Samples:
         asked = request("GET", "/")
@@ -159,6 +158,7 @@ class Pages(OwnMetric):
     """Pages for people, beside the most builds that are asked for."""
 
     name = "pages"
+    is_once = True
     rows = tuple(
         Row(f"page-{name}", f"page of {what}, p95", "ms", (Goal(100, at_least=False),))
         for name, what in PAGES.items()
@@ -206,9 +206,9 @@ class Idle(Metric):
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
         with system.until_answer(place):
             """The first time."""
-        with system.until_answer(place) as (pid, seconds):
+        with system.until_answer(place) as (pids, seconds):
             time.sleep(effort.idle_seconds)
-            memory = sum(memory_mb(one) for one in family(pid))
+            memory = sum(memory_mb(one) for pid in pids for one in family(pid))
         return {"idle-memory": [memory], "idle-start": [seconds]}
 
 

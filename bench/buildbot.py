@@ -1,20 +1,23 @@
 """Buildbot from PyPI, with SQLite and workers in its own process, the quickest that it has; with
-PostgreSQL where workers are asked for.
+PostgreSQL where workers are asked for, and with a worker's process where it is idle, as its users
+have it.
 """
 
 import hashlib
 import hmac
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.ours import answers
+from bench.ours import answers, is_in
 from bench.processes import free_port, run, started, until
 from bench.system import BRANCH, Repository, Running, Setup, System, add_rows, installed_mb
 from bench.wire import Answer, Connection, HttpSender, Sender, request
@@ -35,8 +38,8 @@ factory.addStep(
     steps.ShellCommand(name="run", command=["bash", "-c", {script!r}], logEnviron=False)
 )
 BuildmasterConfig = {{
-    "workers": [worker.LocalWorker(name, max_builds=1) for name in workers],
-    "protocols": {{"null": {{}}}},
+    "workers": [{worker} for name in workers],
+    "protocols": {protocols!r},
     "builders": [util.BuilderConfig(name="build", workernames=workers, factory=factory)],
     "schedulers": [
         schedulers.SingleBranchScheduler(
@@ -157,7 +160,7 @@ def _written(answer: Answer) -> bytes:
 
 class Buildbot(System):
     name = "Buildbot"
-    pace = 0.1
+    pace = 0.06
     has_workers = True
 
     def __init__(self, cache: Path) -> None:
@@ -175,8 +178,7 @@ class Buildbot(System):
         made.touch()
 
     def size_mb(self) -> float:
-        packages = [*self._home.glob("lib/python3*/site-packages")]
-        return installed_mb(("buildbot", "buildbot-worker", "buildbot-www"), *packages)
+        return installed_mb(self._home, "buildbot", "buildbot-worker", "buildbot-www")
 
     @contextmanager
     def running(self, place: Path, setup: Setup, repository: Repository) -> Iterator[Running]:
@@ -193,21 +195,31 @@ class Buildbot(System):
             yield RunningBuildbot(master, port, process, setup)
 
     @contextmanager
-    def until_answer(self, place: Path) -> Iterator[tuple[int, float]]:
-        master, port = place / "master", free_port()
+    def until_answer(self, place: Path) -> Iterator[tuple[list[int], float]]:
+        master, worker, port, door = place / "master", place / "worker", free_port(), free_port()
         if not master.exists():
             self._made(place)
-        self._configure(master, port, Setup(), "")
-        with self._started(master, port) as (process, seconds):
-            yield process.pid, seconds
+        self._configure(master, port, Setup(slots=1), "", door)
+        shutil.rmtree(worker, ignore_errors=True)
+        told = ("--no-logrotate", str(worker), f"127.0.0.1:{door}", "worker-0", SECRET)
+        run(str(self._home / "bin/buildbot-worker"), "create-worker", *told)
+        with self._started(master, port) as (process, seconds), self._twistd(worker) as other:
+            log = worker / "bench.log"
+            until(partial(is_in, log, b"attached"), START_SECONDS, f"the worker; see {log}")
+            yield [process.pid, other.pid], seconds
 
     def _made(self, place: Path) -> Path:
         run(str(self._home / "bin/buildbot"), "create-master", str(place / "master"))
         return place / "master"
 
     @staticmethod
-    def _configure(master: Path, port: int, setup: Setup, bare: str) -> None:
+    def _configure(master: Path, port: int, setup: Setup, bare: str, door: int = 0) -> None:
+        """Workers are in the master's process, unless there is a door for others."""
+        own, other = "worker.LocalWorker(name, max_builds=1)", f"worker.Worker(name, {SECRET!r})"
+        listen = {"pb": {"port": f"tcp:{door}:interface=127.0.0.1"}}
         text = MASTER.format(
+            worker=other if door else own,
+            protocols=listen if door else {"null": {}},
             slots=setup.workers or setup.slots,
             database=setup.database.replace(":", "+psycopg2:", 1) or "sqlite:///state.sqlite",
             bare=bare,
@@ -220,14 +232,17 @@ class Buildbot(System):
 
     @contextmanager
     def _started(self, master: Path, port: int) -> Iterator[tuple[Any, float]]:
-        command = ["bin/twistd", "--nodaemon", "--no_save", "--pidfile="]
-        command = [str(self._home / command[0]), *command[1:], "-y", "buildbot.tac"]
-        log, began = master / "bench.log", time.monotonic()
-        path = f"{self._home / 'bin'}:{os.environ['PATH']}"
-        with started(command, log, {"PATH": path}) as process:
-            there = "/api/v2/workers"
+        began = time.monotonic()
+        with self._twistd(master) as process:
+            there, log = "/api/v2/workers", master / "bench.log"
             until(lambda: answers(process, port, there), START_SECONDS, f"an answer; see {log}")
             yield process, time.monotonic() - began
+
+    def _twistd(self, place: Path) -> AbstractContextManager[Any]:
+        """The process of a master or a worker."""
+        command = [str(self._home / "bin/twistd"), "--nodaemon", "--no_save", "--pidfile="]
+        path = f"{self._home / 'bin'}:{os.environ['PATH']}"
+        return started([*command, "-y", "buildbot.tac"], place / "bench.log", {"PATH": path})
 
 
 def _fill(path: Path, builds: int) -> None:

@@ -70,7 +70,10 @@ class BuildsPerSecond(Metric):
                 Row(self._key(slots), f"builds, {how}, {slots} at once", "/s", self._goals(slots))
                 for slots in Effort.at_once
             ),
-            Row(f"{self.name}-memory", f"builds, {how}, most memory", "MB"),
+            *(
+                Row(f"{self.name}-memory-{slots}", f"the same, {slots} at once, most memory", "MB")
+                for slots in Effort.at_once
+            ),
         )
 
     def _key(self, slots: int) -> str:
@@ -86,14 +89,14 @@ class BuildsPerSecond(Metric):
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
         if self._is_sandboxed and not system.has_sandbox:
             raise Lacking
-        rates: Samples = {}
-        peaks: list[float] = []
+        samples: Samples = {}
         for slots in effort.at_once:
             own = place / str(slots)
             own.mkdir()
             setup = Setup(slots=slots, is_sandboxed=self._is_sandboxed)
-            rates[self._key(slots)] = [builds_per_second(system, own, setup, effort, peaks)]
-        return rates | {f"{self.name}-memory": [max(peaks)]}
+            peaks = samples[f"{self.name}-memory-{slots}"] = []
+            samples[self._key(slots)] = [builds_per_second(system, own, setup, effort, peaks)]
+        return samples
 
     def limit(self, place: Path, effort: Effort) -> Samples:
         spawns = limit.bubblewraps_per_second if self._is_sandboxed else spawns_per_second

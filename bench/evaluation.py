@@ -30,6 +30,7 @@ from ciserver.recipe import keys, starlark
 from ciserver.service.building import Building
 from ciserver.service.evaluations import Evaluations
 from ciserver.service.pinning import Pinning
+from ciserver.service.repeats import Repeats
 from ciserver.wiring import Parts
 
 CHECKOUT = Path(__file__).parents[1]
@@ -48,6 +49,9 @@ PARTS: dict[CodeType, str] = {
     Building._keys.__code__: "keys",  # noqa: SLF001
     Building._reused.__code__: "reuse",  # noqa: SLF001
     Building.make.__code__: "rows",
+    Repeats.key.__code__: "keys",
+    Repeats.find.__code__: "reuse",
+    Repeats.write.__code__: "rows",
     Evaluations._finish.__code__: "rows",  # noqa: SLF001
 }
 NAMES = ("pin", "read", "expand", "keys", "reuse", "rows", "other")

@@ -92,10 +92,10 @@ class Floor(System):
             yield one
 
     @contextmanager
-    def until_answer(self, place: Path) -> Iterator[tuple[int, float]]:
+    def until_answer(self, place: Path) -> Iterator[tuple[list[int], float]]:
         (place / "floor.db").unlink(missing_ok=True)
         with self._started(place, 2, "true") as (process, _, seconds):
-            yield process.pid, seconds
+            yield [process.pid], seconds
 
     @contextmanager
     def _started(

@@ -38,6 +38,7 @@ class Claims(OwnMetric):
     """Claims with their commits, while many builds wait."""
 
     name = "claims"
+    is_once = True
     count = 500
     rows = tuple(
         Row(
@@ -72,6 +73,7 @@ class Claims(OwnMetric):
 
 class Schedules(OwnMetric):
     name = "schedules"
+    is_once = True
     rows = (
         Row("schedules-late", "firings after they are due, p95", "ms", (Goal(50, False),)),
         Row("schedules-idle", "10,000 schedules that wait", "% of a core", (Goal(1, False),)),

@@ -29,7 +29,7 @@ class Effort:
     builds: int = 400
     at_once: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
     histories: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    seconds: float = 8  # of load, and of spawning
+    seconds: float = 4  # of load, and of spawning
     log_mb: int = 200
     log_sizes: tuple[int, ...] = (1, 10, 100, 1_000)  # MB
     lines: int = 40
@@ -38,7 +38,7 @@ class Effort:
     waiting: int = 100_000
     schedules: int = 10_000
     soak_seconds: float = 1800
-    limit_seconds: int = 600  # for one measurement of one system
+    limit_seconds: int = 1_200  # for one measurement of one system
 
 
 QUICK = Effort(
@@ -62,7 +62,7 @@ QUICK = Effort(
 class Metric(ABC):
     name: str
     rows: tuple[Row, ...]
-    is_long = False  # done once, however often the others are repeated
+    is_once = False  # each system is started once, however often for others
 
     @abstractmethod
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
@@ -71,6 +71,10 @@ class Metric(ABC):
     def limit(self, place: Path, effort: Effort) -> Samples:
         """What nothing could do better on this machine; nothing where that is not known."""
         return {}
+
+    def patience(self, effort: Effort) -> int:
+        """The seconds after which the measurement of one system is given up."""
+        return effort.limit_seconds
 
 
 class OwnMetric(Metric):
@@ -111,8 +115,12 @@ def build_one(running: Running, repository: Repository, number: int) -> float:
 
 
 def until_good(running: Running, count: int, seconds: float = BUILD_SECONDS) -> None:
-    until(lambda: running.ended()[0] >= count, seconds, f"{count} builds to end", 0.01)
-    ended, good = running.ended()
+
+    def all_ended() -> tuple[int, int] | None:
+        found = running.ended()
+        return found if found[0] >= count else None
+
+    ended, good = until(all_ended, seconds, f"{count} builds to end", 0.01) or (0, 0)
     if not ended == good == count:
         raise Wrong(f"{good} of {ended} builds are good, of {count} that were asked for")
 

@@ -1,7 +1,6 @@
 """What a measurement asks of a system, whichever it is."""
 
 import sqlite3
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -15,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bench.processes import Lacking, run
-from bench.wire import Connection, Sender
+from bench.wire import Connection, HttpSender, Sender
 
 if TYPE_CHECKING:
     import subprocess
@@ -131,11 +130,20 @@ class Running(ABC):
         """Asks for the newest 100 builds, as JSON."""
         raise Lacking
 
+    def reader(self) -> Sender:
+        """Sends these two."""
+        return HttpSender(self.port, 200)
+
+    def build(self, number: int) -> Any:
+        """What is answered for one of the builds of the history."""
+        with self.http() as http:
+            return http.send(self.build_request(number)).json()
+
 
 class System(ABC):
     name: str
     has_sandbox = False
-    has_reads = True  # single builds and lists as JSON
+    has_lists = True  # of 100 builds, as JSON
     has_workers = False  # that are programs of their own, with PostgreSQL
     pace = 1.0  # what it is asked for in the time that others do one
 
@@ -146,23 +154,21 @@ class System(ABC):
         """Start it over a fresh directory, with the repository watched."""
 
     @abstractmethod
-    def until_answer(self, place: Path) -> AbstractContextManager["tuple[int, float]"]:
-        """Start it, as often before; answers its process and the seconds until its API answered."""
+    def until_answer(self, place: Path) -> AbstractContextManager["tuple[list[int], float]"]:
+        """Start it as its users do, as often before; answers its processes, but for those that they
+        started, and the seconds until its API answered.
+        """
 
     def size_mb(self) -> float:
         """What it takes on disk, Python aside."""
         raise Lacking
 
 
-def installed_mb(names: Sequence[str], *places: Path, but: str = "") -> float:
-    """The files of installed packages and of all that they require, without extras; those of the
-    package `but` are left out, where it is installed as a checkout.
-    """
-    known = {
-        str(canonicalize_name(one.name)): one
-        for one in distributions(path=[*map(str, places)] or sys.path)
-    }
-    needed = _closure([*map(canonicalize_name, names)], known) - {but}
+def installed_mb(home: Path, *names: str) -> float:
+    """The files of packages of a virtual environment, and of all that they require, no extras."""
+    places = [str(place) for place in home.glob("lib/python3*/site-packages")]
+    known = {str(canonicalize_name(one.name)): one for one in distributions(path=places)}
+    needed = _closure([*map(canonicalize_name, names)], known)
     files = {path for one in needed for path in _files(known[one])}
     return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
 
@@ -187,11 +193,6 @@ def _closure(names: Sequence[str], known: Mapping[str, Distribution]) -> set[str
 def _files(one: Distribution) -> Iterator[Path]:
     for path in one.files or ():
         yield Path(str(one.locate_file(path))).resolve()
-
-
-def tree_mb(*places: Path) -> float:
-    files = (path for place in places for path in place.rglob("*"))
-    return sum(path.stat().st_size for path in files if path.is_file()) / 1e6
 
 
 def add_rows(

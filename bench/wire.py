@@ -144,6 +144,28 @@ class HttpSender:
         self._connection.close()
 
 
+class EventSender:
+    """Takes the first event of a stream that has no end, each on a connection of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def send(self, prepared: bytes) -> None:
+        self.first(prepared)
+
+    def first(self, prepared: bytes) -> Any:
+        """What the first event says, as JSON."""
+        with Connection(self._port) as connection:
+            piece = next(connection.stream(prepared), b"")
+        _, is_there, said = piece.partition(b"data: ")
+        if not is_there:
+            raise Wrong(f"no event: {piece[:300]!r}")
+        return json.loads(said)
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
 @dataclass
 class Load:
     """What came of many clients: how long, and the milliseconds of each answer."""

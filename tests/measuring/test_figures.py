@@ -10,6 +10,7 @@ from bench.laminar import Laminar
 from bench.metrics import METRICS
 from bench.plot import plot
 
+SVG = "http://www.w3.org/2000/svg"
 SPEED = Row("speed", "builds", "/s", (Goal(2, against="other"),))
 
 
@@ -92,9 +93,9 @@ def test_a_fault_is_told_once_with_its_rows():
 
 def test_a_plot_shows_each_system_from_its_lowest_to_its_highest():
     """More is above less, later is right of earlier, and text is escaped."""
-    drawn = plot("A & B", "clients", {"ours": [(1, 10), (8, 1000)], "<other>": []})
+    drawn = plot("A & B", "clients", "a second", {"ours": [(1, 10), (8, 1000)], "<other>": []})
     tree = ET.fromstring(drawn)
-    (line,) = tree.iter("{http://www.w3.org/2000/svg}polyline")
+    (line,) = tree.iter(f"{{{SVG}}}polyline")
     (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in line.get("points").split())
     assert x0 < x1
     assert y0 > y1
@@ -103,7 +104,28 @@ def test_a_plot_shows_each_system_from_its_lowest_to_its_highest():
 
 def test_a_plot_of_one_point_is_drawn():
     """There is no span to scale by then."""
-    assert "polyline" in plot("One", "clients", {"ours": [(8, 5)]})
+    assert "polyline" in plot("One", "clients", "a second", {"ours": [(8, 5)]})
+
+
+def heights(drawn, name):
+    tree = ET.fromstring(drawn)
+    return [float(one.get("y")) for one in tree.iter(f"{{{SVG}}}text") if one.text == name]
+
+
+def test_names_of_lines_that_end_together_do_not_lie_upon_each_other():
+    """Both can be read."""
+    drawn = plot("Two", "clients", "a second", {"ours": [(1, 5), (8, 7)], "theirs": [(8, 7)]})
+    (ours,), (theirs,) = heights(drawn, "ours"), heights(drawn, "theirs")
+    assert theirs - ours >= 11
+
+
+def test_a_course_over_time_is_drawn_from_zero():
+    """So that a small change looks small."""
+    drawn = plot("Time", "minutes", "MB", {"ours": [(1, 120), (30, 121)]}, by_powers=False)
+    (line,) = ET.fromstring(drawn).iter(f"{{{SVG}}}polyline")
+    (_, first), (_, last) = (map(float, point.split(",")) for point in line.get("points").split())
+    assert 0 < first - last < 5
+    assert "circle" not in drawn
 
 
 def test_every_goal_names_what_is_measured():
