@@ -87,6 +87,10 @@ def test_a_message_names_the_queue_and_nothing_else(make_ringer, broker, waiting
     assert not any(embedded.values())
 
 
+# The client leaves the socket of a connection that could not be made to the garbage collector.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
 def test_a_broker_that_is_away_is_told_of(make_ringer, linked, link, broker, waiting):
     """With no error for who calls, no password, and everything made up for when it is back."""
     ringer = make_ringer(linked)

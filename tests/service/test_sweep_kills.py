@@ -78,7 +78,7 @@ def sweep_and_kill(data, days, seconds):
         child.kill()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_killed_sweeps(parts, clock, builds, tmp_path):
     """Of logs that are packed, then of logs and products that are removed."""
     chance = random.Random(4)

@@ -26,6 +26,9 @@ from ciserver.recipe.text import job_to_json
 from ciserver.store.repeats import Earlier
 from ciserver.wiring import make_parts
 
+# Filling the databases is part of the first test that asks, on however slow a machine.
+pytestmark = pytest.mark.timeout(600)
+
 JOBSETS, BUILDS, PROJECTS = 1_000, 100_000, 5_000
 BUSY = 900  # a jobset with half of what was ever built
 REUSED = BUILDS + 1  # a build that stands for a job of each of its evaluations
