@@ -947,8 +947,11 @@ def test_a_claim_by_labels_and_projects_looks_at_lanes(full):
 
 def test_a_claim_beside_a_build_that_avoids_the_worker_looks_at_lanes(full):
     """It takes some steps for each, not for each build."""
-    full.database.sql("UPDATE builds SET avoided = ? WHERE id = 50000", (OFFER.worker,))
-    assert 100 * cost(full, claimed) < 60 * JOBSETS
+    avoid = "UPDATE builds SET avoided = ? WHERE id = 50000"
+    full.database.sql(avoid, (OFFER.worker,))
+    steps = 100 * cost(full, claimed)
+    full.database.sql(avoid, ("",))
+    assert steps < 60 * JOBSETS
 
 
 def test_what_was_lost_is_found_by_its_index(full):
@@ -973,7 +976,8 @@ def test_the_plan_of_a_claim(full):
     assert "builds_bumped" in told
     assert "SCAN r USING INDEX ready_in_order" in told
     assert "SEARCH b USING INDEX builds_claimable (lane_id=? AND priority=?)" in told
-    assert "SCAN builds" not in told
+    # Of those few that were bumped or avoid a worker, the first one.
+    assert not re.search(r"SCAN builds(?! USING INDEX builds_(bumped|avoiding))", told)
     assert "TEMP B-TREE" not in told
 
 
