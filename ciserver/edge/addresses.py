@@ -32,8 +32,8 @@ class Addresses(CompiledRouter):
 
     def find(self, uri: str, req: falcon.Request | Any = None) -> Any:
         """A word is looked for before a field, as falcon does."""
-        part = self._beginning.get(_word(uri)) or self._beginning.get(_FIELD)
-        return part.find(uri, req) if part else None
+        parts = map(self._beginning.get, (_word(uri), _FIELD))
+        return next(filter(None, (part.find(uri, req) for part in parts if part)), None)
 
 
 def _word(path: str) -> str:

@@ -7,7 +7,7 @@ from ciserver.edge.addresses import Addresses
 
 PATHS = (
     *("/", "/build/{number}", "/build/{number}/log", "/build/{number}/{rest:path}"),
-    *("/~{user}.svg", "/~{user}", "/~{user}/job/{number}", "/{word}/of/all"),
+    *("/~{user}.svg", "/~{user}", "/~{user}/job/{number}", "/{word}/of/all", "/log/{number}"),
 )
 
 
@@ -32,7 +32,14 @@ def found(router, path):
     [
         *("/", "//", "", "/build", "/build/", "/build/7", "//build/7", "/build/7/log"),
         *("/build/7/a/b", "/~", "/~alice", "/~alice.svg", "/~alice/job/7", "/~alice/jobs"),
-        *("/builds", "/builds/of/all", "/build/of/all", "/~alice/of/all", "/{word}/of/all"),
+        *(
+            "/builds",
+            "/builds/of/all",
+            "/build/of/all",
+            "/~alice/of/all",
+            "/{word}/of/all",
+            "/log/of/all",
+        ),
     ],
 )
 def test_an_address_is_found_as_falcon_finds_it(path):
@@ -41,4 +48,4 @@ def test_an_address_is_found_as_falcon_finds_it(path):
 
 def test_addresses_that_begin_alike_are_one_part():
     """What is compiled for a request is the part that it is about."""
-    assert len(filled(Addresses()).parts) == len(["", "build", "a field"])
+    assert len(filled(Addresses()).parts) == len(["", "build", "log", "a field"])
