@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pygit2
 
-from ciserver.git.mirror import Commit, Mirror, described
+from ciserver.git.commit import Commit, described
+from ciserver.git.mirror import Mirror
 
 _NEW, _OLD = 1, 2
 # How far the old history is walked on by itself: a commit with a wrong clock may have come up

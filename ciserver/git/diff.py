@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pygit2
 
 from ciserver.git.between import commits_between
-from ciserver.git.mirror import Commit, Mirror
+from ciserver.git.commit import Commit
+from ciserver.git.mirror import Mirror
 from ciserver.git.refs import commit_at
 
 _CUT = "\n[{}]\n"

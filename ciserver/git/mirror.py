@@ -2,9 +2,10 @@
 
 import hashlib
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
-from datetime import UTC, datetime
+from dataclasses import astuple
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from ciserver.git.address import (
     is_revision,
     is_ssh,
 )
+from ciserver.git.commit import Commit, described
 from ciserver.git.content import PathReader, PathRemote
 from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs, write_pack
@@ -41,15 +43,6 @@ from ciserver.model.project import Credential, Input, InputType
 from ciserver.model.view import Tip
 
 _SHA1_DIGITS = 40
-
-
-@dataclass(frozen=True)
-class Commit:
-    revision: str
-    subject: str
-    message: str
-    author: str  # "Name <mail>", as the commit says
-    committed_at: datetime
 
 
 class Mirrors:
@@ -178,6 +171,7 @@ class Mirror:
         self._lock = lock
         self._remote = remote
         self._program = program
+        self._opened = threading.local()
 
     def pin(self, ref: str, revision: str = "") -> str:
         """Make sure that a commit is here and return its revision.
@@ -334,8 +328,16 @@ class Mirror:
             ) from err
 
     def repository(self) -> Repository:
-        """The mirror as the library has it, for this folder only. Raises RemoteFailure."""
-        # Opened anew each time: it is cheap, sees new packs, and no two threads share one.
+        """The mirror as the library has it, for this folder only; each thread has one of its own
+        as long as it has this mirror. Raises RemoteFailure.
+        """
+        # The library finds packs that came later, and opening costs as much as a few small reads.
+        known: Repository | None = getattr(self._opened, "repository", None)
+        if known is None:
+            known = self._opened.repository = self._open()
+        return known
+
+    def _open(self) -> Repository:
         try:
             return library.opened(self._folder)
         except pygit2.GitError as err:
@@ -354,13 +356,6 @@ class Mirror:
         return found
 
 
-def described(commit: pygit2.Commit) -> Commit:
-    """What a commit says of itself; bytes that are no text are replaced."""
-    message = commit.raw_message.decode(_encoding(commit), "replace")
-    subject = message.strip().partition("\n")[0].strip()
-    return Commit(str(commit.id), subject, message, _author(commit), _moment(commit.commit_time))
-
-
 def _check_name(name: str) -> None:
     if name.startswith("refs/"):
         check_ref(name)
@@ -374,23 +369,3 @@ def _check_length(revision: str) -> None:
             f"revision {revision} is of a repository with SHA-256 object names",
             hint="only SHA-1 repositories can be built",
         )
-
-
-def _encoding(commit: pygit2.Commit) -> str:
-    try:
-        "".encode(commit.message_encoding or "utf-8")
-    except (LookupError, UnicodeError):
-        return "utf-8"
-    return commit.message_encoding or "utf-8"
-
-
-def _author(commit: pygit2.Commit) -> str:
-    name = commit.author.raw_name.decode("utf-8", "replace")
-    return f"{name} <{commit.author.raw_email.decode('utf-8', 'replace')}>"
-
-
-def _moment(seconds: int) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)

@@ -282,6 +282,8 @@ class Building:
 
     def _reuse(self, evaluation: Evaluation, plan: Planned) -> None:
         reused = tuple(plan.reused.values())
+        if not reused:
+            return
         self._store.evaluations.add_reuses(evaluation.id, reused)
         self._store.evaluations.count_builds(evaluation.id, finished=len(reused), good=len(reused))
         jobs = (written.job for written in plan.jobs if written.job.identity in plan.reused)

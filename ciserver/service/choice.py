@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from ciserver.git.mirror import Commit, Mirror
+from ciserver.git.commit import Commit
+from ciserver.git.mirror import Mirror
 from ciserver.model.schedule import Schedule
 from ciserver.recipe.selection import skip_reason
 

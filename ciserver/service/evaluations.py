@@ -113,7 +113,7 @@ class Evaluations:
         """Take one requested evaluation to its end. False when none waits."""
         now = self._clock.now()
         stranded = tuple(self._stranded)
-        with self._store.transaction():
+        with self._store.transaction(durable=False):  # after a power cut they wait as before
             for one in stranded:
                 self._store.evaluations.try_again(one, now)
             claimed = self._store.evaluations.claim(now, now + _LEASE)

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ciserver.git.mirror import Commit, Mirror, Mirrors
+from ciserver.git.commit import Commit
+from ciserver.git.mirror import Mirror, Mirrors
 from ciserver.model.build import Job, Source
 from ciserver.model.errors import CiError, Complaint, Conflict, Invalid, RemoteFailure
 from ciserver.model.evaluation import Evaluation, PinnedInput

@@ -37,8 +37,7 @@ class Accounts:
         return int(self._db.scalar(t.User.select(peewee.fn.COUNT(t.User.id))))
 
     def find(self, name: str) -> User | None:
-        row = self._db.row(t.User.select().where(t.User.name == name))
-        return _user(row) if row else None
+        return next(map(_user, self._db.usual(_by_name, name)), None)
 
     def get(self, name: str) -> User:
         user = self.find(name)
@@ -156,6 +155,10 @@ def _by_session(id_hash: str) -> Any:
     mine = t.Session
     query = mine.select(mine.csrf, mine.expires_at, t.User).join(t.User)
     return query.where(mine.id_hash == id_hash)
+
+
+def _by_name(name: str) -> Any:
+    return t.User.select().where(t.User.name == name)
 
 
 def _user(row: Mapping[str, Any]) -> User:

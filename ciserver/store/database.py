@@ -16,7 +16,7 @@ from ciserver.model.errors import CiError
 from ciserver.store.notices import Notices
 from ciserver.store.postgresql import Postgresql
 from ciserver.store.sqlite import Sqlite
-from ciserver.store.usual import Shape, Usual
+from ciserver.store.usual import Shape, Usual, usual_values, writing
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
@@ -84,8 +84,7 @@ class Database:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Of several servers that start together, one brings the schema up to date."""
-        with self._peewee.atomic():
-            self._engine.begun(beside=False)
+        with self._peewee.atomic(*self._engine.beginning(beside=False)):
             yield
 
     @contextmanager
@@ -103,8 +102,9 @@ class Database:
                 return
             try:
                 with self._engine.writing():
-                    with self._peewee.atomic():
-                        self._engine.begun(beside=beside)
+                    with self._peewee.atomic(
+                        *self._engine.beginning(beside=beside, durable=durable)
+                    ):
                         yield
                     commit = self._engine.committed()
                 if durable:
@@ -178,6 +178,17 @@ class Database:
         """Run an UPDATE or DELETE and return how many rows it touched."""
         with self._refused():
             return int(query.execute(self._peewee))
+
+    def add_row(self, table: Any, **values: Any) -> int:
+        """Insert one row, as text that is made once for these columns; returns its id."""
+        row = {**usual_values(table), **values}
+        made = writing(table, tuple(row))
+        return int(self.sql(made.insert, made.values(row)).fetchone()[0])
+
+    def change_row(self, table: Any, row_id: int, **values: Any) -> None:
+        """Update the row with this id, as text that is made once for these columns."""
+        made = writing(table, tuple(values))
+        self.sql(made.update, [*made.values(values), row_id])
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a hand-written statement of a hot path; returns the cursor."""

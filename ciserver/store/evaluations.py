@@ -17,10 +17,21 @@ from ciserver.model.status import EvaluationStatus
 from ciserver.model.view import EvaluationPage
 from ciserver.store import tables as t
 from ciserver.store.database import Database
+from ciserver.store.fields import to_microseconds
 from ciserver.store.sight import listed_evaluations
 
 # In the statement's text, not as parameters: only so SQLite sees that the partial index answers it.
 _OPEN = t.Evaluation.status << [peewee.SQL("'requested'"), peewee.SQL("'running'")]
+
+_CLAIM = """
+UPDATE evaluations SET status = 'running', started_at = ?, claimed_until = ?, claimed_by = ?,
+    tries = tries + 1
+WHERE id = (
+    SELECT id FROM evaluations
+    WHERE status IN ('requested', 'running') AND (status = 'requested' OR claimed_until < ?)
+    ORDER BY id LIMIT 1
+) RETURNING id, tries
+"""
 
 
 class Evaluations:
@@ -65,24 +76,23 @@ class Evaluations:
         )
         if waiting:
             return int(waiting)
-        return self._db.insert(
-            t.Evaluation.insert(
-                jobset=jobset_id,
-                push=push_id,
-                schedule=schedule_id,
-                number=self._next(jobset_id, t.Jobset.evaluations_made),
-                status=EvaluationStatus.REQUESTED,
-                kind=kind,
-                ref=ref,
-                revision=revision,
-                base_revision=base_revision,
-                options=json.dumps(options),
-                requested_by=requested_by,
-                requested_at=now,
-                trust=trust,
-                visibility=visibility,
-                wish=_wish_text(wish),
-            )
+        return self._db.add_row(
+            t.Evaluation,
+            jobset=jobset_id,
+            push=push_id,
+            schedule=schedule_id,
+            number=self._next(jobset_id),
+            status=EvaluationStatus.REQUESTED,
+            kind=kind,
+            ref=ref,
+            revision=revision,
+            base_revision=base_revision,
+            options=json.dumps(options),
+            requested_by=requested_by,
+            requested_at=now,
+            trust=trust,
+            visibility=visibility,
+            wish=_wish_text(wish),
         )
 
     def add_submitted(
@@ -92,7 +102,7 @@ class Evaluations:
         return self._db.insert(
             t.Evaluation.insert(
                 jobset=jobset_id,
-                number=self._next(jobset_id, t.Jobset.evaluations_made),
+                number=self._next(jobset_id),
                 status=EvaluationStatus.SUCCEEDED,
                 kind=Kind.API,
                 ref="",
@@ -125,33 +135,21 @@ class Evaluations:
             t.Build.update(ref=ref, revision=revision).where(t.Build.evaluation == evaluation_id)
         )
 
-    def _next(self, jobset_id: int, counter: Any) -> int:
-        """Count one more in a counter of the jobset."""
-        mine = t.Jobset.id == jobset_id
-        self._db.change(t.Jobset.update({counter: counter + 1}).where(mine))
-        return int(self._db.scalar(t.Jobset.select(counter).where(mine)))
+    def _next(self, jobset_id: int) -> int:
+        """The number of one more evaluation of the jobset."""
+        return int(
+            self._db.sql(
+                "UPDATE jobsets SET evaluations_made = evaluations_made + 1 WHERE id = ?"
+                " RETURNING evaluations_made",
+                (jobset_id,),
+            ).fetchone()[0]
+        )
 
     def claim(self, now: datetime, until: datetime) -> tuple[Evaluation, int] | None:
         """Take the oldest one that nobody works on; answers it and how often it was taken."""
-        free = (t.Evaluation.status == "requested") | (t.Evaluation.claimed_until < now)
-        row = self._db.row(
-            t.Evaluation.select(t.Evaluation.id, t.Evaluation.tries)
-            .where(_OPEN, free)
-            .order_by(t.Evaluation.id)
-        )
-        if row is None:
-            return None
-        tries = row["tries"] + 1
-        self._db.change(
-            t.Evaluation.update(
-                status=EvaluationStatus.RUNNING,
-                started_at=now,
-                claimed_until=until,
-                claimed_by=self._node,
-                tries=tries,
-            ).where(t.Evaluation.id == row["id"])
-        )
-        return self.get(row["id"]), tries
+        at = to_microseconds(now)
+        claimed = self._db.sql(_CLAIM, (at, to_microseconds(until), self._node, at)).fetchall()
+        return next(((self.get(one), tries) for one, tries in claimed), None)
 
     def try_again(self, evaluation_id: int, at: datetime) -> None:
         """Leave alone until then what this node claimed; it may be claimed again after."""
@@ -163,12 +161,8 @@ class Evaluations:
 
     def next_due(self) -> datetime | None:
         """When the next evaluation that is held back may be claimed."""
-        row = self._db.row(
-            t.Evaluation.select(t.Evaluation.claimed_until)
-            .where(_OPEN, t.Evaluation.claimed_until.is_null(is_null=False))
-            .order_by(t.Evaluation.claimed_until)
-        )
-        return row["claimed_until"] if row else None
+        rows = self._db.usual(_due)
+        return rows[0]["claimed_until"] if rows else None
 
     def finish(
         self,
@@ -183,20 +177,19 @@ class Evaluations:
         **commit: Any,
     ) -> None:
         """Write the outcome; `commit` are subject, author, committed_at, pinned_at where known."""
-        self._db.change(
-            t.Evaluation.update(
-                status=status,
-                finished_at=now,
-                claimed_until=None,
-                note=note,
-                complaints=json.dumps([asdict(one) for one in complaints]),
-                skipped=json.dumps([asdict(one) for one in skipped]),
-                **commit,
-            ).where(t.Evaluation.id == evaluation_id)
+        self._db.change_row(
+            t.Evaluation,
+            evaluation_id,
+            status=status,
+            finished_at=now,
+            claimed_until=None,
+            note=note,
+            complaints=json.dumps([asdict(one) for one in complaints]),
+            skipped=json.dumps([asdict(one) for one in skipped]),
+            **commit,
         )
-        rows = [{"evaluation": evaluation_id, **asdict(one)} for one in inputs]
-        if rows:
-            self._db.insert(t.PinnedInput.insert_many(rows).as_rowcount())
+        for one in inputs:
+            self._db.add_row(t.PinnedInput, evaluation=evaluation_id, **asdict(one))
 
     def tell(self, evaluation_id: int, note: str, complaints: Iterable[Complaint]) -> None:
         """What became known of it after it ended."""
@@ -244,15 +237,14 @@ class Evaluations:
 
     def _number_built(self, evaluation_id: int) -> None:
         """It is the next one of its jobset that made builds, unless it is counted already."""
-        mine = t.Evaluation.id == evaluation_id
-        jobset_id = self._db.scalar(
-            t.Evaluation.select(t.Evaluation.jobset).where(
-                mine, t.Evaluation.built_number.is_null()
-            )
+        counted = self._db.sql(
+            "UPDATE jobsets SET evaluations_built = evaluations_built + 1 WHERE id ="
+            " (SELECT jobset_id FROM evaluations WHERE id = ? AND built_number IS NULL)"
+            " RETURNING evaluations_built",
+            (evaluation_id,),
         )
-        if jobset_id is not None:
-            number = self._next(jobset_id, t.Jobset.evaluations_built)
-            self._db.change(t.Evaluation.update(built_number=number).where(mine))
+        for (number,) in counted.fetchall():
+            self._db.change_row(t.Evaluation, evaluation_id, built_number=number)
 
     def get(self, evaluation_id: int) -> Evaluation:
         found = self.get_without_inputs(evaluation_id)
@@ -317,6 +309,13 @@ def _wish(text: str) -> Wish:
 def _reused(evaluation_id: int) -> Any:
     mine = t.Reuse
     return mine.select(mine.build).where(mine.evaluation == evaluation_id).order_by(mine.build)
+
+
+def _due() -> Any:
+    held = t.Evaluation.select(t.Evaluation.claimed_until).where(
+        _OPEN, t.Evaluation.claimed_until.is_null(is_null=False)
+    )
+    return held.order_by(t.Evaluation.claimed_until).limit(1)
 
 
 def _by_id(evaluation_id: int) -> Any:

@@ -18,13 +18,8 @@ class History:
 
     def was_overtaken(self, evaluation: Evaluation) -> bool:
         """Whether the recipe of a later push to the same ref was read already."""
-        mine = t.Evaluation
-        was_read = (mine.status == EvaluationStatus.SUCCEEDED) | (mine.skipped != "[]")
-        later = (mine.jobset == evaluation.jobset_id) & (mine.number > evaluation.number)
-        query = mine.select(mine.id).where(
-            later, was_read, mine.kind == evaluation.kind, mine.ref == evaluation.ref
-        )
-        return self._db.scalar(query.limit(1)) is not None
+        about = (evaluation.jobset_id, evaluation.number, evaluation.kind.value, evaluation.ref)
+        return bool(self._db.usual(_later, *about))
 
     def was_evaluated(self, jobset_id: int, revision: str) -> bool:
         """Whether a push of the revision was evaluated, or is about to be."""
@@ -118,3 +113,11 @@ class History:
         mine = t.Evaluation
         query = mine.select(mine.id).where(revision, condition, mine.builds_total > 0)
         return self._db.scalar(query.limit(1)) is not None
+
+
+def _later(jobset_id: int, number: int, kind: str, ref: str) -> Any:
+    mine = t.Evaluation
+    was_read = (mine.status == EvaluationStatus.SUCCEEDED) | (mine.skipped != "[]")
+    later = (mine.jobset == jobset_id) & (mine.number > number)
+    query = mine.select(mine.id).where(later, was_read, mine.kind == kind, mine.ref == ref)
+    return query.limit(1)

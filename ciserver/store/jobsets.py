@@ -106,8 +106,8 @@ class Jobsets:
 
     def end_one_shot(self, jobset_id: int) -> None:
         """It was evaluated: one that was to be so once is off."""
-        mine = (t.Jobset.id == jobset_id) & (t.Jobset.mode == JobsetMode.ONE_SHOT)
-        self._db.change(t.Jobset.update(mode=JobsetMode.OFF).where(mine))
+        modes = (JobsetMode.OFF.value, jobset_id, JobsetMode.ONE_SHOT.value)
+        self._db.sql("UPDATE jobsets SET mode = ? WHERE id = ? AND mode = ?", modes)
 
     def put_away(self, jobset_ids: Iterable[int]) -> None:
         """Switch them off and hide them."""

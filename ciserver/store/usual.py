@@ -3,7 +3,8 @@
 Making the text of a query, and finding out what its columns are, takes longer than its answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import peewee
@@ -59,6 +60,34 @@ class Usual:
         if self._shape is None:
             self._shape = Shape(peewee.ModelDictCursorWrapper(cursor, *self._columns))
         return self._shape.rows(cursor)
+
+
+class Writing:
+    """A statement that writes these columns of one row of a table, and nothing else."""
+
+    def __init__(self, table: Any, given: tuple[str, ...]) -> None:
+        meta = table._meta  # noqa: SLF001  what peewee says of its tables
+        fields = [meta.combined[name] for name in given]
+        self._convert = [field.db_value for field in fields]
+        columns = [field.column_name for field in fields]
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        changes = ", ".join(f"{one} = ?" for one in columns)
+        self.insert = f"INSERT INTO {meta.table_name} ({names}) VALUES ({marks}) RETURNING id"  # noqa: S608
+        self.update = f"UPDATE {meta.table_name} SET {changes} WHERE id = ?"  # noqa: S608
+
+    def values(self, row: Mapping[str, Any]) -> list[Any]:
+        return [convert(one) for convert, one in zip(self._convert, row.values(), strict=True)]
+
+
+@cache
+def writing(table: Any, names: tuple[str, ...]) -> Writing:
+    return Writing(table, names)
+
+
+@cache
+def usual_values(table: Any) -> Mapping[str, Any]:
+    """What stands in the columns that are not given."""
+    return {field.name: value for field, value in table._meta.defaults.items()}  # noqa: SLF001
 
 
 def _is_plain(field: Any) -> bool:

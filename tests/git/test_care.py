@@ -50,6 +50,7 @@ def test_what_nobody_used_for_long_is_removed(mirrors, mirror, make_origin, cloc
     revision = origin.commit_and_push({"a": "1"})
     opened = mirrors.open(origin.uri, local=True)
     opened.pin("refs/heads/main", revision)
+    unread = mirrors.open(origin.uri, local=True)
     care = MirrorCare(mirrors, clock, unused=timedelta(days=30))
     care.look()
     clock.forward(days=29)
@@ -59,7 +60,7 @@ def test_what_nobody_used_for_long_is_removed(mirrors, mirror, make_origin, cloc
     care.look()
     assert mirrors.names() == []
     with pytest.raises(RemoteFailure, match="cannot be opened"):
-        opened.commit(revision)
+        unread.commit(revision)
     again = mirrors.open(origin.uri, local=True)
     assert again.pin("refs/heads/main", revision) == revision
 

@@ -35,12 +35,16 @@ def _no_garbage_is_collected():
 
 
 @pytest.mark.usefixtures("_no_garbage_is_collected")
-def test_nothing_stays_open(mirror, origin, tmp_path):
-    """Of pushes in a row, each of which brings a pack: not even until garbage is collected."""
+def test_nothing_stays_open(mirrors, origin, tmp_path):
+    """Of pushes in a row, each of which opens the mirror and brings a pack: not even until garbage
+    is collected.
+    """
     for number in range(3):
+        mirror = mirrors.open(origin.uri, local=True)
         revision = origin.commit_and_push({"a": f"{number}"})
         mirror.pin("refs/heads/main", revision)
         assert mirror.read(revision, "a", limit=10) == b"%d" % number
+    del mirror
     own = [one.resolve() for one in Path("/proc/self/fd").iterdir()]
     assert [one for one in own if one.is_relative_to(tmp_path)] == []
 
