@@ -49,6 +49,26 @@ def test_nothing_stays_open(mirrors, origin, tmp_path):
     assert [one for one in own if one.is_relative_to(tmp_path)] == []
 
 
+def test_each_thread_opens_it_once(mirror):
+    """Opening costs as much as a few reads, and what is open is not for two threads."""
+    with ThreadPoolExecutor(1) as other:
+        theirs = other.submit(mirror.repository).result()
+        assert other.submit(mirror.repository).result() is theirs
+    assert mirror.repository() is mirror.repository() is not theirs
+
+
+def test_what_came_later_is_found(mirrors, origin):
+    """By whoever had it open before, also where the git program brought it."""
+    mine, other = mirrors.open(origin.uri, local=True), mirrors.open(origin.uri, local=True)
+    first = origin.commit_and_push({"a": "1"})
+    assert mine.pin("main") == first
+    second = origin.commit_and_push({f"{number}": f"{number}" for number in range(600)})
+    assert other.pin("main") == second
+    other.maintain(many_packs=0)
+    assert mine.read(second, "7", limit=9) == b"7"
+    assert [one.revision for one in mine.tips()] == [second]
+
+
 def test_a_revision_that_is_here_needs_no_remote(mirror, origin):
     """Pinning again works when the repository is gone."""
     revision = origin.commit_and_push({"a": "1"})
