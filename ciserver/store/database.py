@@ -193,7 +193,7 @@ class Database:
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Run a hand-written statement of a hot path; returns the cursor."""
         with self._refused():
-            return self._peewee.execute_sql(self._engine.spoken(statement), parameters)
+            return self._engine.ask(statement, parameters)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ claims, shares it.
 import functools
 import json
 import re
+import select
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -21,13 +22,14 @@ from ciserver.model.errors import Busy, CiError, Invalid
 _CONNECTIONS = 40
 _CONNECT_SECONDS = 5
 # Each question has its index and shows a page of what there is. A planner that guesses otherwise,
-# from counts that are old or rows that are alike, would read tables as a whole.
+# from counts that are old or rows that are alike, would read tables as a whole. Lists are planned
+# for their values each time; hand-written statements of hot paths are prepared, and once that costs
+# no more, planned for any values: planning took half of the time of a build here.
 _PLANNER = {
     "enable_seqscan": "off",
     "enable_mergejoin": "off",
     "enable_hashjoin": "off",
     "random_page_cost": "1.1",
-    "plan_cache_mode": "force_custom_plan",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
 }
@@ -48,7 +50,7 @@ _LITERAL = re.compile(r"('(?:[^']|'')*')")
 
 class Postgresql:
     locks_rows = True
-    reading = ("REPEATABLE READ",)  # how a transaction begins that only reads
+    reading = ("BEGIN ISOLATION LEVEL REPEATABLE READ",)  # how a transaction begins that only reads
 
     def __init__(self, url: str, *, busy_seconds: float) -> None:
         self.place = without_password(url)
@@ -66,7 +68,7 @@ class Postgresql:
             "synchronous_commit": "on",
             **_PLANNER,
         }
-        self.peewee: Any = PooledPostgresqlDatabase(
+        self.peewee: Any = _Pool(
             url,
             prefer_psycopg3=True,
             max_connections=_CONNECTIONS,
@@ -80,17 +82,20 @@ class Postgresql:
         """Held around a transaction."""
         return nullcontext()
 
-    def begun(self, *, beside: bool) -> None:
-        """Called first within each outermost transaction. Waits until it may write."""
+    def beginning(self, *, beside: bool, durable: bool = True) -> tuple[str, ...]:
+        """How an outermost transaction begins that writes: all at once, since each question is a
+        way there and back. It waits until it may write.
+        """
         lock = "pg_advisory_xact_lock_shared" if beside else "pg_advisory_xact_lock"
-        self.peewee.execute_sql(f"SELECT {lock}({_WRITER})")
+        waits = "" if durable else "SET LOCAL synchronous_commit = off;"
+        return (f"BEGIN; {waits} SELECT {lock}({_WRITER})",)
 
     def committed(self) -> int:
         """Called after each outermost transaction. Commits have no numbers here."""
         return 0
 
     def make_durable(self, commit: int) -> None:
-        """Every commit is: PostgreSQL itself lets several wait for the disk together."""
+        """It is, or was not wanted: PostgreSQL itself lets several wait for the disk together."""
 
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:
@@ -114,9 +119,9 @@ class Postgresql:
             ).fetchone()
             yield taken == (True,)
 
-    def spoken(self, statement: str) -> str:
-        """A hand-written statement as this database wants it: they are written for SQLite."""
-        return _spoken(statement)
+    def ask(self, statement: str, values: Sequence[Any]) -> Any:
+        """Run a hand-written statement: they are written for SQLite. Answers the cursor."""
+        return self.peewee.execute_sql(_spoken(statement), values, prepare=None)
 
     def cursor(self) -> Any:
         """One that reads row by row."""
@@ -192,6 +197,31 @@ class Postgresql:
     def close(self) -> None:
         self.rest()
         self.peewee.close_idle()
+
+
+class _Pool(PooledPostgresqlDatabase):
+    """One that asks nothing by itself."""
+
+    def execute_sql(self, sql: str, params: Any = None, *, prepare: bool | None = False) -> Any:
+        """`prepare` is psycopg's: None is for what is asked often in the same words."""
+        self._log_query(sql, params)
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            return self.cursor().execute(sql, params or (), prepare=prepare)
+
+    def begin(self, statements: str = "BEGIN") -> None:
+        """These begin a transaction, all at once; several cannot be prepared."""
+        with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+            self.cursor().execute(statements, prepare=False)
+
+    def _is_closed(self, connection: Any) -> bool:
+        """Asked before each question and each transaction. The server itself is asked only where
+        something came from it meanwhile, such as the end of the connection.
+        """
+        if connection.closed:
+            return True
+        came = select.poll()
+        came.register(connection.fileno(), select.POLLIN)
+        return bool(came.poll(0)) and super()._is_closed(connection)
 
 
 def without_password(url: str) -> str:

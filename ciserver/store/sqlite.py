@@ -52,8 +52,9 @@ class Sqlite:
         """Held around a transaction."""
         return self._writer
 
-    def begun(self, *, beside: bool) -> None:
-        """Called first within each outermost transaction: it began as the only one."""
+    def beginning(self, *, beside: bool, durable: bool = True) -> tuple[str, ...]:
+        """How an outermost transaction begins that writes: as the only one."""
+        return ()
 
     def committed(self) -> int:
         """Called after each outermost transaction, still within `writing`; answers which it was."""
@@ -78,9 +79,9 @@ class Sqlite:
         """One server has the file."""
         return nullcontext(enter_result=True)
 
-    def spoken(self, statement: str) -> str:
-        """A hand-written statement as this database wants it: they are written for SQLite."""
-        return statement
+    def ask(self, statement: str, values: Sequence[Any]) -> Any:
+        """Run a hand-written statement: they are written for it. Answers the cursor."""
+        return self.peewee.execute_sql(statement, values)
 
     def cursor(self) -> Any:
         """One that reads row by row."""

@@ -11,6 +11,7 @@ import threading
 from datetime import datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 from support.clock import StillClock
 from support.factories import Factory
@@ -393,6 +394,29 @@ def test_more_threads_than_connections():
         for one in threads:
             one.join(30)
         assert seen == [1] * 60
+        database.close()
+
+
+def test_a_connection_that_was_cut_off_is_not_used():
+    """Nobody who asks meets its end."""
+    with on("postgresql") as url:
+        database = Database(url)
+        (first,) = database.sql("SELECT pg_backend_pid()").fetchone()
+        assert database.sql("SELECT pg_backend_pid()").fetchone() == (first,)
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (first,))
+        assert database.sql("SELECT pg_backend_pid()").fetchone() != (first,)
+        database.close()
+
+
+def test_only_what_need_not_be_durable_is_not_waited_for():
+    """The next transaction of the connection waits for the disk again."""
+    with on("postgresql") as url:
+        database, seen = Database(url), []
+        for durable in (True, False, True):
+            with database.transaction(durable=durable):
+                seen += database.sql("SHOW synchronous_commit").fetchone()
+        assert seen == ["on", "off", "on"]
         database.close()
 
 
