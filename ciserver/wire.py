@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from ciserver.model.build import (
     PLAIN,
     BuildResult,
+    LogPiece,
     Loss,
     Output,
     ProductKind,
@@ -34,7 +35,7 @@ _CONFIG = ConfigDict(
 )
 MOST_HAVE = 1_000  # revisions that a worker says it has
 # Grows with every change of a message or an address; each request of a worker has it as header.
-VERSION = 1
+VERSION = 2
 VERSION_HEADER = "Ciserver-Worker-Protocol"
 
 
@@ -91,15 +92,21 @@ class Renewed:
 
 @dataclass(frozen=True, config=_CONFIG)
 class Advance:
+    """`log` is what the server lacks of the logs until then."""
+
     done: StepResult
     starting: int | None
     sandbox: Text
+    log: tuple[LogPiece, ...] = ()
 
 
 @dataclass(frozen=True, config=_CONFIG)
 class Finish:
+    """`log` is what the server lacks of the logs."""
+
     result: BuildResult
     steps: tuple[StepResult, ...]
+    log: tuple[LogPiece, ...] = ()
 
 
 @dataclass(frozen=True, config=_CONFIG)

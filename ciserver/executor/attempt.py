@@ -33,7 +33,7 @@ from ciserver.executor.tools import GiveBack, Tools
 from ciserver.executor.usage import DiskUsage
 from ciserver.executor.workdir import WorkDirectory
 from ciserver.model.build import BuildResult, Loss, Source, StepResult, Task, Work
-from ciserver.model.errors import CiError, LeaseLost, RemoteFailure
+from ciserver.model.errors import Busy, CiError, LeaseLost, RemoteFailure
 from ciserver.model.status import BuildStatus, Reason, StepStatus
 
 
@@ -172,7 +172,7 @@ class AttemptRun:
         try:
             binds = put_source(self._tools.sources, self._tools.sandbox, self._work, source, home)
         except CiError as error:
-            if isinstance(error, RemoteFailure) and error.temporary:
+            if isinstance(error, Busy) or (isinstance(error, RemoteFailure) and error.temporary):
                 detail = self._mask.text(error.message)
                 self._log.say(detail)
                 raise GiveBack(Loss(detail, Reason.SOURCE_UNAVAILABLE)) from error

@@ -14,6 +14,7 @@ log = structlog.get_logger(__name__)
 
 _LISTEN_SECONDS = 45.0  # the server answers earlier
 _AFTER_FAULT_SECONDS = 5.0
+_BREATH_SECONDS = 0.1  # while all slots are busy, and each claims by itself when it is free
 
 
 class Listening(Engine, Protocol):
@@ -73,6 +74,9 @@ class Doorbell:
             for build_id in now.canceled:
                 self._engine.check(build_id)
             heard, is_away = now.heard, False
+            (state,) = self._engine.state().workers
+            if state.busy >= state.slots:
+                self._stopping.wait(_BREATH_SECONDS)
 
     def _ask(self, heard: str) -> wire.Rung:
         (state,) = self._engine.state().workers

@@ -24,9 +24,18 @@ class GivenSources:
     def put(
         self, work: Work, source: Source, into: Path, objects_at: Callable[[Path], str]
     ) -> tuple[Path, ...]:
-        path, lease = f"sources/{work.job.sources.index(source)}", work.lease
+        number = work.job.sources.index(source)
+        mirror = work.mirrors[number] if number < len(work.mirrors) else ""
+        path = f"sources/{number}"
+
+        def ask(mirror: str, have: tuple[str, ...]) -> IO[bytes]:
+            return self._file(work, "POST", f"{path}/pack", wire.AskPack(mirror, have))
+
+        found = mirror and self._checkouts.again(source, mirror, into, ask, objects_at)
+        if found:
+            return found
         answer = self._door.ask(
-            wire.SourceAnswer, "GET", path, lease=lease, read_seconds=_FETCH_SECONDS
+            wire.SourceAnswer, "GET", path, lease=work.lease, read_seconds=_FETCH_SECONDS
         )
         listing = answer.listing if answer else None
         if answer is None or listing is None:
@@ -39,10 +48,6 @@ class GivenSources:
                 with (into / Path(listing.upload).name).open("xb") as file:
                     shutil.copyfileobj(content, file)
             return ()
-
-        def ask(mirror: str, have: tuple[str, ...]) -> IO[bytes]:
-            return self._file(work, "POST", f"{path}/pack", wire.AskPack(mirror, have))
-
         return self._checkouts.make(source, listing.checkouts, into, ask, objects_at)
 
     def _file(self, work: Work, method: str, path: str, message: object) -> IO[bytes]:

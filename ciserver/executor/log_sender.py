@@ -1,14 +1,18 @@
 """Logs on their way to a server elsewhere: first to this disk, then over there, in order."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ciserver.model.build import Lease
+from ciserver.model.build import Lease, LogPiece
 from ciserver.model.errors import LeaseLost
 
 _CHUNK = 1 << 20
+_CARRIED = 1 << 16  # may go with another message
+_BREATH_SECONDS = 0.02  # what is written meanwhile goes together
 
 
 @dataclass(eq=False)
@@ -20,21 +24,35 @@ class _Log:
     file: Path
     there: int = 0
     sent: int = 0
+    due: float = 0.0
+    is_held: bool = False  # it is sent right now, or goes with another message
     fault: Exception | None = None
 
     @property
     def is_waiting(self) -> bool:
         return self.fault is None and self.sent < self.there
 
+    def piece(self) -> LogPiece:
+        """What is to be sent next. Raises LeaseLost where it is not there any more."""
+        try:
+            with self.file.open("rb") as file:
+                file.seek(self.sent)
+                chunk = file.read(min(_CHUNK, self.there - self.sent))
+        except FileNotFoundError:
+            raise LeaseLost("the attempt is over here") from None
+        return LogPiece(self.step, self.sent, chunk)
+
 
 class LogSender:
-    """One thread sends for all attempts; it begins with the first bytes and ends with `close`.
+    """One thread sends for all attempts, a moment after the first bytes came, so that little of
+    what is written, or none where a message carries it, is a request of its own. The thread begins
+    with the first bytes and ends with `close`.
 
-    `send` gets lease, step, offset and bytes, and comes back when the server has them; what it
-    raises is raised to whoever adds to or waits for that attempt.
+    `send` comes back when the server has a piece of an attempt; what it raises is raised to whoever
+    adds to or waits for that attempt.
     """
 
-    def __init__(self, folder: Path, send: Callable[[Lease, int, int, bytes], None]) -> None:
+    def __init__(self, folder: Path, send: Callable[[Lease, LogPiece], None]) -> None:
         self._folder = folder
         self._send = send
         self._changed = threading.Condition()
@@ -53,6 +71,8 @@ class LogSender:
             file.seek(offset)
             file.write(chunk)
         with self._changed:
+            if not one.is_waiting:
+                one.due = time.monotonic() + _BREATH_SECONDS
             one.there = max(one.there, offset + len(chunk))
             self._ensure_thread()
             self._changed.notify_all()
@@ -60,9 +80,44 @@ class LogSender:
     def flush(self, lease: Lease) -> None:
         """Wait until the server has all bytes of the attempt. Raises what sending raised."""
         with self._changed:
-            while any(one.is_waiting for one in self._of(lease)) and not self._closing:
+            self._send_all(lease)
+
+    @contextmanager
+    def carried(self, lease: Lease) -> Iterator[tuple[LogPiece, ...]]:
+        """What the server lacks of the attempt, to be sent with a message within the block; where
+        that is much, it is sent before. Raises what sending raised.
+        """
+        with self._changed:
+            while any(one.is_held for one in self._of(lease)):
                 self._changed.wait()
+            if sum(one.there - one.sent for one in self._of(lease)) > _CARRIED:
+                self._send_all(lease)
             self._raise_fault(lease)
+            mine = [one for one in self._of(lease) if one.is_waiting]
+            for one in mine:
+                one.is_held = True
+        sent = False
+        try:
+            yield tuple(one.piece() for one in mine)
+            sent = True
+        except LeaseLost as error:
+            self.lose(lease, error)
+            raise
+        finally:
+            with self._changed:
+                for one in mine:
+                    one.is_held = False
+                    one.sent = one.there if sent else one.sent
+                self._changed.notify_all()
+
+    def _send_all(self, lease: Lease) -> None:
+        """Called with the lock."""
+        for one in self._of(lease):
+            one.due = 0.0
+        self._changed.notify_all()
+        while any(one.is_waiting for one in self._of(lease)) and not self._closing:
+            self._changed.wait()
+        self._raise_fault(lease)
 
     def lose(self, lease: Lease, fault: LeaseLost) -> None:
         """The server wants no more of the attempt: whoever adds to it is told so."""
@@ -121,24 +176,30 @@ class LogSender:
                     self._changed.notify_all()
 
     def _next(self) -> _Log | None:
-        """A log with something to send, each in turn; None at the end."""
+        """A log with something to send, each in turn, which is held; None at the end."""
         with self._changed:
             while not self._closing:
+                now = time.monotonic()
+                first = None
                 for key, one in self._logs.items():
-                    if one.is_waiting:
+                    if not one.is_waiting or one.is_held:
+                        continue
+                    if one.due <= now:
                         self._logs[key] = self._logs.pop(key)
+                        one.is_held = True
                         return one
-                self._changed.wait()
+                    first = min(one.due, first or one.due)
+                self._changed.wait(first and first - now)  # with nothing to send: for ever
         return None
 
     def _send_some(self, one: _Log) -> None:
+        sent = 0
         try:
-            with one.file.open("rb") as file:
-                file.seek(one.sent)
-                chunk = file.read(min(_CHUNK, one.there - one.sent))
-        except FileNotFoundError:
-            raise LeaseLost("the attempt is over here") from None
-        self._send(one.lease, one.step, one.sent, chunk)
-        with self._changed:
-            one.sent += len(chunk)
-            self._changed.notify_all()
+            piece = one.piece()
+            self._send(one.lease, piece)
+            sent = len(piece.chunk)
+        finally:
+            with self._changed:
+                one.is_held = False
+                one.sent += sent
+                self._changed.notify_all()

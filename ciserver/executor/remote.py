@@ -16,6 +16,7 @@ from ciserver.model.build import (
     PLAIN,
     BuildResult,
     Lease,
+    LogPiece,
     Loss,
     Offer,
     Output,
@@ -87,15 +88,20 @@ class HttpReporter:
     def advance(
         self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
     ) -> None:
-        self._logs.flush(lease)  # a step that has ended has its whole log
-        self._tell(lease, "advance", wire.Advance(done, starting, sandbox))
+        with self._logs.carried(lease) as log:  # a step that has ended has its whole log
+            self._tell(lease, "advance", wire.Advance(done, starting, sandbox, log))
 
     def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
         self._logs.add(lease, step, offset, chunk)
 
-    def _send_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
+    def _send_log(self, lease: Lease, piece: LogPiece) -> None:
         self._door.ask(
-            wire.Uploaded, "PUT", f"log/{step}", lease=lease, body=chunk, offset=str(offset)
+            wire.Uploaded,
+            "PUT",
+            f"log/{piece.step}",
+            lease=lease,
+            body=piece.chunk,
+            offset=str(piece.offset),
         )
 
     def add_product(
@@ -143,8 +149,8 @@ class HttpReporter:
 
     def finish(self, lease: Lease, result: BuildResult, steps: tuple[StepResult, ...]) -> None:
         try:
-            self._logs.flush(lease)
-            self._tell(lease, "finish", wire.Finish(result, steps))
+            with self._logs.carried(lease) as log:
+                self._tell(lease, "finish", wire.Finish(result, steps, log))
         finally:
             self._logs.forget(lease)
 

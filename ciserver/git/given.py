@@ -12,11 +12,11 @@ from pygit2 import Commit, Oid, Repository
 
 from ciserver.git.address import is_ref_name
 from ciserver.git.checkout import Visit, check_out
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirror import Mirror, Mirrors
 from ciserver.git.pack import put_pack
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import commit_at, note_default, set_target, target
-from ciserver.git.submodule import Submodule
+from ciserver.git.submodule import Submodule, may_have_submodules
 from ciserver.model.build import Source
 from ciserver.model.errors import Invalid, RemoteFailure
 from ciserver.model.worker import Checkout
@@ -84,6 +84,24 @@ class GivenCheckouts:
         self._mirrors = mirrors
         self._most_have = most_have
 
+    def again(
+        self,
+        source: Source,
+        name: str,
+        into: Path,
+        ask: AskPack,
+        objects_at: Callable[[Path], str],
+    ) -> tuple[Path, ...] | None:
+        """The work tree of a source whose revision came before to the mirror of that name, without
+        asking the server; None, and nothing made, where it did not or may have submodules.
+        """
+        mirror = self._open(Checkout("", name, source.revision, {}), source.uri, ask)
+        commit = commit_at(mirror.repository(), source.revision)
+        if commit is None or (source.submodules and may_have_submodules(commit.tree)):
+            return None
+        first = Visit(mirror, source.revision, into)
+        return check_out(first, self._mirrors.program, None, objects_at)
+
     def make(
         self,
         source: Source,
@@ -107,9 +125,12 @@ class GivenCheckouts:
         return check_out(first, self._mirrors.program, follow, objects_at)
 
     def _visit(self, given: Checkout, address: str, into: Path, ask: AskPack, depth: int) -> Visit:
+        mirror = self._open(given, address, ask)
+        mirror.pin("HEAD", given.revision)
+        return Visit(mirror, given.revision, into, depth=depth)
+
+    def _open(self, given: Checkout, address: str, ask: AskPack) -> Mirror:
         if not given.mirror.isalnum():
             raise Invalid(f"{given.mirror!r} is no name of a mirror")
         remote = PackRemote(given, ask, self._mirrors.program, self._most_have)
-        mirror = self._mirrors.open_by_name(given.mirror, address, remote)
-        mirror.pin("HEAD", given.revision)
-        return Visit(mirror, given.revision, into, depth=depth)
+        return self._mirrors.open_by_name(given.mirror, address, remote)

@@ -25,6 +25,10 @@ class Submodule:
     url: str
 
 
+def may_have_submodules(tree: Tree) -> bool:
+    return entry_of(tree, _FILE) is not None
+
+
 def read_submodules(repository: Repository, tree: Tree, program: Program) -> tuple[Submodule, ...]:
     """The submodules that a tree describes. Raises Invalid when git cannot read the file."""
     blob = entry_of(tree, _FILE)

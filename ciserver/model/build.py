@@ -327,6 +327,18 @@ class Work:
     store: str = ""  # the name of the Nix store that it shares; empty: none
     lease_seconds: float = 30  # how long the lease lasts from each renewal
     trust: Trust = Trust.TRUSTED
+    # How the server names the mirror of each source, for a worker elsewhere that may have what is
+    # needed of it; empty where there is more to be known.
+    mirrors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """Bytes of the log of a step, at their offset."""
+
+    step: int
+    offset: int
+    chunk: bytes
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import IO
 
 from ciserver.git.checkout import Place
-from ciserver.model.build import Job, Lease, Source
-from ciserver.model.errors import Busy, NotFound
+from ciserver.model.build import Build, Job, Lease, Source, Work
+from ciserver.model.errors import Busy, CiError, NotFound
 from ciserver.model.uploads import upload_of
 from ciserver.model.worker import Checkout, Listing
 from ciserver.recipe.text import job_from_json
@@ -29,6 +29,21 @@ class RemoteSources:
         self._sources = sources
         self._secrets = secrets
         self._working = threading.BoundedSemaphore(at_once)
+
+    def mirrors(self, work: Work) -> tuple[str, ...]:
+        """The name of the mirror of each source that is pinned; of others nothing. Nobody is asked
+        for anything here: whoever has the revision there may have it from that mirror.
+        """
+        build = self._store.builds.get(work.lease.build_id)
+        return tuple(self._mirror(build, work, one) for one in work.job.sources)
+
+    def _mirror(self, build: Build, work: Work, source: Source) -> str:
+        if upload_of(source.uri) is not None or not source.revision:
+            return ""
+        try:
+            return self._sources.mirror(build, work.job, source, work.given.ssh_key).name
+        except CiError:
+            return ""  # it is told when it is asked for
 
     def listing(self, lease: Lease, number: int) -> Listing:
         """What the source of that number is made of, all of it fetched. Raises NotFound, Busy, and

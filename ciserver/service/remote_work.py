@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import IO
 
 from ciserver.model.account import Actor
-from ciserver.model.build import Lease, Offer, Work
+from ciserver.model.build import Lease, LogPiece, Offer, Work
 from ciserver.model.errors import Forbidden, LeaseLost, NotSignedIn, TooLarge
 from ciserver.model.ports import Reporter
 from ciserver.model.request import Action
@@ -63,7 +63,8 @@ class RemoteWork:
             systems=tuple(dict.fromkeys(systems)),
             projects=tuple(worker.projects),
         )
-        return self._local.claim_elsewhere(checked, _token_of(worker, claim_id))
+        work = self._local.claim_elsewhere(checked, _token_of(worker, claim_id))
+        return work and replace(work, mirrors=self.sources.mirrors(work))
 
     def lease(self, build_id: int, attempt: int, token: str) -> Lease:
         """The right to write for an attempt, proven by its token. Raises NotSignedIn without one,
@@ -91,14 +92,14 @@ class RemoteWork:
             return True
         return False
 
-    def append_log(self, lease: Lease, step: int, offset: int, chunk: bytes) -> None:
+    def append_log(self, lease: Lease, piece: LogPiece) -> None:
         """As the reporter does, for steps that the attempt has and within bounds. Raises NotFound,
         TooLarge, LeaseLost.
         """
-        self._store.builds.get_step(lease.build_id, lease.attempt, step)
-        if offset + len(chunk) > self._most_log_bytes:
+        self._store.builds.get_step(lease.build_id, lease.attempt, piece.step)
+        if piece.offset + len(piece.chunk) > self._most_log_bytes:
             raise TooLarge(f"the log is over {self._most_log_bytes} bytes")
-        self._local.append_log(lease, step, offset, chunk)
+        self._local.append_log(lease, piece.step, piece.offset, piece.chunk)
 
     # -- files on their way in --------------------------------------------------------------------
 

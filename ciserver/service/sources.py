@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from ciserver.git.checkout import Checkouts, Place
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirror import Mirror, Mirrors
 from ciserver.model.build import Build, Job, Source, Work
 from ciserver.model.errors import NotFound
 from ciserver.model.evaluation import PinnedInput
@@ -43,6 +43,11 @@ class MirrorSources:
         """
         source, credential, local = self._opened(build, job, source, ssh_key)
         return self._checkouts.places(source, credential=credential, local=local)
+
+    def mirror(self, build: Build, job: Job, source: Source, ssh_key: str) -> Mirror:
+        """Where a pinned source is, as far as it was fetched. Raises BadAddress."""
+        source, credential, local = self._opened(build, job, source, ssh_key)
+        return self._mirrors.open_source(source, credential, local=local)
 
     def _opened(
         self, build: Build, job: Job, source: Source, ssh_key: str

@@ -5,7 +5,7 @@ attempt, which ends with it. What is said is JSON of ciserver/wire.py; logs and 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import IO, TypeVar
@@ -15,7 +15,7 @@ import falcon
 from ciserver import __version__, wire
 from ciserver.edge.bodies import has_left, number, number_query, raw_body
 from ciserver.edge.dialect import Route
-from ciserver.model.build import Lease, Offer
+from ciserver.model.build import Lease, LogPiece, Offer
 from ciserver.model.errors import (
     BadAddress,
     Complaint,
@@ -90,7 +90,6 @@ class WorkerDoor:
             Offer(worker.name, (), asked.images, asked.queues, asked.labels),
         )
         if work is None:
-            resp.status = falcon.HTTP_204
             return
         masked = tuple(one.encode(errors="surrogateescape") for one in work.secrets)
         _say(resp, wire.Claimed(replace(work, secrets=()), masked))
@@ -109,7 +108,9 @@ class WorkerDoor:
 
 
 class AttemptDoor:
-    """What a worker tells of the attempt whose token it has."""
+    """What a worker tells of the attempt whose token it has. What has no answer is answered with
+    nothing and 200: after a 204 the connection would be closed.
+    """
 
     def __init__(self, services: Services) -> None:
         self._work = services.remote_work
@@ -128,8 +129,8 @@ class AttemptDoor:
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str
     ) -> None:
         lease, told = self._lease(req, build_id, attempt), _message(req, wire.Advance)
+        self._append(lease, told.log)
         self._reporter.advance(lease, told.done, told.starting, sandbox=told.sandbox)
-        resp.status = falcon.HTTP_204
 
     def on_put_log(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str, step: str
@@ -137,8 +138,12 @@ class AttemptDoor:
         """The same bytes at the same `offset` again change nothing."""
         lease = self._lease(req, build_id, attempt)
         offset = number_query(req, "offset") or 0
-        self._work.append_log(lease, number(step, "step"), offset, raw_body(req, LOG_LIMIT))
-        resp.status = falcon.HTTP_204
+        piece = LogPiece(number(step, "step"), offset, raw_body(req, LOG_LIMIT))
+        self._append(lease, (piece,))
+
+    def _append(self, lease: Lease, log: Iterable[LogPiece]) -> None:
+        for piece in log:
+            self._work.append_log(lease, piece)
 
     def on_get_upload(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str, sha256: str
@@ -159,14 +164,12 @@ class AttemptDoor:
         lease, told = self._lease(req, build_id, attempt), _message(req, wire.KeepProduct)
         with self._work.whole(lease, told.sha256) as content:
             self._reporter.add_product(lease, told.path, content, kind=told.kind, name=told.name)
-        resp.status = falcon.HTTP_204
 
     def on_post_output(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str
     ) -> None:
         lease, told = self._lease(req, build_id, attempt), _message(req, wire.Tell)
         self._reporter.set_output(lease, told.output)
-        resp.status = falcon.HTTP_204
 
     def on_post_reports(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str
@@ -193,15 +196,14 @@ class AttemptDoor:
         lease, told = self._lease(req, build_id, attempt), _message(req, wire.KeepCache)
         with self._work.whole(lease, told.sha256) as content:
             self._reporter.save_cache(lease, told.key, content)
-        resp.status = falcon.HTTP_204
 
     def on_post_finish(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str
     ) -> None:
         lease, told = self._lease(req, build_id, attempt), _message(req, wire.Finish)
+        self._append(lease, told.log)
         self._reporter.finish(lease, told.result, told.steps)
         self._work.ended(lease)
-        resp.status = falcon.HTTP_204
 
     def on_post_give_back(
         self, req: falcon.Request, resp: falcon.Response, build_id: str, attempt: str
@@ -209,7 +211,6 @@ class AttemptDoor:
         lease, told = self._lease(req, build_id, attempt), _message(req, wire.GiveBack)
         self._reporter.give_back(lease, told.loss)
         self._work.ended(lease)
-        resp.status = falcon.HTTP_204
 
 
 class SourceDoor:

@@ -22,13 +22,13 @@ class Far:
         self.is_open.set()
         self.faults = {}
 
-    def take(self, lease, step, offset, chunk):
+    def take(self, lease, piece):
         assert self.is_open.wait(10)
         if lease in self.faults:
             raise self.faults[lease]
-        assert offset == len(self.logs[lease, step])
-        self.logs[lease, step] += chunk
-        self.sizes.append(len(chunk))
+        assert piece.offset == len(self.logs[lease, piece.step])
+        self.logs[lease, piece.step] += piece.chunk
+        self.sizes.append(len(piece.chunk))
 
 
 @pytest.fixture
@@ -61,6 +61,36 @@ def test_what_waits_is_sent_together(sender, far):
     assert far.logs[ONE, 1] == line * count
     assert max(far.sizes) == 1 << 20
     assert len(far.sizes) < 10
+
+
+def test_what_a_message_carries_is_not_sent_beside_it(sender, far):
+    """All that the other side lacks, of each step; what comes later is sent from there on."""
+    sender.add(ONE, 0, 0, b"one\n")
+    sender.add(ONE, 1, 0, b"two\n")
+    with sender.carried(ONE) as log:
+        for piece in log:
+            far.take(ONE, piece)
+    sender.add(ONE, 1, 4, b"more\n")
+    sender.flush(ONE)
+    assert far.logs == {(ONE, 0): b"one\n", (ONE, 1): b"two\nmore\n"}
+    with sender.carried(ONE) as log:
+        assert log == ()
+
+
+def test_much_is_not_carried(sender, far):
+    """It is sent before."""
+    sender.add(ONE, 0, 0, b"x" * 100_000)
+    with sender.carried(ONE) as log:
+        assert log == ()
+    assert len(far.logs[ONE, 0]) == 100_000
+
+
+def test_what_was_carried_in_vain_is_sent(sender, far):
+    """As if nobody had tried."""
+    sender.add(ONE, 0, 0, b"one\n")
+    with pytest.raises(ValueError, match="no"), sender.carried(ONE):
+        raise ValueError("no")
+    until(lambda: far.logs[ONE, 0] == b"one\n")
 
 
 def test_the_same_again_is_not_sent_again(sender, far):

@@ -273,6 +273,18 @@ def test_a_log_that_cannot_be_sent_any_more_is_told_of(
     assert list((tmp_path / "arm").iterdir()) == []
 
 
+def test_what_a_build_tells_goes_over_one_connection(make_reporter, begin, served):
+    """And is a request each; answers that say nothing do not close it."""
+    asked = []
+    served.before = lambda environ: asked.append((environ["REMOTE_PORT"], environ["PATH_INFO"]))
+    reporter = make_reporter()
+    lease = begin(reporter).lease
+    reporter.advance(lease, SETUP, 1, sandbox="plain")
+    reporter.finish(lease, BuildResult(BuildStatus.SUCCEEDED), (WELL,))
+    assert [path.rpartition("/")[2] for _, path in asked] == ["claim", "advance", "finish"]
+    assert len({port for port, _ in asked}) == 1
+
+
 def test_a_server_that_is_away_for_a_while_costs_nothing(make_reporter, begin, parts, served):
     """What is written meanwhile waits on this disk, and is there in order afterwards."""
     reporter = make_reporter()

@@ -115,6 +115,30 @@ def test_nothing_is_asked_for_what_is_there(repository, server, put):
     assert len(server.asked) == 1
 
 
+def test_what_came_before_is_put_without_asking_the_server(
+    repository, server, put, worker, tmp_path
+):
+    """Not even what the source is made of; what did not come, or has submodules, is left alone."""
+    revision = repository.commit({"a": "1"})
+    later = repository.commit({".gitmodules": ""})
+    repository.push()
+    tree = put(repository, revision)
+    (place,) = server.places
+
+    def again(wanted, **more):
+        source, into = (
+            Source(str(repository.bare), "x", revision=wanted, **more),
+            tmp_path / "again",
+        )
+        return worker.again(source, place.mirror.name, into, None, str)
+
+    assert again("1" * 40) is None
+    assert again(later) is None
+    assert not (tmp_path / "again").exists()
+    assert again(revision)
+    assert files(tmp_path / "again") == files(tree)
+
+
 def with_submodule(tmp_path):
     inner, outer = (Repository(tmp_path / "repositories", name) for name in ("lib", "outer"))
     pinned = inner.commit({"inner.txt": "inner\n"})

@@ -202,12 +202,12 @@ def test_a_worker_takes_builds_of_its_queues_only(parts, works, add_worker, admi
         add_worker("a", "riscv64-linux/trusted"),
         add_worker("b", "x86_64-linux/untrusted"),
     )
-    assert foreign.ask("POST", "claim", a_claim(("riscv64-linux/trusted",))).status_code == 204
+    assert foreign.ask("POST", "claim", a_claim(("riscv64-linux/trusted",))).content == b""
     asked = a_claim(("x86_64-linux/untrusted",))
-    assert untrusted.ask("POST", "claim", asked).status_code == 204
+    assert untrusted.ask("POST", "claim", asked).content == b""
     assert code(untrusted.ask("POST", "claim", a_claim((QUEUE,)))) == (403, "forbidden")
     mine = add_worker("c", QUEUE, "x86_64-linux/untrusted")
-    assert mine.ask("POST", "claim", asked).status_code == 204
+    assert mine.ask("POST", "claim", asked).content == b""
     assert mine.ask("POST", "claim", a_claim((QUEUE,))).status_code == 200
 
 
@@ -250,10 +250,10 @@ def test_a_worker_has_the_labels_of_its_credential_only(parts, make, admin):
     strong = Door(parts.app, parts.services.workers.add(admin, "strong", (QUEUE,), labels=labels))
     assert strong.ask("GET", "hello").json["labels"] == ["big", "gpu"]
     make.build(runs_on=("big", "gpu"))
-    assert plain.ask("POST", "claim", a_claim((QUEUE,))).status_code == 204
+    assert plain.ask("POST", "claim", a_claim((QUEUE,))).content == b""
     stolen = plain.ask("POST", "claim", a_claim((QUEUE,), (), ("gpu",)))
     assert code(stolen) == (403, "forbidden")
-    assert strong.ask("POST", "claim", a_claim((QUEUE,), (), ("gpu",))).status_code == 204
+    assert strong.ask("POST", "claim", a_claim((QUEUE,), (), ("gpu",))).content == b""
     assert strong.ask("POST", "claim", a_claim((QUEUE,), (), labels)).status_code == 200
 
 
@@ -267,7 +267,7 @@ def test_a_dedicated_worker_takes_builds_of_its_projects_only(parts, make, admin
     parts.services.projects.put_project(admin, "mine", settings, new_name="renamed")
     answer = door.ask("POST", "claim", a_claim((QUEUE,)))
     assert wire.read(wire.Claimed, answer.content).work.lease.build_id == mine.id
-    assert door.ask("POST", "claim", a_claim((QUEUE,))).status_code == 204
+    assert door.ask("POST", "claim", a_claim((QUEUE,))).content == b""
     (listed,) = parts.services.workers.list_all(admin)
     assert [*listed.projects.values()] == ["renamed"]
 
@@ -298,18 +298,18 @@ def test_an_attempt_from_claim_to_end(claim, script, parts):
     build = held.lease.build_id
     assert held.ask("POST", "renew").json == {"cancel": False}
     held.ask("PUT", "log/0", body=b"set up\n", offset=0)
-    assert held.ask("POST", "advance", wire.Advance(DONE, 1, "plain")).status_code == 204
+    assert held.ask("POST", "advance", wire.Advance(DONE, 1, "plain")).status_code == 200
     for _ in range(2):  # the same again changes nothing
-        assert held.ask("PUT", "log/1", body=b"built\n", offset=0).status_code == 204
+        assert held.ask("PUT", "log/1", body=b"built\n", offset=0).status_code == 200
     held.ask("PUT", "log/1", body=b"more\n", offset=6)
     assert held.ask("PUT", f"uploads/{DIGEST}", body=CONTENT[:1000], offset=0).json["size"] == 1000
     assert held.ask("GET", f"uploads/{DIGEST}").json["size"] == 1000
     held.ask("PUT", f"uploads/{DIGEST}", body=CONTENT[1000:], offset=1000)
     kept = wire.KeepProduct(DIGEST, "out/a.txt")
-    assert held.ask("POST", "products", kept).status_code == 204
+    assert held.ask("POST", "products", kept).status_code == 200
     steps = (StepResult(1, StepStatus.SUCCEEDED, 0),)
     ending = wire.Finish(BuildResult(BuildStatus.SUCCEEDED), steps)
-    assert held.ask("POST", "finish", ending).status_code == 204
+    assert held.ask("POST", "finish", ending).status_code == 200
     told = script.get(f"/ci/v1/builds/{build}").json
     assert (told["status"], told["products"][0]["sha256"]) == ("succeeded", DIGEST)
     assert script.get(f"/ci/v1/builds/{build}/steps/1/log").content == b"built\nmore\n"
@@ -474,6 +474,7 @@ def test_sources_are_listed_and_packed(claim, repository):
     listed = held.ask("GET", "sources/0")
     (checkout,) = listed.json["listing"]["checkouts"]
     assert checkout["revision"] == held.work.job.sources[0].revision
+    assert held.work.mirrors == (checkout["mirror"],)  # told with the claim
     assert str(repository.bare) not in listed.text
     packed = held.ask("POST", "sources/0/pack", wire.AskPack(checkout["mirror"]))
     assert packed.content.startswith(b"PACK")
