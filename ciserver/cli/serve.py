@@ -5,6 +5,7 @@ import gc
 import resource
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.edge.bodies import HOOK_LIMIT
+from ciserver.edge.channels import Channel
 from ciserver.edge.threads import RequestThreads
 from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
@@ -57,12 +59,16 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
     forget_abandoned_scratch()
     http = _bind(settings, host, port)
     url = f"http://{_bracket(host)}:{http.effective_port}"
-    parts = make_parts(settings, data, base_url=url)
-    http.application = parts.app
-    nodes = parts.services.nodes
-    nodes.join()
-    _recover(parts)
-    sandbox = choose_sandbox(settings, data)
+    with ThreadPoolExecutor() as beside:  # these wait for other programs, most of their time
+        swept = beside.submit(sweep, work_root(settings, data))
+        chosen = beside.submit(choose_sandbox, settings, data)
+        parts = make_parts(settings, data, base_url=url)
+        http.application = parts.app
+        nodes = parts.services.nodes
+        nodes.join()
+        swept.result()
+        _recover(parts)
+        sandbox = chosen.result()
     networks = make_networks(settings, sandbox)
     engine = make_engine(parts, sandbox, networks)
     fleet = parts.services.fleet
@@ -109,7 +115,7 @@ def _bracket(host: str) -> str:
 
 def _bind(settings: Settings, host: str, port: int) -> Any:
     try:
-        return create_server(
+        http = create_server(
             _starting,
             host=host,
             port=port,
@@ -128,6 +134,8 @@ def _bind(settings: Settings, host: str, port: int) -> Any:
             f"cannot listen on {settings.server.listen}: {error}",
             hint="choose another address with --listen HOST:PORT",
         ) from error
+    http.channel_class = Channel
+    return http
 
 
 def _most_bytes(settings: Settings) -> int:
@@ -151,7 +159,6 @@ def _recover(parts: Parts) -> None:
     servers of the database are doing.
     """
     services, alive = parts.services, parts.services.nodes.alive_beside()
-    sweep(work_root(parts.settings, parts.data))
     with services.nodes.alone(FILES) as is_alone:
         if is_alone:
             parts.caches.sweep()

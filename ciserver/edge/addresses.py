@@ -9,31 +9,41 @@ _FIELD = "{"
 
 
 class Addresses(CompiledRouter):
-    """falcon compiles all addresses to one function. Of hundreds that takes milliseconds, and
-    memory that the process keeps; so those that begin with one word are a part, which is compiled
-    when it is first asked.
+    """falcon looks through the methods of each resource, and compiles all addresses to one
+    function. Of hundreds that takes long, and memory that the process keeps; so those that begin
+    with one word are a part, which is made when it is first asked.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._beginning: dict[str, CompiledRouter] = {}
+        self._added: dict[str, list[tuple[str, object, dict[str, Any]]]] = {}
+        self._made: dict[str, CompiledRouter] = {}
 
     @property
     def parts(self) -> tuple[CompiledRouter, ...]:
         """Each knows the addresses of one word; one knows those that begin with a field."""
-        return tuple(self._beginning.values())
+        return tuple(map(self._part, self._added))
 
     def add_route(self, uri_template: str, resource: object, **how: Any) -> None:
         word = _word(uri_template)
         beginning = _FIELD if _FIELD in word else word
-        if beginning not in self._beginning:
-            self._beginning[beginning] = CompiledRouter()
-        self._beginning[beginning].add_route(uri_template, resource, **how)
+        self._added.setdefault(beginning, []).append((uri_template, resource, how))
+        self._made.pop(beginning, None)
 
     def find(self, uri: str, req: falcon.Request | Any = None) -> Any:
         """A word is looked for before a field, as falcon does."""
-        parts = map(self._beginning.get, (_word(uri), _FIELD))
-        return next(filter(None, (part.find(uri, req) for part in parts if part)), None)
+        known = (one for one in (_word(uri), _FIELD) if one in self._added)
+        return next(filter(None, (self._part(one).find(uri, req) for one in known)), None)
+
+    def _part(self, beginning: str) -> CompiledRouter:
+        part = self._made.get(beginning)
+        if part is None:
+            part = CompiledRouter()
+            for uri_template, resource, how in self._added[beginning]:
+                part.add_route(uri_template, resource, **how)
+            # Of two requests that are the first at once, one makes it in vain.
+            part = self._made.setdefault(beginning, part)
+        return part
 
 
 def _word(path: str) -> str:

@@ -3,6 +3,7 @@
 Making the text of a query, and finding out what its columns are, takes longer than its answer.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -13,6 +14,7 @@ from ciserver.store.fields import FlagField, MomentField
 
 _PLAIN = (peewee.IntegerField, peewee.TextField, peewee.ForeignKeyField)
 _MEANING = (FlagField, MomentField)
+_SIMPLE = re.compile(r"[A-Za-z0-9_-]*")
 _ABOUT = -(2**53)  # the first mark in the text of a question: nothing has it, as text neither
 
 
@@ -46,10 +48,24 @@ class Usual:
         marks = range(_ABOUT, _ABOUT + about)
         query = question(*marks)
         self._columns = query.model, query.selected_columns
-        self.text, values = database.get_sql_context().sql(query).query()
-        self._values = tuple(values)
         self._places = {mark: at for at, one in enumerate(marks) for mark in (one, str(one))}
+        text, values = database.get_sql_context().sql(query).query()
+        self.text, self._values = self._spelled(text, values, database.param)
         self._shape: Shape | None = None
+
+    def _spelled(self, text: str, values: list[Any], place: str) -> tuple[str, tuple[Any, ...]]:
+        """The text with what is always the same in it, and the values that it still has places for.
+        SQLite compiles a statement again each time it is given a value that an index of some of
+        the rows could be chosen by, such as a flag: that takes longer than most answers.
+        """
+        first, *rest = text.split(place)
+        words = [place if self._is_given(one) else _word(one) for one in values]
+        spelled = "".join(word + piece for word, piece in zip(words, rest, strict=True))
+        return first + spelled, tuple(filter(self._is_given, values))
+
+    def _is_given(self, value: Any) -> bool:
+        """Whether it is told with each question, being a mark or not as easily spelled."""
+        return value in self._places or not _word(value)
 
     def values(self, about: tuple[int | str, ...]) -> tuple[Any, ...]:
         """What stands for the marks in the text."""
@@ -88,6 +104,13 @@ def writing(table: Any, names: tuple[str, ...]) -> Writing:
 def usual_values(table: Any) -> Mapping[str, Any]:
     """What stands in the columns that are not given."""
     return {field.name: value for field, value in table._meta.defaults.items()}  # noqa: SLF001
+
+
+def _word(value: Any) -> str:
+    """A number or a simple text as statements have it; empty for what is neither."""
+    if isinstance(value, str):
+        return f"'{value}'" if _SIMPLE.fullmatch(value) else ""
+    return str(int(value)) if isinstance(value, int) else ""
 
 
 def _is_plain(field: Any) -> bool:

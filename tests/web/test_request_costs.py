@@ -3,6 +3,7 @@ counted: time is for the bench.
 """
 
 import gc
+import sqlite3
 import sys
 from itertools import pairwise
 
@@ -34,6 +35,7 @@ CALLS = {
     "/ci/v1/queue": 8,
     "/api/latestbuilds?nr=100": 3,
 }
+COMPILED = ("/ci/v1/builds/{build}", "/ci/v1/builds/{build}/steps/1/log")
 PERIODS, ROUNDS = 3, 25
 KEPT = 5  # objects a round that may stay: an allocator keeps some for the next time
 
@@ -82,6 +84,28 @@ def test_a_request_asks_no_more_of_many_builds(request, ended, who, most):
     few = statements(client, most, ended(FEW))
     assert {path: count for path, count in few.items() if count > most[path]} == {}
     assert statements(client, most, ended(MANY)) == few
+
+
+def compiled(store, act):
+    """How often SQLite looks up what a statement is about, which it does to compile it."""
+    looks = []
+    database = store.database.connection()
+    database.set_authorizer(lambda *about: looks.append(about) or sqlite3.SQLITE_OK)
+    try:
+        act()  # compiles what was compiled without being looked at
+        looks.clear()
+        act()
+    finally:
+        database.set_authorizer(None)
+    return len(looks)
+
+
+def test_what_is_asked_all_the_time_is_compiled_once(ended, make, script):
+    """SQLite does so again where a value is given that an index of some of the rows has."""
+    names = ended(FEW)
+    for path in COMPILED:
+        asked = path.format(**names)
+        assert compiled(make.store, lambda asked=asked: script.get(asked)) == 0, path
 
 
 def grown(act):
