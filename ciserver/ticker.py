@@ -21,10 +21,15 @@ SWEEP_SECONDS = 10
 RECONCILE_SECONDS = 60
 CLEAN_SECONDS = 600
 LOOK_SECONDS = 20
+# Where pushes follow each other this closely, they are answered first, and those that ask for the
+# same share its evaluation.
+REST_SECONDS = 0.02
 
 
 class Loop:
-    """Does `step` until nothing is left, then sleeps until the bell rings or `next_due` comes."""
+    """Does `step` until nothing is left, then sleeps until the bell rings or `next_due` comes. Rung
+    while it works, it rests for `rest_seconds` before it goes on.
+    """
 
     def __init__(
         self,
@@ -33,13 +38,15 @@ class Loop:
         bell: Bell,
         clock: Clock,
         next_due: Callable[[], datetime | None],
+        rest_seconds: float = 0.0,
     ) -> None:
         self._step = step
         self._rung = threading.Event()
         bell.on_ring(self._rung.set)
         self._clock = clock
         self._next_due = next_due
-        self._stopping = False
+        self._rest_seconds = rest_seconds
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -47,14 +54,14 @@ class Loop:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopping.set()
         self._rung.set()
 
     def join(self, timeout_seconds: float) -> None:
         self._thread.join(timeout_seconds)
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 seconds = self._work()
             except Busy as refusal:  # what waits is still there when the store is back
@@ -63,13 +70,16 @@ class Loop:
             except Exception:
                 log.exception("loop-crashed", loop=self._thread.name)
                 seconds = _AFTER_CRASH_SECONDS
-            self._rung.wait(seconds)
+            if not self._stopping.is_set():  # whose ring may have been taken for another
+                self._rung.wait(seconds)
 
     def _work(self) -> float | None:
         """Work off what is there; answers how long to sleep, None for until rung."""
         self._rung.clear()
-        while not self._stopping and self._step():
-            pass
+        while not self._stopping.is_set() and self._step():
+            if self._rest_seconds and self._rung.is_set():
+                self._stopping.wait(self._rest_seconds)
+                self._rung.clear()
         due = self._next_due()
         return None if due is None else max(0.01, (due - self._clock.now()).total_seconds())
 
@@ -101,19 +111,21 @@ class Ticker:
         self._lease_seconds = lease_seconds
         self._bells = bells
         self._loops = [
-            Loop(f"{name}-{index}", step, bell, services.clock, next_due)
-            for name, step, bell, next_due in (
+            Loop(f"{name}-{index}", step, bell, services.clock, next_due, rest)
+            for name, step, bell, next_due, rest in (
                 (
                     "evaluations",
                     services.evaluations.evaluate_next,
                     bells.evaluations,
                     services.evaluations.next_due,
+                    REST_SECONDS,
                 ),
                 (
                     "deliveries",
                     services.deliveries.deliver_next,
                     bells.deliveries,
                     services.deliveries.next_due,
+                    0.0,
                 ),
             )
             for index in range(loops)

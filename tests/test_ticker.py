@@ -88,6 +88,39 @@ def test_it_survives_a_crash(loop, work, bell):
     until(lambda: work.steps == 2)
 
 
+@pytest.fixture
+def resting(work, bell):
+    """Answers how to make a loop that is rung within each step."""
+    made = []
+
+    def step():
+        bell.ring()
+        return work.step()
+
+    def start(rest_seconds):
+        made.append(Loop("rest", step, bell, StillClock(), lambda: None, rest_seconds))
+        made[0].start()
+
+    yield start
+    made[0].stop()
+    made[0].join(10)
+    assert "rest" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_it_rests_when_it_is_rung_at_work(resting, work):
+    """Whoever rings so often is served first; it stops all the same, at once."""
+    work.left = 1_000_000
+    resting(3600)
+    until(lambda: work.steps == 1)
+
+
+def test_what_is_rung_while_it_rests_is_not_lost(resting, work):
+    """It goes on by itself."""
+    work.left = 4
+    resting(0.001)
+    until(lambda: work.steps > 4)
+
+
 def test_it_stops(work, bell):
     """Also while it sleeps for ever."""
     loop = Loop("stopping", work.step, bell, StillClock(), lambda: None)

@@ -237,6 +237,8 @@ class Evaluations:
         is_whole = recipe_globs(evaluation.options, jobset.recipe_path) == jobset.recipe_path
         if evaluation.kind is not Kind.PUSH or not is_default or not is_whole:
             return
+        if not schedules and not self._store.schedules.list_of_jobset(jobset.id):
+            return
         with self._store.transaction():
             if self._store.history.was_overtaken(evaluation):
                 return
@@ -261,18 +263,11 @@ class Evaluations:
         return True
 
     def _create_builds(
-        self,
-        jobset: Jobset,
-        evaluation: Evaluation,
-        pinned: Pinned,
-        read: Read,
-        key: str,
+        self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, read: Read, key: str
     ) -> None:
         """Build what can be built; the evaluation says of other jobs why not."""
-        plan, broken = (
-            self._building.plan(jobset, evaluation, pinned, read.jobs),
-            tuple(read.broken),
-        )
+        plan = self._building.plan(jobset, evaluation, pinned, read.jobs)
+        broken = tuple(read.broken)
         if plan.complaints:
             complaints = at_most((*plan.complaints, *broken))
             self._finish(
@@ -334,7 +329,8 @@ class Evaluations:
                 committed_at=pinned.commit.committed_at,
             )
             if status is not EvaluationStatus.SKIPPED:
-                self._fault_mails.tell(self._store.evaluations.get(evaluation.id), complaints)
+                ended = self._store.evaluations.get_without_inputs(evaluation.id)
+                self._fault_mails.tell(ended, complaints)
 
     def _postpone_or_fail(self, evaluation: Evaluation, tries: int, failure: RemoteFailure) -> None:
         if failure.temporary and tries <= len(_RETRY_AFTER):

@@ -27,10 +27,15 @@ class PushOptions:
     notes: tuple[str, ...] = ()
 
 
+_NO_OPTIONS = PushOptions()
+
+
 def read_options(options: Sequence[str]) -> PushOptions:
     """Never raises. Where a visibility is no word that is known, what is built is private: whoever
     wrote it did not want everybody to see it.
     """
+    if not options:
+        return _NO_OPTIONS
     visibility, faults = _visibility(_last(options, _VISIBILITY))
     return PushOptions(
         skip=next((one.strip() for one in options if one.strip() in SKIP), ""),

@@ -23,6 +23,11 @@ from ciserver.store.sight import listed_evaluations
 # In the statement's text, not as parameters: only so SQLite sees that the partial index answers it.
 _OPEN = t.Evaluation.status << [peewee.SQL("'requested'"), peewee.SQL("'running'")]
 
+_WAITING = """
+SELECT id FROM evaluations
+WHERE status = 'requested' AND status IN ('requested', 'running') AND schedule_id IS NULL
+    AND jobset_id = ? AND kind = ? AND ref = ? AND revision = ? AND options = ? AND wish = ?
+"""
 _CLAIM = """
 UPDATE evaluations SET status = 'running', started_at = ?, claimed_until = ?, claimed_by = ?,
     tries = tries + 1
@@ -61,21 +66,10 @@ class Evaluations:
         """A new evaluation in state requested, or the one that already waits for the same thing.
         A firing of a schedule always gets its own.
         """
-        waiting = schedule_id is None and self._db.scalar(
-            t.Evaluation.select(t.Evaluation.id).where(
-                t.Evaluation.status == "requested",
-                _OPEN,
-                t.Evaluation.schedule.is_null(),
-                t.Evaluation.jobset == jobset_id,
-                t.Evaluation.kind == kind,
-                t.Evaluation.ref == ref,
-                t.Evaluation.revision == revision,
-                t.Evaluation.options == json.dumps(options),
-                t.Evaluation.wish == _wish_text(wish),
-            )
-        )
+        same = (jobset_id, kind.value, ref, revision, json.dumps(options), _wish_text(wish))
+        waiting = None if schedule_id else self._db.sql(_WAITING, same).fetchone()
         if waiting:
-            return int(waiting)
+            return int(waiting[0])
         return self._db.add_row(
             t.Evaluation,
             jobset=jobset_id,
@@ -221,8 +215,7 @@ class Evaluations:
         return tuple(row["build"] for row in self._db.usual(_reused, evaluation_id))
 
     def is_open(self, evaluation_id: int) -> bool:
-        rows = self._db.usual(_by_id, evaluation_id)
-        return bool(rows) and not EvaluationStatus(rows[0]["status"]).is_final
+        return bool(self._db.usual(_open, evaluation_id))
 
     def count_builds(
         self, evaluation_id: int, *, total: int = 0, finished: int = 0, good: int = 0
@@ -292,7 +285,7 @@ class Evaluations:
 
 
 def _wish_text(wish: Wish) -> str:
-    return json.dumps(asdict(wish), sort_keys=True)
+    return json.dumps(vars(wish), sort_keys=True)
 
 
 def _wish(text: str) -> Wish:
@@ -316,6 +309,10 @@ def _due() -> Any:
         _OPEN, t.Evaluation.claimed_until.is_null(is_null=False)
     )
     return held.order_by(t.Evaluation.claimed_until).limit(1)
+
+
+def _open(evaluation_id: int) -> Any:
+    return t.Evaluation.select(t.Evaluation.id).where(t.Evaluation.id == evaluation_id, _OPEN)
 
 
 def _by_id(evaluation_id: int) -> Any:

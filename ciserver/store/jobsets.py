@@ -189,7 +189,8 @@ class Jobsets:
         return self._jobsets(listed_projects(sight) & (t.Project.owner == owner))
 
     def list_of_project(self, project_id: int) -> tuple[Jobset, ...]:
-        return self._jobsets(t.Project.id == project_id)
+        inputs = self._db.usual(_inputs_of_project, project_id)
+        return _with_inputs(self._db.usual(_of_project, project_id), inputs)
 
     def list_of_ids(self, jobset_ids: Iterable[int]) -> tuple[Jobset, ...]:
         """By project and name; those that were removed are left out."""
@@ -197,14 +198,8 @@ class Jobsets:
 
     def repository_keys(self, project: str) -> dict[str, list[int]]:
         """Normal form of each input's address -> the jobsets that have it as an input."""
-        rows = self._db.rows(
-            t.Input.select(t.Input.repository_key, t.Input.jobset)
-            .join(t.Jobset)
-            .join(t.Project)
-            .where(t.Project.name == project, THERE, t.Input.repository_key != "")
-        )
         keys: dict[str, list[int]] = {}
-        for row in rows:
+        for row in self._db.usual(_repository_keys, project):
             keys.setdefault(row["repository_key"], []).append(row["jobset"])
         return keys
 
@@ -238,13 +233,10 @@ class Jobsets:
         return Credential(**json.loads(self._seal.open(sealed))) if sealed else None
 
     def _jobsets(self, where: Any) -> tuple[Jobset, ...]:
-        rows = self._db.rows(_select_jobsets().where(where).order_by(t.Project.name, t.Jobset.name))
-        inputs: dict[int, list[Input]] = {row["id"]: [] for row in rows}
-        for row in self._db.rows(
-            t.Input.select().where(t.Input.jobset << list(inputs)).order_by(t.Input.id)
-        ):
-            inputs[row["jobset"]].append(_input(row))
-        return tuple(_jobset(row, tuple(inputs[row["id"]])) for row in rows)
+        rows = self._db.rows(_in_order(where))
+        ids = [row["id"] for row in rows]
+        inputs = t.Input.select().where(t.Input.jobset << ids).order_by(t.Input.id)
+        return _with_inputs(rows, self._db.rows(inputs))
 
 
 _RESERVED_BRANCHES = frozenset({"jobs", "branches", DECLARING})
@@ -283,14 +275,45 @@ def _by_id(jobset_id: int) -> Any:
     return _select_jobsets().where(t.Jobset.id == jobset_id)
 
 
+def _in_order(where: Any) -> Any:
+    return _select_jobsets().where(where).order_by(t.Project.name, t.Jobset.name)
+
+
+def _of_project(project_id: int) -> Any:
+    return _in_order(t.Project.id == project_id)
+
+
 def _inputs(jobset_id: int) -> Any:
     return t.Input.select().where(t.Input.jobset == jobset_id).order_by(t.Input.id)
+
+
+def _inputs_of_project(project_id: int) -> Any:
+    inputs = t.Input.select().join(t.Jobset).where(t.Jobset.project == project_id)
+    return inputs.order_by(t.Input.id)
+
+
+def _repository_keys(project: str) -> Any:
+    return (
+        t.Input.select(t.Input.repository_key, t.Input.jobset)
+        .join(t.Jobset)
+        .join(t.Project)
+        .where(t.Project.name == project, THERE, t.Input.repository_key != "")
+    )
 
 
 def _credentials(jobset_id: int) -> Any:
     return t.Input.select(t.Input.credential).where(
         t.Input.jobset == jobset_id, t.Input.credential.is_null(is_null=False)
     )
+
+
+def _with_inputs(
+    rows: Iterable[Mapping[str, Any]], inputs: Iterable[Mapping[str, Any]]
+) -> tuple[Jobset, ...]:
+    of_jobset: dict[int, list[Input]] = {}
+    for one in inputs:
+        of_jobset.setdefault(one["jobset"], []).append(_input(one))
+    return tuple(_jobset(row, tuple(of_jobset.get(row["id"], ()))) for row in rows)
 
 
 def _jobset(row: Mapping[str, Any], inputs: tuple[Input, ...]) -> Jobset:

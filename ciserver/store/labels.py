@@ -1,7 +1,8 @@
 """What builds are called and sorted by: notes, tags, and the paths that tags make."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import product
 
 import peewee as p
 
@@ -27,17 +28,17 @@ class Labels:
         """
         tags = json.dumps(label.tags)
         paths = [self._path_id(owner, path) for path in tag_paths(label.tags)]
-        for some in p.chunked(build_ids, _AT_ONCE):
+        for some in map(list, p.chunked(build_ids, _AT_ONCE)):
             self._insert("labels (build_id, note, tags)", [(one, label.note, tags) for one in some])
-            for path in paths:
-                self._insert("tagged_builds (path_id, build_id)", [(path, one) for one in some])
+            if paths:
+                self._insert("tagged_builds (path_id, build_id)", [*product(paths, some)])
 
     def of(self, build_ids: Iterable[int]) -> dict[int, Label]:
         """The labels of those that have one."""
         rows = self._db.rows(t.Label.select().where(t.Label.build << list(build_ids)))
         return {row["build"]: Label(row["note"], tuple(json.loads(row["tags"]))) for row in rows}
 
-    def _insert(self, table: str, rows: list[tuple[object, ...]]) -> None:
+    def _insert(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         """Written by hand: a push may make thousands of builds, each with several rows here."""
         places = f"({', '.join('?' * len(rows[0]))})"
         statement = f"INSERT INTO {table} VALUES {', '.join([places] * len(rows))}"  # noqa: S608  our own words

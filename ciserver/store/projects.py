@@ -107,12 +107,7 @@ class Projects:
 
     def hook_secrets(self, project: str) -> tuple[str, ...]:
         """Every secret in force, oldest first; empty for a project that is not there."""
-        rows = self._db.rows(
-            t.HookSecret.select(t.HookSecret.sealed)
-            .join(t.Project)
-            .where(t.Project.name == project, THERE)
-            .order_by(t.HookSecret.id)
-        )
+        rows = self._db.usual(_hook_secrets, project)
         return tuple(self._seal.open(row["sealed"]) for row in rows)
 
 
@@ -138,6 +133,11 @@ READ = (
 
 def _by_name(name: str) -> Any:
     return t.Project.select().where(t.Project.name == name, THERE)
+
+
+def _hook_secrets(project: str) -> Any:
+    secrets = t.HookSecret.select(t.HookSecret.sealed).join(t.Project)
+    return secrets.where(t.Project.name == project, THERE).order_by(t.HookSecret.id)
 
 
 def _of_jobset(jobset_id: int) -> Any:

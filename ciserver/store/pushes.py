@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import peewee
 
@@ -12,6 +11,15 @@ from ciserver.model.view import IgnoredPush, PushedEvaluation
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.evaluations import evaluation_of, select_evaluations
+from ciserver.store.fields import to_microseconds
+
+_SAME = """
+SELECT 1 AS place, id, ignored, outcome FROM pushes
+WHERE project_id = ? AND door = ? AND delivery_id = ?
+UNION ALL
+SELECT 2, id, ignored, outcome FROM pushes
+WHERE project_id = ? AND body_sha256 = ? AND received_at >= ?
+ORDER BY place LIMIT 1"""
 
 
 class Pushes:
@@ -20,26 +28,22 @@ class Pushes:
 
     def find(self, project_id: int, received: Received, *, since: datetime) -> PushOutcome | None:
         """The outcome of the same delivery: the same id, or the same body not before `since`."""
-        same_id = (t.Push.door == received.door) & (t.Push.delivery_id == received.delivery_id)
-        same_body = (t.Push.body_sha256 == received.body_sha256) & (t.Push.received_at >= since)
-        for same in (same_id, same_body):
-            row = self._db.row(t.Push.select().where(t.Push.project == project_id, same))
-            if row is not None:
-                return _outcome(row)
-        return None
+        delivery = (project_id, received.door, received.delivery_id)
+        body = (project_id, received.body_sha256, to_microseconds(since))
+        found = self._db.sql(_SAME, (*delivery, *body)).fetchone()
+        return _outcome(*found[1:]) if found else None
 
     def add(self, project_id: int, received: Received, push: Push) -> int:
-        return self._db.insert(
-            t.Push.insert(
-                project=project_id,
-                door=received.door,
-                delivery_id=received.delivery_id,
-                body_sha256=received.body_sha256,
-                received_at=received.received_at,
-                pusher=push.pusher,
-                refs=json.dumps([change.ref for change in push.changes]),
-                outcome="{}",
-            )
+        return self._db.add_row(
+            t.Push,
+            project=project_id,
+            door=received.door,
+            delivery_id=received.delivery_id,
+            body_sha256=received.body_sha256,
+            received_at=received.received_at,
+            pusher=push.pusher,
+            refs=json.dumps([change.ref for change in push.changes]),
+            outcome="{}",
         )
 
     def settle(self, outcome: PushOutcome) -> None:
@@ -50,9 +54,7 @@ class Pushes:
                 "notes": outcome.notes,
             }
         )
-        self._db.change(
-            t.Push.update(outcome=text, ignored=outcome.ignored).where(t.Push.id == outcome.id)
-        )
+        self._db.change_row(t.Push, outcome.id, outcome=text, ignored=outcome.ignored)
 
     def told(
         self, evaluation_ids: Sequence[int], *, most_builds: int
@@ -96,12 +98,12 @@ class Pushes:
         )
 
 
-def _outcome(row: dict[str, Any]) -> PushOutcome:
-    stored = json.loads(row["outcome"])
+def _outcome(push_id: int, ignored: str, outcome: str) -> PushOutcome:
+    stored = json.loads(outcome)
     return PushOutcome(
-        id=row["id"],
+        id=push_id,
         evaluations=tuple(RequestedEvaluation(*one) for one in stored["evaluations"]),
-        ignored=row["ignored"],
+        ignored=ignored,
         notes=tuple(stored["notes"]),
         is_known=True,
     )

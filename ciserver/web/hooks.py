@@ -33,8 +33,10 @@ class HookDoor:
         if reader is None:
             raise NotFound(f"there is no hook door {door}", hint=f"doors: {', '.join(DOORS)}")
         body = raw_body(req, HOOK_LIMIT)
-        project = self._services.renames.project(project)
         secrets = self._services.queries.hook_secrets(project)
+        if not secrets:  # perhaps it has another name now
+            project = self._services.renames.project(project)
+            secrets = self._services.queries.hook_secrets(project)
         headers = {name.lower(): value for name, value in req.headers.items()}
         try:
             knock = reader.read(headers, body, secrets, req.context.now)

@@ -4,7 +4,7 @@ import sys
 from io import BytesIO
 
 import pytest
-from support.factories import ADMIN, ALL, MAIL, done, make_job
+from support.factories import ADMIN, ALL, MAIL, done, make_job, make_push
 from support.statements import asked
 
 from ciserver.model.account import ANONYMOUS, Sight
@@ -63,6 +63,22 @@ def test_a_short_build_is_charged_once(make, usual):
             make.reporter.finish(lease, BuildResult(B.SUCCEEDED, Reason.NONE), ())
         charged.append(any("share_rank =" in one for one in end))
     assert charged == [False, True]
+
+
+# -- one push --------------------------------------------------------------------------------------
+
+
+def test_a_push_that_comes_in(make):
+    """One transaction, and a shorter one where the same is asked for already."""
+    make.jobset("project")
+    pushes = make.services.pushes
+    counts = []
+    for _ in range(2):
+        with asked(make.store) as accepted:
+            assert pushes.accept_push(make.received(), make_push()).evaluations
+        assert [accepted.index("BEGIN immediate"), accepted[-1]] == [1, "COMMIT"]
+        counts.append(len(accepted))
+    assert counts == [11, 9]
 
 
 # -- many at once ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from ciserver.model.account import Sight
 from ciserver.model.build import Offer
 from ciserver.model.job import Address, Place
 from ciserver.model.label_search import EVERYTHING, LabelSearch, Term
+from ciserver.model.push import Received
 from ciserver.model.secret import Holder
 from ciserver.model.status import BuildStatus
 from ciserver.recipe.text import job_to_json
@@ -34,6 +35,7 @@ BUSY = 900  # a jobset with half of what was ever built
 REUSED = BUILDS + 1  # a build that stands for a job of each of its evaluations
 NOW = StillClock().now()
 SOON = NOW + timedelta(minutes=1)
+RECEIVED = Received("project-500", "generic", "msg-500", "0" * 64, NOW)
 SINCE = int(NOW.timestamp() * 1e6)
 SYSTEM = f"'{OFFER.systems[0]}'"
 DERIVATION = "/nix/store/{:032d}-x.drv"
@@ -454,6 +456,7 @@ LISTS = {
 } | {
     "builds of an evaluation": lambda store: store.builds.list_of_evaluation(77),
     "told of a push": lambda store: store.pushes.told([77, 78], most_builds=10),
+    "push that came before": lambda store: store.pushes.find(500, RECEIVED, since=NOW),
     "labels of builds": lambda store: store.labels.of(range(1, 100)),
     "of a group": lambda store: store.listings.of_group(77),
     "members of a job group": lambda store: store.job_groups.members(77),
@@ -694,6 +697,7 @@ INDEXES = {
 ASKED = {f"{name}, {who}": index for name, index in INDEXES.items() for who in SIGHTS} | {
     "builds of an evaluation": "builds_evaluation_id",
     "told of a push": "builds_evaluation_id",
+    "push that came before": "pushes_project_id_body_sha256",
     "labels of builds": "PRIMARY KEY",
     "results of an evaluation": "builds_evaluation_id",
     "all builds of an evaluation": "builds_evaluation_id",
