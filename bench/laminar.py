@@ -55,6 +55,11 @@ class RunningLaminar(Running):
         except sqlite3.DatabaseError:
             return 0, 0
 
+    def _look(self, statement: str) -> Any:
+        """Opened each time: what does not change is not read again."""
+        with closing(self._open()) as database:
+            return database.execute(statement).fetchone()
+
     def _open(self) -> Any:
         return sqlite3.connect(f"file:{self.database}?mode=ro&immutable=1", uri=True)
 

@@ -97,7 +97,7 @@ def watched(
     peaks, in MB.
     """
     repository = Repository(place, {".build.yml": recipe(setup)})
-    with system.running(place, setup, repository) as running:
+    with system.running(place, setup, repository) as running, closing(running):
         yield running, repository
         if peaks is not None:
             peaks.append(memory_mb(running.process.pid, "VmHWM"))

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import reads
 from bench.figures import OURS
@@ -20,9 +20,6 @@ from bench.parts import forget_scratch, parts_over
 from bench.processes import Wrong, free_port, run, started, until
 from bench.system import Repository, Running, Setup, System, installed_mb
 from bench.wire import Connection, HttpSender, Sender, request
-
-if TYPE_CHECKING:
-    import sqlite3
 
 PROGRAM = (sys.executable, "-m", "ciserver.cli.main")
 QUEUE = "x86_64-linux/trusted"
@@ -55,17 +52,6 @@ class RunningOurs(Running):
         self._proof = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._http = Connection(port)
         self._hook, self._key = "", b""
-        self._reader: sqlite3.Connection | None = None
-
-    def _look(self, statement: str) -> Any:
-        """Who opens the file reads its schema, which takes as long as a tenth of a build: that is
-        done once.
-        """
-        if isinstance(self.database, str):
-            return super()._look(statement)
-        self._reader = self._reader or self._open()
-        (row,) = self._reader.execute(statement).fetchall()
-        return row
 
     def watch(self, repository: Repository, *, masks: bool) -> None:
         made = self._post(

@@ -3,7 +3,7 @@
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -71,6 +71,7 @@ class Running(ABC):
     database: Path | str  # a file of SQLite, or the address of one of PostgreSQL
     ended_sql: str  # how many builds have ended, and how many of these were good
     pushes_sql: str  # how many pushes are stored
+    _reader: Any = None
 
     def ended(self) -> tuple[int, int]:
         count, good = self._look(self.ended_sql)
@@ -80,14 +81,22 @@ class Running(ABC):
         return int(self._look(self.pushes_sql)[0])
 
     def _look(self, statement: str) -> Any:
-        """Read in the system's own database, from outside: what is there is stored."""
-        with closing(self._open()) as database:
-            return database.execute(statement).fetchone()
+        """Read in the system's own database, from outside: what is there is stored. It is opened
+        once: who opens a file reads its schema, and PostgreSQL starts a process for each that asks.
+        """
+        self._reader = self._reader or self._open()
+        (row,) = self._reader.execute(statement).fetchall()
+        return row
 
     def _open(self) -> Any:
         if isinstance(self.database, str):
-            return psycopg.connect(self.database)
+            return psycopg.connect(self.database, autocommit=True)
         return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._reader is not None:
+            self._reader.close()
 
     def http(self) -> Connection:
         return Connection(self.port)
