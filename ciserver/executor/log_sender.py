@@ -96,10 +96,11 @@ class LogSender:
             mine = [one for one in self._of(lease) if one.is_waiting]
             for one in mine:
                 one.is_held = True
-        sent = False
+        sent: tuple[LogPiece, ...] = ()
         try:
-            yield tuple(one.piece() for one in mine)
-            sent = True
+            pieces = tuple(one.piece() for one in mine)
+            yield pieces
+            sent = pieces
         except LeaseLost as error:
             self.lose(lease, error)
             raise
@@ -107,7 +108,8 @@ class LogSender:
             with self._changed:
                 for one in mine:
                     one.is_held = False
-                    one.sent = one.there if sent else one.sent
+                for one, piece in zip(mine, sent, strict=False):
+                    one.sent += len(piece.chunk)
                 self._changed.notify_all()
 
     def _send_all(self, lease: Lease) -> None:

@@ -77,6 +77,17 @@ def test_what_a_message_carries_is_not_sent_beside_it(sender, far):
         assert log == ()
 
 
+def test_what_comes_while_it_is_carried_is_sent_after(sender, far):
+    """Only what was in the message is there."""
+    sender.add(ONE, 0, 0, b"one\n")
+    with sender.carried(ONE) as log:
+        sender.add(ONE, 0, 4, b"late\n")
+        for piece in log:
+            far.take(ONE, piece)
+    sender.flush(ONE)
+    assert far.logs[ONE, 0] == b"one\nlate\n"
+
+
 def test_much_is_not_carried(sender, far):
     """It is sent before."""
     sender.add(ONE, 0, 0, b"x" * 100_000)
