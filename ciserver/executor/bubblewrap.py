@@ -9,6 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ciserver.executor.network import HOST, NONE, Network
@@ -247,6 +248,7 @@ class Bubblewrap:
             return said.decode(errors="replace").strip() if failed else None
 
 
+@cache
 def counts_alone() -> bool:
     """Whether this kernel counts the processes of a user namespace beside those of its user."""
     major, minor, *_ = (int(number) for number in re.findall(r"\d+", os.uname().release))

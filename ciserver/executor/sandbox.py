@@ -240,8 +240,13 @@ def limited(limit: str) -> list[str]:
     """The program that sets a limit of the kernel and then runs the rest; nothing where this
     machine does not have it.
     """
-    prlimit = shutil.which("prlimit", path=PATH)
+    prlimit = _prlimit()
     return [prlimit, limit, "--"] if prlimit else []
+
+
+@cache
+def _prlimit() -> str | None:
+    return shutil.which("prlimit", path=PATH)
 
 
 def _limiter(bounds: Bounds) -> list[str]:
