@@ -22,7 +22,7 @@ from bench.floor import Floor
 from bench.inside import JOBSETS
 from bench.installation import CACHE
 from bench.laminar import Laminar
-from bench.metric import QUICK, Effort, Metric, Samples
+from bench.metric import QUICK, Effort, Metric, Samples, Unfinished
 from bench.metrics import METRICS
 from bench.ours import Ours
 from bench.parts import fresh_place
@@ -97,9 +97,11 @@ class Bench:
             except Lacking:
                 return
             except Exception as error:  # noqa: BLE001  the figures of the others are not lost by it
-                why = f"{type(error).__name__}: {error}{last_words(place)}"
-                for row in rows.values():
-                    row.faults[name] = why
+                samples = error.samples if isinstance(error, Unfinished) else {}
+                cause = error.__cause__ or error
+                why = f"{type(cause).__name__}: {cause}{last_words(place)}"
+                for key in rows.keys() - samples.keys():
+                    rows[key].faults[name] = why
             finally:
                 self.left += end_orphans()
         if not samples and not system:

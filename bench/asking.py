@@ -6,7 +6,7 @@ from typing import Any
 
 from bench import limit
 from bench.figures import Goal, Row, percentile
-from bench.metric import Effort, Metric, OwnMetric, Samples, build_one, watched
+from bench.metric import Effort, Metric, OwnMetric, Samples, build_one, keeping, watched
 from bench.ours import Ours
 from bench.processes import Wrong, family, memory_mb
 from bench.system import Repository, Running, Setup, System
@@ -119,7 +119,8 @@ class Reads(Metric):
         for history in effort.histories:
             own = place / str(history)
             own.mkdir()
-            with watched(system, own, Setup(history=history), peaks) as (running, _):
+            setup = Setup(history=history)
+            with keeping(figures), watched(system, own, setup, peaks) as (running, _):
                 figures |= self._ones(running, history, effort)
                 if system.has_lists:
                     figures |= self._lists(running, history, effort)

@@ -138,8 +138,12 @@ class RunningBuildbot(Running):
         return self._http.send(request("GET", f"/api/v2{path}"))
 
     def _tell_workers(self, what: str, **how: str) -> None:
+        until(self._knows_workers, START_SECONDS, "all workers")
         for number in range(1, self._slots + 1):
             self._call(f"/workers/{number}", what, **how)
+
+    def _knows_workers(self) -> bool:
+        return len(self._get("/workers").json()["workers"]) == self._slots
 
     def _call(self, path: str, method: str, **how: Any) -> None:
         body = json.dumps({"jsonrpc": "2.0", "method": method, "id": 1, "params": how}).encode()

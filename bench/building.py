@@ -11,6 +11,7 @@ from bench.metric import (
     Metric,
     Samples,
     build_one,
+    keeping,
     moments,
     until_good,
     watched,
@@ -94,8 +95,10 @@ class BuildsPerSecond(Metric):
             own = place / str(slots)
             own.mkdir()
             setup = Setup(slots=slots, is_sandboxed=self._is_sandboxed)
-            peaks = samples[f"{self.name}-memory-{slots}"] = []
-            samples[self._key(slots)] = [builds_per_second(system, own, setup, effort, peaks)]
+            peaks: list[float] = []
+            with keeping(samples):
+                samples[self._key(slots)] = [builds_per_second(system, own, setup, effort, peaks)]
+            samples[f"{self.name}-memory-{slots}"] = peaks
         return samples
 
     def limit(self, place: Path, effort: Effort) -> Samples:

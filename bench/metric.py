@@ -59,6 +59,25 @@ QUICK = Effort(
 )
 
 
+class Unfinished(Exception):
+    """What went wrong is the cause; the samples are those from before."""
+
+    def __init__(self, samples: Samples) -> None:
+        super().__init__()
+        self.samples = samples
+
+
+@contextmanager
+def keeping(samples: Samples) -> Iterator[None]:
+    """Where something goes wrong within the block, these are not lost by it. Raises Unfinished."""
+    try:
+        yield
+    except Lacking:
+        raise
+    except Exception as error:
+        raise Unfinished(samples) from error
+
+
 class Metric(ABC):
     name: str
     rows: tuple[Row, ...]
@@ -66,7 +85,7 @@ class Metric(ABC):
 
     @abstractmethod
     def measure(self, system: System, place: Path, effort: Effort) -> Samples:
-        """Raises Wrong, and Lacking where the system has no such thing."""
+        """Raises Wrong or Unfinished, and Lacking where the system has no such thing."""
 
     def limit(self, place: Path, effort: Effort) -> Samples:
         """What nothing could do better on this machine; nothing where that is not known."""
