@@ -1,6 +1,7 @@
 """Notes and tags as rows: every beginning of somebody's tags leads to their builds."""
 
 import pytest
+from support.factories import make_job
 
 from ciserver.model.build import Label
 from ciserver.store.labels import tag_paths
@@ -37,6 +38,16 @@ def test_builds_are_found_beneath_a_path(store, make):
     assert beneath(store, "ada", "hello/commits/topic") == [first, second]
     assert beneath(store, "bob", "hello/commits") == [foreign]
     assert beneath(store, "ada", "hello/comm") == []
+
+
+def test_more_builds_than_a_statement_takes(store, make):
+    """Each on all paths of the deepest label."""
+    made = make.evaluated(make.jobset(), *(make_job(name=f"job-{one}") for one in range(1_001)))
+    ids = [one.id for one in store.builds.list_of_evaluation(made.id)]
+    with store.transaction():
+        store.labels.add(iter(ids), "ada", Label("", tuple("abcdefghijklmnop")))
+    for path in ("a", "/".join("abcdefghijklmnop")):
+        assert beneath(store, "ada", path) == ids
 
 
 def beneath(store, owner, path):
