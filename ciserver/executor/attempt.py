@@ -115,7 +115,7 @@ class AttemptRun:
         inside = sandbox.home_inside(home)
         now, too_short = self._tools.clock.now(), len(self._mask.too_short)
         facts = setup_lines(work, sandbox, self._network, self._limits, now, too_short)
-        self._log.say(*facts)
+        self._log.note(*facts)
         write_scripts(
             home,
             work.job.tasks,
@@ -178,7 +178,7 @@ class AttemptRun:
                 raise GiveBack(Loss(detail, Reason.SOURCE_UNAVAILABLE)) from error
             self._log.say(*filter(None, (error.message, error.hint)))
             return self._fail(Reason.SOURCE_UNAVAILABLE, error.message)
-        self._log.say(f"source: {source.directory} is in place")
+        self._log.note(f"source: {source.directory} is in place")
         self._binds = tuple(dict.fromkeys((*self._binds, *binds)))
         return None
 
@@ -380,10 +380,10 @@ class AttemptRun:
     def _disk_full(self) -> BuildResult:
         if not self._ends:
             self._end_step(StepStatus.FAILED)
-        detail = "the disk of the worker is full"
-        return BuildResult(BuildStatus.ERRORED, Reason.DISK_FULL, detail)
+        return BuildResult(BuildStatus.ERRORED, Reason.DISK_FULL, "the disk of the worker is full")
 
     def _end_step(self, status: StepStatus, *, exit_code: int | None = None) -> None:
+        self._log.flush()
         self._ends = (*self._ends, StepResult(self._step, status, exit_code))
 
     def _open_log(self) -> StepLog:

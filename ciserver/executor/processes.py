@@ -112,7 +112,7 @@ def _started_after(first: int, began: float) -> Sequence[int]:
     has. They are given in turn, so these are greater, unless all may have been used up since.
     """
     said = _read("sys/kernel/ns_last_pid")
-    most = (time.monotonic() - began) * _STARTED_A_SECOND * (os.cpu_count() or 1)
+    most = (time.monotonic() - began) * _STARTED_A_SECOND * _processors()
     if not said or int(said) < first or most > _greatest_pid() - _RESERVED_PIDS:
         return _pids()
     return range(first + 1, int(said) + 1)
@@ -121,6 +121,11 @@ def _started_after(first: int, began: float) -> Sequence[int]:
 @cache
 def _greatest_pid() -> int:
     return int(_read("sys/kernel/pid_max"))
+
+
+@cache
+def _processors() -> int:
+    return os.cpu_count() or 1
 
 
 def _parent(pid: int) -> int:

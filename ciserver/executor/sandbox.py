@@ -230,10 +230,22 @@ def _user_changer(user: BuildUser) -> list[str]:
     """The program that becomes the user and then runs the rest. Python itself can do it too, but
     only by copying this whole process first, which takes longer than everything else.
     """
-    setpriv = shutil.which("setpriv", path=PATH)
-    if setpriv is None:
+    chroot = ("chroot", f"--userspec=+{user.uid}:+{user.gid}", "--groups=", "--skip-chdir", "/")
+    setpriv = ("setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--")
+    # chroot is sooner done, as it looks nobody up; some systems have one that knows no users.
+    return next((words for words in map(_found, (chroot, setpriv)) if words), [])
+
+
+def _found(command: tuple[str, ...]) -> list[str]:
+    """The words of a command that runs others, with its place; none where it cannot do that."""
+    program = shutil.which(command[0], path=PATH)
+    if program is None:
         return []
-    return [setpriv, f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--"]
+    words = [program, *command[1:]]
+    tried = subprocess.run(
+        [*words, "true"], env={"PATH": PATH}, capture_output=True, check=False, cwd="/"
+    )
+    return [] if tried.returncode else words
 
 
 def limited(limit: str) -> list[str]:

@@ -19,6 +19,7 @@ class StepLog:
         self._mask = mask
         self._limit = limit
         self._in_line = False
+        self._noted = b""
         self.size = 0
         self.is_full = False
 
@@ -28,8 +29,18 @@ class StepLog:
 
     def say(self, *lines: str) -> None:
         """Add lines of our own, masked."""
+        self.note(*lines)
+        self.flush()
+
+    def note(self, *lines: str) -> None:
+        """As `say`, for lines that nobody waits for: they leave with what comes next."""
         text = self._mask.text("".join(f"{line}\n" for line in lines)).encode(errors="replace")
-        self._append(b"\n" + text if self._in_line else text)
+        self._noted += b"\n" + text if self._in_line else text
+        self._in_line = False
+
+    def flush(self) -> None:
+        """Let what was noted leave."""
+        self._append(b"")
 
     def close(self) -> None:
         """Add what the mask held back."""
@@ -43,6 +54,7 @@ class StepLog:
         self._append(chunk)
 
     def _append(self, chunk: bytes) -> None:
+        chunk, self._noted = self._noted + chunk, b""
         if chunk:
             self._reporter.append_log(self._lease, self._step, self.size, chunk)
             self.size += len(chunk)

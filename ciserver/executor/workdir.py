@@ -24,6 +24,7 @@ _LEFT_OVER = 4
 _TRIES = 50
 _WALKED = 16  # directories deep; what lies deeper is moved up
 _GET_FLAGS, _SET_FLAGS, _TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000  # of linux/fs.h
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _STILL_CHANGED = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 log = structlog.get_logger(__name__)
 
@@ -175,6 +176,9 @@ def _empty(folder: int, top: int, names: Iterator[str], depth: int) -> list[str]
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
             continue
+        with suppress(OSError):  # it is empty, often enough to try this first
+            os.rmdir(name, dir_fd=folder)
+            continue
         # root needs no permission, and must not follow a link that a process put there just now.
         if os.geteuid() != 0:
             os.chmod(name, stat.S_IRWXU, dir_fd=folder)
@@ -182,15 +186,18 @@ def _empty(folder: int, top: int, names: Iterator[str], depth: int) -> list[str]
             moved.append(next(names))
             os.rename(name, moved[-1], src_dir_fd=folder, dst_dir_fd=top)
             continue
-        with _opened(name, folder) as inner:
+        inner = os.open(name, _FOLDER, dir_fd=folder)
+        try:  # a context manager of Python's costs as much as all the calls around it
             moved += _empty(inner, top, names, depth + 1)
+        finally:
+            os.close(inner)
         os.rmdir(name, dir_fd=folder)
     return moved
 
 
 @contextmanager
 def _opened(name: str, top: int | None) -> Iterator[int]:
-    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+    folder = os.open(name, _FOLDER, dir_fd=top)
     try:
         yield folder
     finally:

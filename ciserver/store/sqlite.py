@@ -41,6 +41,8 @@ class Sqlite:
                 "synchronous": "normal",
                 "foreign_keys": 1,
                 "cache_size": -2_000,
+                # What a statement may have to take back is no file that is made and removed.
+                "temp_store": "memory",
                 "wal_autocheckpoint": 2_000,
                 "journal_size_limit": 16 * 1024 * 1024,
             },

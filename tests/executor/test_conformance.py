@@ -4,6 +4,8 @@ import errno
 import os
 import socket
 
+import pytest
+
 from ciserver.executor.lease import StopReason
 from ciserver.model.build import Source, StepResult
 from ciserver.model.errors import NotFound, RemoteFailure
@@ -81,6 +83,21 @@ def test_a_task_has_the_variables_of_a_login(world):
     assert not names & {"PYTEST_CURRENT_TEST", "VIRTUAL_ENV", "OLDPWD"}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to lose")
+def test_a_task_has_no_right_of_the_server(world):
+    """It is in its user's own group alone, whichever root is in, and has no capability."""
+    groups = os.getgroups()
+    os.setgroups([*groups, 4])
+    try:
+        result = world.run(
+            'set +x; test "$(id -G)" = "$(id -g)"; '
+            'for kind in Inh Prm Eff Amb; do grep -q "^Cap$kind:.0*\\$" /proc/self/status; done'
+        )
+    finally:
+        os.setgroups(groups)
+    assert result.status is BuildStatus.SUCCEEDED
+
+
 def test_files_last_between_tasks_and_variables_do_not(world):
     """Each task is a shell of its own in the same home and with the same temporary files."""
     result = world.run(
@@ -115,6 +132,14 @@ def test_the_setup_log_says_what_runs_where(world):
     assert "note: there is no image no/such here" in log
     assert "environment: A, B, not a name\n" in log
     assert "left out, no shell takes them as names: not a name\n" in log
+
+
+def test_what_the_setup_says_leaves_in_few_pieces(world, place):
+    """Lines that nobody waits for go with the next: one piece before a source, one in the end."""
+    (place / "tree").mkdir()
+    world.run(sources=(Source(uri=str(place / "tree"), directory="code", revision="1"),))
+    assert world.recorder.log(0).endswith("source: code is in place\n")
+    assert world.recorder.appends == 2
 
 
 def test_sources_are_put_into_the_home(world, place):

@@ -234,6 +234,7 @@ def test_the_database_is_durable_and_keeps_references(database):
     """The pragmas that the promises rest on are in force: each checkpoint waits for the disk."""
     assert database.sql("PRAGMA journal_mode").fetchone() == ("wal",)
     assert database.sql("PRAGMA synchronous").fetchone() == (1,)
+    assert database.sql("PRAGMA temp_store").fetchone() == (2,)  # in memory
     with pytest.raises(Exception, match="FOREIGN KEY"), database.transaction():
         database.sql("INSERT INTO hook_secrets (project_id, sealed, created_at) VALUES (9, '', 0)")
 
