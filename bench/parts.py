@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ciserver.config import Database, Settings
 from ciserver.datadir import DataDirectory
-from ciserver.executor.workdir import remove_tree
+from ciserver.executor.removal import remove_tree
 from ciserver.machine import scratch_root
 from ciserver.model.ports import Clock
 from ciserver.wiring import Parts, make_parts

@@ -25,11 +25,11 @@ from ciserver.executor.nix_stores import NixStores
 from ciserver.executor.podman import Podman
 from ciserver.executor.podman_images import PodmanImages
 from ciserver.executor.podman_roots import PodmanRoots
+from ciserver.executor.removal import remove_tree
 from ciserver.executor.roots import RootProvider, Roots, overlay_fault
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
 from ciserver.executor.sources import SourceProvider
-from ciserver.executor.workdir import remove_tree
 from ciserver.git.address import Addresses
 from ciserver.git.content import PathReader
 from ciserver.git.directory import ContentLimits

@@ -7,7 +7,7 @@ import pytest
 
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
-from ciserver.executor.workdir import remove_tree
+from ciserver.executor.removal import remove_tree
 from ciserver.machine import forget_abandoned_scratch, scratch_root
 
 

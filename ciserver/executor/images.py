@@ -12,8 +12,8 @@ from typing import IO
 
 import structlog
 
+from ciserver.executor.removal import remove_tree
 from ciserver.executor.sandbox import BuildUser
-from ciserver.executor.workdir import remove_tree
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
 from ciserver.model.image import MOST_NAME, RESERVED, is_image_name
 

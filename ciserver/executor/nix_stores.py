@@ -11,9 +11,9 @@ from secrets import token_hex
 
 import structlog
 
+from ciserver.executor.removal import remove_tree
 from ciserver.executor.sandbox import BuildUser
 from ciserver.executor.usage import DiskUsage
-from ciserver.executor.workdir import remove_tree
 
 _TRASH = "trash-"
 _UNUSED_SECONDS = 30 * 24 * 3600

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
 
+from ciserver.executor.removal import remove_tree
 from ciserver.executor.sandbox import BuildUser
-from ciserver.executor.workdir import remove_tree
 from ciserver.model.secret import FILE_MODE, BuildSecrets, OpenSecret, SecretType
 
 _SSH, _FIRST_KEY, _GNUPG = ".ssh", "id_rsa", ".gnupg"

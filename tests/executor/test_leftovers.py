@@ -1,6 +1,5 @@
 """A killed supervisor: what dies with it, and what the next start finds."""
 
-import errno
 import fcntl
 import json
 import os
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ciserver.executor.workdir import WorkDirectories, remove_tree, sweep
+from ciserver.executor.removal import remove_tree, remove_trees
+from ciserver.executor.workdir import WorkDirectories, sweep
 
 GET_FLAGS, SET_FLAGS, TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000
 SUPERVISOR = """
@@ -123,33 +123,61 @@ def test_a_slot_does_not_wait_for_the_removal(place):
     goes_on = threading.Event()
     slot = threading.current_thread()
 
-    def remove(root):
+    def remove(roots):
         assert threading.current_thread() is slot or goes_on.wait(60)
-        remove_tree(root)
+        remove_trees(roots)
 
     directories = WorkDirectories(place / "work", remove=remove)
-    for number in range(6):
+    for number in range(34):
         with directories.fresh(f"{number}-1", None) as directory:
             (directory.home / "file").write_text("made")
     left = {one.name for one in (place / "work").iterdir()}
-    assert left == {f"build-{number}-1" for number in range(4)}
+    assert left == {f"build-{number}-1" for number in range(32)}
     goes_on.set()
     directories.close()
     assert not list((place / "work").iterdir())
 
 
-def test_what_cannot_be_removed_makes_no_room_scarce(place, capsys):
-    """It is said, and the next ones are removed all the same."""
+def test_directories_are_removed_together(place):
+    """Those of builds that end soon after each other, and at once when enough wait."""
+    removed = []
 
-    def fail(root):
-        raise PermissionError(errno.EPERM, "not permitted", str(root))
+    def remove(roots):
+        removed.append([one.name for one in roots])
+        remove_trees(roots)
 
-    directories = WorkDirectories(place / "work", remove=fail)
-    for number in range(6):
+    directories = WorkDirectories(place / "work", remove=remove, gather_seconds=3600)
+    for number in range(18):
         with directories.fresh(f"{number}-1", None):
             pass
     directories.close()
-    assert capsys.readouterr().out.count("work-directory-not-removed") == 6
+    names = [f"build-{number}-1" for number in range(18)]
+    assert removed == [names[:16], names[16:]]
+
+
+def test_a_directory_alone_is_removed_soon(place, tools):
+    """Without another one, and without an end of the server."""
+    directories = WorkDirectories(place / "work")
+    with directories.fresh("1-1", None) as directory:
+        pass
+    assert tools.eventually(lambda: not directory.root.exists())
+    directories.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+def test_what_cannot_be_removed_does_not_hold_up_others(place, capsys):
+    """It is said, and the next ones are removed all the same."""
+    trees = [place / name for name in ("one", "two", "three")]
+    for tree in trees:
+        (tree / "inner").mkdir(parents=True)
+    trees[1].joinpath("mounted").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", trees[1] / "mounted"], check=True)
+    try:
+        remove_trees(trees)
+        assert [one.exists() for one in trees] == [False, True, False]
+    finally:
+        subprocess.run(["umount", trees[1] / "mounted"], check=True)
+    assert capsys.readouterr().out.count("work-directory-not-removed") == 1
 
 
 def flags(folder, change=0):
