@@ -139,7 +139,7 @@ def until_good(running: Running, count: int, seconds: float = BUILD_SECONDS) -> 
         found = running.ended()
         return found if found[0] >= count else None
 
-    ended, good = until(all_ended, seconds, f"{count} builds to end", 0.01) or (0, 0)
+    ended, good = until(all_ended, seconds, f"{count} builds to end") or (0, 0)
     if not ended == good == count:
         raise Wrong(f"{good} of {ended} builds are good, of {count} that were asked for")
 

@@ -13,6 +13,7 @@ _USER = re.compile(r"[A-Za-z0-9_~][A-Za-z0-9_.+~-]*")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 _SCP = re.compile(r"(?:([^@/:]*)@)?([^/:@\[\]]+|\[[^\]/]*\]):([^:].*|)", re.DOTALL)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _REVISION = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _IN_REFS = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock/")
 _DEFAULT_PORTS = {"ssh": 22, "https": 443, "http": 80, "git": 9418}
@@ -266,7 +267,7 @@ def _text_fault(text: str) -> str:
         return "it begins like an option"
     if "\\" in text:
         return "it has a backslash"
-    if any(ord(one) < 0x20 or 0x7F <= ord(one) < 0xA0 for one in text):
+    if _CONTROL.search(text):
         return "it has control characters"
     if re.match(r"[A-Za-z0-9+.-]*::", text):
         return "remote helpers are not accepted"

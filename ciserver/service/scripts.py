@@ -36,7 +36,7 @@ def limit_faults(minutes: int) -> Iterator[Complaint]:
 def read_parameters(parameters: str) -> tuple[dict[str, str], list[Complaint]]:
     """The variables that `NAME=VALUE` words are, as a shell reads them, and what is wrong."""
     try:
-        words = shlex.split(parameters)
+        words = shlex.split(parameters) if parameters else []
     except ValueError as error:
         return {}, [Complaint("parameters", f"cannot be read: {error}")]
     variables, complaints = {}, []
