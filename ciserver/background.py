@@ -2,6 +2,7 @@
 the broker that it keeps up to date.
 """
 
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from ciserver.clock import SystemClock
@@ -23,6 +24,7 @@ class Background:
 
     def __init__(self, parts: Parts, engine: LocalEngine | IdleEngine) -> None:
         self._ticker = make_ticker(parts, engine)
+        self._mirrors = parts.mirrors
         self._notices = make_notices(parts)
         self._ringing = make_ringing(parts)
         self.broker = self._ringing.place if self._ringing else ""
@@ -34,6 +36,7 @@ class Background:
         self._ticker.start()
         if self._ringing is not None:
             self._ringing.start()
+        Thread(target=self._mirrors.get_ready, name="mirrors", daemon=True).start()
 
     def stop(self) -> None:
         """When nothing runs here any more. What is told at the end still reaches other servers."""

@@ -4,7 +4,9 @@ Servers of one database hear each other's bells, where something carries them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
+
+from ciserver.model.frozen import frozen
 
 _LOG_SECONDS = 0.1  # followers on other servers are told of a log so often at most
 
@@ -37,7 +39,7 @@ class Bell:
             listener(*about)
 
 
-@dataclass(frozen=True)
+@frozen
 class Bells:
     """Rung when an evaluation is requested, a build queued, a delivery due, a schedule changed, a
     job request made, an interval of polling changed; about a build when it is to stop where it

@@ -4,14 +4,14 @@ import fcntl
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from ciserver.model.errors import BadConfiguration, Conflict
+from ciserver.model.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class RunningServer:
     """Where a running server is reached, and what local commands prove themselves with."""
 

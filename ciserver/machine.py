@@ -31,9 +31,8 @@ from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import BuildUser, Sandbox, SandboxBroken, find_build_user
 from ciserver.executor.sources import SourceProvider
 from ciserver.git.address import Addresses
-from ciserver.git.content import PathReader
-from ciserver.git.directory import ContentLimits
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
+from ciserver.git.paths import ContentLimits, PathReader
 from ciserver.model.build import Offer
 from ciserver.model.errors import BadConfiguration, Complaint, Invalid
 from ciserver.model.ports import Clock, Reporter

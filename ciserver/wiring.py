@@ -1,7 +1,6 @@
 """The only module that knows every class: it puts a server together from its settings."""
 
 import secrets
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, partial
 
@@ -11,8 +10,7 @@ from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.dialects.selfserve import SelfServe
 from ciserver.dialects.srht.told import webhook_keys
-from ciserver.git.checkout import Checkouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.machine import (
     make_addresses,
     make_image_ids,
@@ -24,6 +22,7 @@ from ciserver.machine import (
     offered_systems,
     scratch_root,
 )
+from ciserver.model.frozen import frozen
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock, Trigger
 from ciserver.opening import mirrors_key, open_store, place_of
@@ -105,7 +104,7 @@ from triggers import make_triggers
 from triggers.outgoing import Outgoing
 
 
-@dataclass(frozen=True)
+@frozen
 class Parts:
     """A server's parts without anything that runs: enough for commands when no server does."""
 
@@ -256,7 +255,7 @@ def make_parts(
         storage,
         lease_seconds=settings.builds.lease_seconds,
     )
-    sources = MirrorSources(store, mirrors, Checkouts(mirrors))
+    sources = MirrorSources(store, mirrors)
     waiting = max(2, settings.server.threads // 8)  # of the threads, for what takes its time
     served = RemoteSources(store, sources, given_secrets, at_once=waiting)
     fleet = Fleet(

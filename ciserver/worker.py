@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from ciserver.machine import (
 )
 from ciserver.model.build import Offer
 from ciserver.model.errors import BadConfiguration, CiError, Forbidden, NotSignedIn, OtherVersion
+from ciserver.model.frozen import frozen
 from ciserver.model.worker import queue_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ _TELL_AGAIN_SECONDS = 20.0
 _GIVE_BACK_SECONDS = 20.0  # to tell the server what is given back
 
 
-@dataclass(frozen=True)
+@frozen
 class Worker:
     """A worker's parts; `offer` is what it claims."""
 

@@ -5,7 +5,6 @@ may not see. So only public addresses are called; an administrator allows others
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -15,6 +14,7 @@ from ipaddress import (
 )
 
 from ciserver.model.errors import BadConfiguration, Complaint
+from ciserver.model.frozen import frozen
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -77,7 +77,7 @@ def _behind(address: Address) -> Address:
     return address
 
 
-@dataclass(frozen=True)
+@frozen
 class AllowList:
     """What an administrator allows although it is not public."""
 

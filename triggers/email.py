@@ -4,7 +4,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.headerregistry import Address
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from ciserver.model.delivery import Delivery
 from ciserver.model.errors import RemoteFailure
+from ciserver.model.frozen import frozen
 from triggers.deadline import Deadline
 from triggers.letter import Letters
 from triggers.mailbox import mailbox_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Refused = dict[str, tuple[int, bytes]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Smtp:
     """The mail server to hand mails to; without a host no mail is sent.
 

@@ -5,13 +5,13 @@ import socket
 import ssl
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from ciserver.model.errors import RemoteFailure
+from ciserver.model.frozen import frozen
 from triggers.addresses import AllowList, refusal
 from triggers.deadline import Deadline
 from triggers.text import one_line
@@ -27,7 +27,7 @@ Place = tuple[Any, ...]  # a row of getaddrinfo: family, type, protocol, name, s
 Resolver = Callable[..., Sequence[Place]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """What the other server said; header names are lower case, the body is cut at 64 KiB."""
 
@@ -36,7 +36,7 @@ class Answer:
     body_head: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """A URL taken apart. Its path may hold a secret and is never part of a message."""
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.headerregistry import Address
 from typing import Any
 
 from ciserver.model.errors import RemoteFailure
+from ciserver.model.frozen import frozen
 from ciserver.model.mail import MOST_READERS, entries_of
 from triggers.mailbox import mailbox_of
 from triggers.text import one_line
@@ -14,7 +14,7 @@ from triggers.text import one_line
 _MESSAGE_ID = re.compile(r"<?([\x21-\x3b\x3d\x3f-\x7e]{1,250})>?")
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipients:
     to: tuple[Address, ...]
     cc: tuple[Address, ...]

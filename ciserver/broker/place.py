@@ -1,11 +1,12 @@
 """Where the broker is: known without Celery, which takes long to load and may not be there."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ciserver.model.errors import BadConfiguration
+from ciserver.model.frozen import frozen
 
 EXAMPLE = "amqps://ciserver@mq.example.org/ciserver"
 
@@ -29,7 +30,7 @@ def require_celery() -> None:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Broker:
     """Where the broker is, and what the queues of this installation begin with. With `amqps` its
     certificate must be of an authority in `ca_file`, or of one that this machine knows.

@@ -6,7 +6,6 @@ Both speak the same API, so a command does not know the difference.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -24,6 +23,7 @@ from ciserver.model.errors import (
     NotSignedIn,
     RemoteFailure,
 )
+from ciserver.model.frozen import frozen
 
 if TYPE_CHECKING:
     from ciserver.config import Settings
@@ -38,7 +38,7 @@ _REFUSALS: dict[int, type[CiError]] = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     status: int
     headers: Mapping[str, str]

@@ -5,7 +5,6 @@ import smtplib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import click
 
@@ -27,6 +26,7 @@ from ciserver.machine import (
     work_root,
 )
 from ciserver.model.errors import Busy, CiError, StorageAway
+from ciserver.model.frozen import frozen
 from ciserver.opening import has_database, open_store
 from ciserver.store.signing import KEY_FILE, SigningKeys
 from ciserver.upkeep import (
@@ -41,7 +41,7 @@ _NAMED = 3
 _SYMBOLS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     level: str  # ok, note, bad
     what: str

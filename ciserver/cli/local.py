@@ -22,8 +22,7 @@ from ciserver.datadir import DataDirectory
 from ciserver.executor.lease import Stop
 from ciserver.executor.run import Runner
 from ciserver.executor.sandbox import SandboxBroken
-from ciserver.git.checkout import Checkouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.machine import (
     choose_sandbox,
     make_addresses,
@@ -192,7 +191,7 @@ class LocalSources:
         if source.revision != _WORKING_TREE:
             revision = self._mirrors.open(source.uri).pin(source.ref or "HEAD")
             pinned = Source(source.uri, source.directory, source.ref, revision)
-            return Checkouts(self._mirrors).make(pinned, into, objects_at=objects_at)
+            return self._mirrors.checkouts.make(pinned, into, objects_at=objects_at)
         self._tree.copy(into)
         return ()
 

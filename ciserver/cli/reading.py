@@ -1,7 +1,7 @@
 """The recipes of a working tree, read as the server reads those of a revision."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from ciserver.machine import native_system
 from ciserver.model.build import Job
 from ciserver.model.errors import Complaint, Invalid, NotFound
 from ciserver.model.evaluation import SkippedJob
+from ciserver.model.frozen import frozen
 from ciserver.model.project import DEFAULT_RECIPE, Input, JobsetSettings
 from ciserver.recipe.complaints import Faults, at_most
 from ciserver.recipe.evaluators import PROGRAMS, RECIPE_LIMIT, read_recipes
@@ -26,7 +27,7 @@ Inputs = Mapping[str, str | bool]
 _BOOLEANS = {"true": True, "false": False}
 
 
-@dataclass(frozen=True)
+@frozen
 class Wanted:
     """Which files are recipes, and the inputs that programs among them are given."""
 
@@ -34,7 +35,7 @@ class Wanted:
     inputs: Inputs
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipes:
     """What the recipes of a tree come to: jobs, each after what it needs, or the complaints that
     keep all from being built. `broken` keeps only the jobs that it names; `left_out` are files

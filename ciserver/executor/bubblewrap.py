@@ -8,7 +8,6 @@ import signal
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -28,6 +27,7 @@ from ciserver.executor.sandbox import (
     spawn,
 )
 from ciserver.executor.usage import in_memory_files
+from ciserver.model.frozen import frozen
 
 HOME = PurePosixPath("/home/build")
 RESOLVER = Path("/etc/resolv.conf")
@@ -50,7 +50,7 @@ _NAMESPACES = (
 KERNEL_PLACES = ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run")
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """What bubblewrap is told of the inside, but for what each task has of its own.
 

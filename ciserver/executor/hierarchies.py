@@ -4,14 +4,15 @@ a process is, what a group controls and what it has counted. Nothing here looks 
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from ciserver.model.frozen import frozen
 
 _VERSIONS = {"cgroup": 1, "cgroup2": 2}
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
-@dataclass(frozen=True)
+@frozen
 class Hierarchy:
     """A tree of control groups as it is mounted. Of version 1 there may be many, with
     `controllers` of their own; in version 2 each group says itself what it controls.
@@ -26,7 +27,7 @@ class Hierarchy:
     is_writable: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Membership:
     """The group of a process in one hierarchy; without controllers: in that of version 2."""
 

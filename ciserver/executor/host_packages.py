@@ -3,10 +3,10 @@
 import re
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ciserver.executor.sandbox import PATH
+from ciserver.model.frozen import frozen
 
 _OS_RELEASE = Path("/etc/os-release")
 _LINE = re.compile(r"^(ID|ID_LIKE)=(.*)$", re.MULTILINE)
@@ -14,7 +14,7 @@ _VERSION = re.compile(r"[=<>/:].*")
 _INSTALLED = ("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Provides}\n")
 
 
-@dataclass(frozen=True)
+@frozen
 class Host:
     """`distributions` are what this machine is and what that is like, the nearest first;
     `installed` is None where nobody here can tell.

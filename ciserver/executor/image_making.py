@@ -5,7 +5,6 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -19,6 +18,7 @@ from ciserver.executor.network import HOST
 from ciserver.executor.rooted import Workshop
 from ciserver.executor.sandbox import PATH, Bind, BuildUser, Process, SandboxFailed
 from ciserver.model.errors import BadConfiguration, Invalid
+from ciserver.model.frozen import frozen
 
 _INSIDE = "/image"
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -28,7 +28,7 @@ _TAIL = 20
 DEBOOTSTRAP = "debootstrap"
 
 
-@dataclass(frozen=True)
+@frozen
 class Debootstrap:
     """What debootstrap is asked for; without a mirror Debian's own, with its security updates."""
 

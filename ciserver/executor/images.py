@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from secrets import token_hex
 from typing import IO
@@ -15,6 +15,7 @@ import structlog
 from ciserver.executor.removal import remove_tree
 from ciserver.executor.sandbox import BuildUser
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
+from ciserver.model.frozen import frozen
 from ciserver.model.image import MOST_NAME, RESERVED, is_image_name
 
 HOOK, ROOT = "packages", "root"
@@ -24,7 +25,7 @@ _TRIES = 10
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
+@frozen
 class ImageFacts:
     """What is noted when an image is made. `id` is another for each making; `made_at` is a time in
     ISO 8601. `shell` is where it has bash, or else sh; `packages` who installs there: `apt`,
@@ -38,7 +39,7 @@ class ImageFacts:
     packages: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Image:
     name: str
     place: Path

@@ -1,14 +1,15 @@
 """What a build may use where its recipe does not say otherwise."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from ciserver.model.build import Job
+from ciserver.model.frozen import frozen
 
 _MIB = 1024 * 1024
 
 
-@dataclass(frozen=True)
+@frozen
 class Limits:
     """Limits of every attempt; 0 means no limit.
 

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import IO
@@ -18,6 +17,7 @@ from typing import IO
 from ciserver.executor.network_rules import Rules
 from ciserver.executor.processes import any_in_network
 from ciserver.executor.router import NoNamespace, Router
+from ciserver.model.frozen import frozen
 
 BLOCK_PREFIX = 22
 _PAIR = 2
@@ -26,7 +26,7 @@ _IPV6 = Path("/proc/sys/net/ipv6")
 _LOCALS = "/proc/sys/net/ipv4/conf/{}/route_localnet"
 
 
-@dataclass(frozen=True)
+@frozen
 class Namespace:
     """`path` is where the router sees it."""
 

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
+
+from ciserver.model.frozen import frozen
 
 NetworkKind = Literal["host", "isolated", "none"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Network:
     """What a sandbox is told. An isolated network is a namespace that was made for the build:
     `enter` are programs that go there and run what follows them, and for a sandbox that goes there

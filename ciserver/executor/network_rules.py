@@ -5,9 +5,9 @@ DNS ports of its name servers and what an administrator allows. There is no IPv6
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
+from ciserver.model.frozen import frozen
 from ciserver.model.reach import Reach
 
 # As for webhooks: a table of our own, as it has to be looked at before a kernel believes it.
@@ -38,7 +38,7 @@ _FAULTS = "icmp type { destination-unreachable, time-exceeded, parameter-problem
 _DNS = "meta l4proto { tcp, udp } th dport 53"
 
 
-@dataclass(frozen=True)
+@frozen
 class NameServers:
     """Those of a resolv.conf that have an IPv4 address, and its other lines. One on a loopback
     address is out of reach for others: queries to the gateway are handed to it.
@@ -76,7 +76,7 @@ class NameServers:
         return "".join(f"{one}\n" for one in (*_servers(names), *self.others)).encode()
 
 
-@dataclass(frozen=True)
+@frozen
 class Rules:
     allowed: tuple[Reach, ...]
     names: NameServers

@@ -1,10 +1,10 @@
 """The files in which an output says what it holds, as Nix expressions write them for Hydra."""
 
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ciserver.model.build import ProductKind
+from ciserver.model.frozen import frozen
 
 PRODUCTS, METRICS = "hydra-build-products", "hydra-metrics"
 RELEASE_NAME, FAILED = "hydra-release-name", "failed"
@@ -16,7 +16,7 @@ _RELEASE_NAME = re.compile(r"[\w.+~:@-]{1,200}", re.ASCII)
 _MOST_LINE = 4000
 
 
-@dataclass(frozen=True)
+@frozen
 class Declared:
     """A line about a product: what it is, and its path as the build sees it."""
 

@@ -8,7 +8,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,6 +25,7 @@ from ciserver.executor.nix_support import (
 from ciserver.executor.products import BadArtifact, Keeper, Tree, as_file
 from ciserver.executor.telling import ReportFiles
 from ciserver.model.build import Lease, Output, ProductKind
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Reporter
 
 OUT = ".out"
@@ -37,7 +38,7 @@ _NAME = re.compile(r"[\w.+?=-]{1,200}", re.ASCII)
 _HASH = re.compile(r"[0-9a-z]{32}-")
 
 
-@dataclass(frozen=True)
+@frozen
 class _Place:
     """An output: its name, its path as tasks see it, and the tree that it lies in."""
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ciserver.executor import apt
@@ -10,6 +9,7 @@ from ciserver.executor.host_packages import Host
 from ciserver.executor.rooted import INSIDE, Rooted
 from ciserver.executor.sandbox import Bind, Sandbox
 from ciserver.model.build import Job
+from ciserver.model.frozen import frozen
 from ciserver.model.status import Reason
 
 _HOOK, _WANTED = f"{INSIDE}/packages", f"{INSIDE}/wanted.json"
@@ -30,7 +30,7 @@ fi
 Run = Callable[[tuple[str, ...], Sandbox], tuple[int, Reason]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Fault:
     """Why a build cannot have its packages; a limit that was met says it by its name alone."""
 
@@ -68,7 +68,7 @@ def install(
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Installer:
     job: Job
     sandbox: Rooted

@@ -4,14 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from ciserver.executor.containers import call, last_line
+from ciserver.model.frozen import frozen
 
 _KEPT_SECONDS = 10
 
 
-@dataclass(frozen=True)
+@frozen
 class _Listing:
     """What was there at a moment: the ids of images by each of their names, and by themselves."""
 

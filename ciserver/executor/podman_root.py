@@ -6,17 +6,17 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
 from ciserver.executor.bubblewrap import HOME, SYSTEM, is_seen
 from ciserver.executor.sandbox import find_shell
+from ciserver.model.frozen import frozen
 
 _MADE = ("", "home", "home/build", "tmp", "var", "var/tmp", "run", "proc", "dev", "sys", "root")
 
 
-@dataclass(frozen=True)
+@frozen
 class Users:
     """The users and groups that a root file system knows, as the text of its two files."""
 
@@ -38,7 +38,7 @@ _USUAL = Users(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Root:
     """`words` name it to podman, `mounts` come over it. Without users its own files say who there
     is, and the user of builds has no name.

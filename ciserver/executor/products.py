@@ -5,11 +5,11 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from ciserver.model.build import PLAIN, Lease, ProductKind
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Reporter
 
 
@@ -45,7 +45,7 @@ class Keeper:
         self._bytes += size
 
 
-@dataclass(frozen=True)
+@frozen
 class Tree:
     """A directory of this machine that a build wrote, and where its tasks see it."""
 

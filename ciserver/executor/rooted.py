@@ -1,6 +1,6 @@
 """Tasks in bubblewrap on the root file system of an image, in place of this machine's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from ciserver.executor.bubblewrap import (
 from ciserver.executor.images import Image
 from ciserver.executor.one_user import filter_program
 from ciserver.executor.sandbox import Bind, Bounds
+from ciserver.model.frozen import frozen
 
 INSIDE = "/run/ciserver"
 LayerKind = Literal["overlay", "copy", "none"]
@@ -32,7 +33,7 @@ _KEPT = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Layer:
     """The root file system of one build, and the directory that holds what the build changes of
     its image; without one it changes nothing.

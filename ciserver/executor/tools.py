@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ciserver.executor.groups import ControlGroups
 from ciserver.executor.limits import Limits
@@ -19,6 +19,7 @@ from ciserver.executor.sandbox import Sandbox
 from ciserver.executor.sources import SourceProvider
 from ciserver.executor.workdir import WorkDirectories, WorkDirectory
 from ciserver.model.build import Job, Loss, Work
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock, Reporter
 from ciserver.model.push import Trust
 
@@ -31,7 +32,7 @@ class GiveBack(Exception):
         self.loss = loss
 
 
-@dataclass(frozen=True)
+@frozen
 class Tools:
     reporter: Reporter
     sandbox: Sandbox

@@ -2,11 +2,11 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ciserver.model.errors import BadAddress, Complaint, Invalid
+from ciserver.model.frozen import frozen
 
 _PREFIXES = ("git+https://", "git+ssh://")
 _USER = re.compile(r"[A-Za-z0-9_~][A-Za-z0-9_.+~-]*")
@@ -216,7 +216,7 @@ def is_ssh(address: str) -> bool:
     return place is not None and place.scheme == "ssh"
 
 
-@dataclass(frozen=True)
+@frozen
 class _Place:
     scheme: str
     host: str

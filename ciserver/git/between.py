@@ -1,12 +1,15 @@
 """The commits that lie between two revisions."""
 
 import heapq
-from dataclasses import dataclass
-
-import pygit2
+from typing import TYPE_CHECKING
 
 from ciserver.git.commit import Commit, described
-from ciserver.git.mirror import Mirror
+from ciserver.model.frozen import frozen
+
+if TYPE_CHECKING:
+    import pygit2
+
+    from ciserver.git.mirror import Mirror
 
 _NEW, _OLD = 1, 2
 # How far the old history is walked on by itself: a commit with a wrong clock may have come up
@@ -14,7 +17,7 @@ _NEW, _OLD = 1, 2
 _SLACK = 5
 
 
-@dataclass(frozen=True)
+@frozen
 class Between:
     """The newest commits that one revision has and another has not; `more` when there are, or may
     be, others.
@@ -25,7 +28,7 @@ class Between:
 
 
 def commits_between(
-    mirror: Mirror, old: str, new: str, *, most: int, reach: int = 1_000
+    mirror: "Mirror", old: str, new: str, *, most: int, reach: int = 1_000
 ) -> Between:
     """What `new` has and `old` has not, newest first, at most so many. Histories are walked for
     `reach` commits, so that it costs the same however far they are apart. Nothing is fetched.
@@ -56,20 +59,20 @@ class _Walk:
         self._marks: dict[pygit2.Oid, int] = {}
         self._waiting: list[tuple[int, str, pygit2.Commit]] = []
 
-    def reach(self, commit: pygit2.Commit, mark: int) -> None:
+    def reach(self, commit: "pygit2.Commit", mark: int) -> None:
         known = self._marks.get(commit.id, 0)
         if known | mark != known:
             self._marks[commit.id] = known | mark
             heapq.heappush(self._waiting, (-commit.commit_time, str(commit.id), commit))
 
-    def next(self) -> pygit2.Commit:
+    def next(self) -> "pygit2.Commit":
         """The youngest commit that waits; its parents wait from now on."""
         commit = heapq.heappop(self._waiting)[2]
         for parent in commit.parents:
             self.reach(parent, self._marks[commit.id])
         return commit
 
-    def is_new(self, commit: pygit2.Commit) -> bool:
+    def is_new(self, commit: "pygit2.Commit") -> bool:
         return self._marks[commit.id] == _NEW
 
     @property

@@ -1,13 +1,16 @@
 """Mirrors over months: they are packed, and those that can be had again are removed when unused."""
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
-from pygit2 import Oid, Repository
 
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.errors import CiError, RemoteFailure
 from ciserver.model.ports import Clock
+
+if TYPE_CHECKING:
+    from pygit2 import Oid, Repository
 
 log = structlog.get_logger(__name__)
 _EVERY = timedelta(days=1)
@@ -16,10 +19,10 @@ _EVERY = timedelta(days=1)
 class _Nowhere:
     """Of a mirror that is known by its name alone."""
 
-    def fetch_ref(self, mirror: Repository, name: str) -> Oid | None:
+    def fetch_ref(self, mirror: "Repository", name: str) -> "Oid | None":
         raise RemoteFailure("a mirror that is looked after fetches nothing", temporary=False)
 
-    def fetch_revision(self, mirror: Repository, revision: str) -> None:
+    def fetch_revision(self, mirror: "Repository", revision: str) -> None:
         raise RemoteFailure("a mirror that is looked after fetches nothing", temporary=False)
 
 

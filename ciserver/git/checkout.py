@@ -12,19 +12,21 @@ from pygit2.enums import FileMode
 
 from ciserver.git.address import host_of, is_local
 from ciserver.git.gitdir import write_git
-from ciserver.git.mirror import Mirror, Mirrors
+from ciserver.git.mirror import Mirror
+from ciserver.git.mirrors import Mirrors
 from ciserver.git.program import Program
 from ciserver.git.submodule import Submodule, read_submodules, resolve_url
 from ciserver.git.tree import entry_of
 from ciserver.git.worktree import Entry, write_tree
 from ciserver.model.build import Source
 from ciserver.model.errors import BadAddress, CiError, Invalid, NotFound, RemoteFailure
+from ciserver.model.frozen import frozen
 from ciserver.model.project import Credential
 
 _DEEPEST = 8
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """One repository of a source: where in its directory it goes, and at which revision."""
 
@@ -33,7 +35,7 @@ class Place:
     revision: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Visit:
     """One repository being checked out; submodules are visits below it."""
 

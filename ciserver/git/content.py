@@ -7,42 +7,27 @@ again it is the same commit. So a path can be pinned, checked out and compared a
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pygit2
 from pygit2 import Oid, Repository, Signature
 from pygit2.enums import FileMode, ObjectType
 
 from ciserver.git.address import is_local
-from ciserver.git.directory import ContentLimits, read_path
+from ciserver.git.directory import read_path
 from ciserver.git.library import opened
+from ciserver.git.names import file_name
 from ciserver.git.pack import copy_missing, objects_of
+from ciserver.git.paths import PathReader
 from ciserver.git.tree import tree_bytes
-from ciserver.git.worktree import is_reserved
 from ciserver.model.errors import NotFound, RemoteFailure
-from ciserver.model.ports import Clock
-
-Download = Callable[[str, int], bytes]
-"""The content of a URL, of at most so many bytes. Raises RemoteFailure."""
 
 _AUTHOR = ("ciserver", "ciserver@localhost")
 _LAST_READ = "last-read"
-_LONGEST_NAME = 255
-
-
-@dataclass(frozen=True)
-class PathReader:
-    """How this server reads paths and URLs."""
-
-    clock: Clock
-    download: Download
-    limits: ContentLimits
 
 
 class PathRemote:
@@ -104,13 +89,6 @@ class PathRemote:
             copy_missing(staging, mirror, commit, most=math.inf)
             mirror.references.create(known, commit)
             return commit
-
-
-def file_name(url: str) -> str:
-    """The name of the file that a URL is: the last part of its path."""
-    name = unquote(urlsplit(url).path.rpartition("/")[2])
-    encoded = os.fsencode(name)
-    return "content" if is_reserved(encoded) or len(encoded) > _LONGEST_NAME else name
 
 
 def _downloaded(url: str, staging: Repository, reader: PathReader) -> Oid:

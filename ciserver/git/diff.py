@@ -1,7 +1,6 @@
 """What lies between two revisions, as text: the log, and the changes of the files."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 import pygit2
@@ -10,11 +9,12 @@ from ciserver.git.between import commits_between
 from ciserver.git.commit import Commit
 from ciserver.git.mirror import Mirror
 from ciserver.git.refs import commit_at
+from ciserver.model.frozen import frozen
 
 _CUT = "\n[{}]\n"
 
 
-@dataclass(frozen=True)
+@frozen
 class DiffLimits:
     """How much is told at most. The changes of a file that is larger are not looked for."""
 
@@ -24,13 +24,16 @@ class DiffLimits:
     file_bytes: int = 1 << 20
 
 
+LIMITS = DiffLimits()
+
+
 def log_and_diff(
     mirror: Mirror,
     old: str,
     new: str,
     *,
     may_go_on: Callable[[], bool],
-    limits: DiffLimits = DiffLimits(),
+    limits: DiffLimits = LIMITS,
 ) -> str:
     """The commits that `new` has and `old` has not, newest first, and then what differs between
     their files, as git prints both. What goes beyond the limits, or is not done when `may_go_on`

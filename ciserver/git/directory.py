@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pygit2 import GitError, Oid, Repository
 from pygit2.enums import FileMode, ObjectType
 
+from ciserver.git.names import is_reserved
+from ciserver.git.paths import ContentLimits
 from ciserver.git.tree import object_id, tree_bytes
-from ciserver.git.worktree import is_reserved
 from ciserver.model.errors import Complaint, Invalid, RemoteFailure, TooLarge
 
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -30,14 +31,6 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 
 
 _Entry = tuple[bytes, FileMode, Oid]
-
-
-@dataclass(frozen=True)
-class ContentLimits:
-    """How much one path may hold."""
-
-    most_files: int = 100_000  # with links and directories
-    most_bytes: int = 512 << 20
 
 
 def read_path(path: str, repository: Repository, known: Repository, limits: ContentLimits) -> Oid:

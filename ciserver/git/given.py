@@ -12,7 +12,8 @@ from pygit2 import Commit, Oid, Repository
 
 from ciserver.git.address import is_ref_name
 from ciserver.git.checkout import Visit, check_out
-from ciserver.git.mirror import Mirror, Mirrors
+from ciserver.git.mirror import Mirror
+from ciserver.git.mirrors import Mirrors
 from ciserver.git.pack import put_pack
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import commit_at, note_default, set_target, target

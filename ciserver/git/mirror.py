@@ -1,11 +1,7 @@
 """Local mirrors of the repositories that inputs name: pinning a ref, reading what is pinned."""
 
-import hashlib
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
-from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -14,148 +10,24 @@ from pygit2 import Oid, Repository
 
 from ciserver.git import library, tree
 from ciserver.git.address import (
-    Addresses,
     check_ref,
     check_revision,
     is_revision,
-    is_ssh,
 )
 from ciserver.git.commit import Commit, described
-from ciserver.git.content import PathReader, PathRemote
 from ciserver.git.failure import missing_ref, missing_revision
 from ciserver.git.pack import join_packs, write_pack
 from ciserver.git.place import (
-    locked,
-    make_folder,
-    make_mirror,
-    naming_key,
-    remove_unused,
     share_packs,
-    used_file,
     writing,
 )
 from ciserver.git.program import Failed, Program
 from ciserver.git.refs import choose, commit_at, default_branch, target
-from ciserver.git.remote import Remote, remote_for
-from ciserver.model.build import Source
+from ciserver.git.remote import Remote
 from ciserver.model.errors import CiError, Invalid, NoCommit, RemoteFailure
-from ciserver.model.project import Credential, Input, InputType
 from ciserver.model.view import Tip
 
 _SHA1_DIGITS = 40
-
-
-class Mirrors:
-    """All mirrors beneath `root`. Threads and processes may share it.
-
-    A mirror belongs to an address together with the credential it was read with: knowing a
-    revision of a private repository does not open it to those who hold no credential. `key` goes
-    into their names, so that these tell nothing; without one `root` has its own.
-    """
-
-    def __init__(
-        self,
-        root: Path,
-        addresses: Addresses,
-        *,
-        timeout_seconds: float = 600,
-        group_id: int | None = None,
-        known_hosts: Path | None = None,
-        paths: PathReader | None = None,
-        key: bytes | None = None,
-    ) -> None:
-        library.prepare(timeout_seconds)
-        make_folder(root, group_id)
-        self.addresses = addresses
-        self._paths = paths
-        self._root = root.resolve()
-        self._group_id = group_id
-        self._key = key or naming_key(self._root)
-        self._private = self._root / "access"
-        self._private.mkdir(mode=0o700, exist_ok=True)
-        self.program = Program(timeout_seconds, addresses.schemes, known_hosts, self._private)
-
-    def forget_access(self) -> None:
-        """At start: remove the keys that a killed server had lent to git."""
-        for left in self._private.iterdir():
-            shutil.rmtree(left, ignore_errors=True)
-
-    def open(
-        self, uri: str, credential: Credential | None = None, *, local: bool = False
-    ) -> "Mirror":
-        """The mirror of a repository, made empty if it is not there; does not fetch.
-
-        `local` says that an administrator registered the address. Raises BadAddress.
-        """
-        address = self.addresses.check(uri, local=local)
-        parts = (address, *astuple(credential)) if credential else (address,)
-        return self._open(address, parts, remote_for(address, credential, self.program))
-
-    def open_path(self, uri: str, *, local: bool = False, refresh_seconds: int = 0) -> "Mirror":
-        """The mirror of what a path or URL holds, its HEAD, read again after `refresh_seconds` at
-        the earliest; else as `open`. Raises BadAddress.
-        """
-        address = self.addresses.check_path(uri, local=local)
-        return self._open(
-            address, ("path", address), PathRemote(address, self._paths, refresh_seconds)
-        )
-
-    def open_source(
-        self, source: Source, credential: Credential | None = None, *, local: bool = False
-    ) -> "Mirror":
-        """The mirror of what a job wants in its home. Raises BadAddress."""
-        if source.type is InputType.PATH:
-            return self.open_path(source.uri, local=local)
-        return self.open(source.uri, credential, local=local)
-
-    def key_for(self, source: Source, ssh_key: str, *, local: bool = False) -> Credential | None:
-        """How a source is read with a key that its build has: not at all, unless by ssh.
-        Raises BadAddress.
-        """
-        if not ssh_key or source.type is not InputType.GIT:
-            return None
-        address = self.addresses.check(source.uri, local=local)
-        return Credential(ssh_key=ssh_key) if is_ssh(address) else None
-
-    def open_input(
-        self, one: Input, credential: Credential | None = None, *, local: bool = False
-    ) -> "Mirror":
-        """The mirror of what a jobset is evaluated from. Raises BadAddress."""
-        if one.type is InputType.PATH:
-            return self.open_path(one.uri, local=local, refresh_seconds=one.refresh_seconds)
-        return self.open(one.uri, credential, local=local)
-
-    def _open(self, address: str, parts: tuple[str, ...], remote: Remote) -> "Mirror":
-        return self.open_by_name(self._name(parts), address, remote)
-
-    def open_by_name(
-        self, name: str, address: str, remote: Remote, *, is_use: bool = True
-    ) -> "Mirror":
-        """The mirror that is called so, of what `remote` has, made empty if it is not there. It is
-        used by that, unless this is said to be no use.
-        """
-        folder, lock = self._root / f"{name}.git", self._root / f"{name}.lock"
-        if is_use:
-            used_file(folder).touch(mode=0o600)
-        if not folder.exists():
-            with locked(lock):
-                if not folder.exists():
-                    make_mirror(folder, self._group_id)
-        return Mirror(folder, lock, address, remote, self.program)
-
-    def names(self) -> list[str]:
-        """Of all mirrors."""
-        return sorted(one.stem for one in self._root.glob("*.git"))
-
-    def remove_unused(self, name: str, since: datetime) -> bool:
-        """Remove a mirror that nobody opened since then; False when somebody did."""
-        with locked(self._root / f"{name}.lock"):
-            return remove_unused(self._root / f"{name}.git", since)
-
-    def _name(self, parts: tuple[str, ...]) -> str:
-        named = "\0".join(f"{len(part)}:{part}" for part in parts)
-        encoded = named.encode("utf-8", "surrogateescape")
-        return hashlib.blake2b(encoded, key=self._key, digest_size=20).hexdigest()
 
 
 class Mirror:

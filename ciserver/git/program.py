@@ -7,13 +7,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote, urlsplit
 
 from ciserver.git.address import is_local, is_ssh, is_user
 from ciserver.git.failure import bad_user, no_answer, remote_failure
+from ciserver.model.frozen import frozen
 from ciserver.model.project import Credential
 
 _SAFEGUARDS = (
@@ -50,7 +50,7 @@ class Failed(Exception):
     """git ended badly; the text is what it said."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Program:
     """Runs git. Nothing of the caller's environment, home or configuration reaches it, but for
     which certificates and, without `known_hosts`, which ssh host keys the caller trusts.

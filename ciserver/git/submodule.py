@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pygit2 import Blob, Repository, Tree
@@ -11,12 +10,13 @@ from pygit2.enums import FileMode
 from ciserver.git.program import Failed, Program
 from ciserver.git.tree import entry_of
 from ciserver.model.errors import BadAddress, Invalid
+from ciserver.model.frozen import frozen
 
 _FILE = ".gitmodules"
 _LARGEST = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Submodule:
     """`url` as it is written; only name, path and url are read, so no update command is known."""
 

@@ -5,23 +5,22 @@ through: mkdir, symlink and an exclusive open all refuse a name that is there.
 """
 
 import os
-import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pygit2 import Oid, Repository, Tree
 from pygit2.enums import FileMode
 
+from ciserver.git.names import is_reserved
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODES = {FileMode.BLOB: 0o644, FileMode.BLOB_EXECUTABLE: 0o755}
-_RESERVED = frozenset({"", ".", "..", ".git", "git~1"})
 _MOST_DEPTH = 500
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """A file, symbolic link or submodule as it is in the work tree now."""
 
@@ -102,21 +101,6 @@ def _check_name(path: bytes, name: bytes, seen: set[bytes]) -> None:
     seen.add(name)
     if is_reserved(name):
         raise _refused(path, "its name is reserved")
-
-
-def is_reserved(name: bytes) -> bool:
-    """Whether nothing in a work tree may have this name."""
-    return b"/" in name or b"\0" in name or b"\\" in name or _plain(name) in _RESERVED
-
-
-def _plain(name: bytes) -> str:
-    """The name as the most careless file system would take it."""
-    text = name.decode("utf-8", "surrogateescape")
-    if not text.isascii():
-        text = "".join(one for one in text if unicodedata.category(one) != "Cf")
-    if text in {".", ".."}:
-        return text
-    return text.partition(":")[0].rstrip(" .").casefold()
 
 
 def _refused(path: bytes, reason: str) -> Invalid:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from ciserver.intake.payload import Fields
+from ciserver.model.frozen import frozen
 from ciserver.model.push import Push, RefChange
 
 MAX_REF = 1024
@@ -16,7 +16,7 @@ _FORBIDDEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class PushWords:
     """How a forge names the parts of its push payload; `pushers` are dotted paths, best first."""
 

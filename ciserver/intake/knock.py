@@ -1,14 +1,14 @@
 """What a delivery at a door turns out to be, and what every door promises."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ciserver.model.frozen import frozen
 from ciserver.model.push import Push
 
 
-@dataclass(frozen=True)
+@frozen
 class Knock:
     """One authentic delivery: a push, a ping, or neither with the reason in `ignored`."""
 

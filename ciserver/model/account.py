@@ -1,9 +1,10 @@
 """Who asks, and what they may do: people, their tokens, and the actor of one request."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from ciserver.model.frozen import frozen
 
 CREATE_PROJECTS = "create-projects"
 SCOPES = (
@@ -53,7 +54,7 @@ _SCOPE_OF = {Right.READ: "builds:read", Right.EDIT: "projects:write"}
 ROLES = (CREATE_PROJECTS, Right.EVALUATE, Right.RESTART, Right.CANCEL, Right.BUMP)
 
 
-@dataclass(frozen=True)
+@frozen
 class User:
     id: int
     name: str
@@ -64,7 +65,7 @@ class User:
     roles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Member:
     """Somebody with rights in a project that is not theirs."""
 
@@ -72,7 +73,7 @@ class Member:
     rights: frozenset[Right]
 
 
-@dataclass(frozen=True)
+@frozen
 class Token:
     id: int
     user: str
@@ -83,7 +84,7 @@ class Token:
     last_used_at: datetime | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Actor:
     """Who makes a request and what they may do. `scopes` is `*` for people with a session;
     `roles` are those of the account; `request_id` is the job request that they act for, where
@@ -104,7 +105,7 @@ class Actor:
         return bool(held & {"*", plain}) or (verb == "read" and f"{subject}:write" in held)
 
 
-@dataclass(frozen=True)
+@frozen
 class Sight:
     """What lists may show to one actor: what is public, what is of these projects, and what was
     shared with the user by name; or everything.

@@ -1,12 +1,13 @@
 """Jobs as a recipe states them, builds as the queue holds them, attempts as workers run them."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from ciserver.model.account import Visibility
 from ciserver.model.evaluation import Kind
+from ciserver.model.frozen import frozen
 from ciserver.model.project import InputType
 from ciserver.model.push import Trust
 from ciserver.model.secret import NO_SECRETS, BuildSecrets
@@ -18,7 +19,7 @@ ARCHIVE = ".tar"  # what a directory is kept as
 EnvironmentValue = str | tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Source:
     """A repository or path that a job wants in its home: at `revision`, in `directory`."""
 
@@ -30,13 +31,13 @@ class Source:
     type: InputType = InputType.GIT
 
 
-@dataclass(frozen=True)
+@frozen
 class Task:
     name: str
     script: str
 
 
-@dataclass(frozen=True)
+@frozen
 class TriggerSpec:
     """A post-build action as the recipe states it; `options` belong to the action."""
 
@@ -53,7 +54,7 @@ class Policy(StrEnum):
     CANCEL = "cancel"  # the newest one also stops the running one
 
 
-@dataclass(frozen=True)
+@frozen
 class Concurrency:
     """Builds of one group never run side by side."""
 
@@ -61,7 +62,7 @@ class Concurrency:
     policy: Policy = Policy.QUEUE
 
 
-@dataclass(frozen=True)
+@frozen
 class Resources:
     """What the tasks of a build may use together; 0 where the recipe leaves it to the server."""
 
@@ -70,7 +71,7 @@ class Resources:
     disk_mb: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Cache:
     """Directories and files of the home, relative to it, that are kept under a key."""
 
@@ -78,7 +79,7 @@ class Cache:
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Reports:
     """Globs, relative to the home, of files that say how tests went."""
 
@@ -94,7 +95,7 @@ class Identity(NamedTuple):
     system: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """One job of a recipe for one system, complete: what a build of it needs and nothing else.
 
@@ -148,8 +149,16 @@ class Job:
     def identity(self) -> Identity:
         return Identity(self.name, self.system)
 
+    def having(self, **changes: Any) -> "Job":
+        """The job with other values of these fields; `replace` would set all forty by a call each,
+        for each of thousands of jobs.
+        """
+        other = Job.__new__(Job)
+        vars(other).update(vars(self) | changes)
+        return other
 
-@dataclass(frozen=True)
+
+@frozen
 class Build:
     id: int
     evaluation_id: int
@@ -192,7 +201,7 @@ class Build:
         return f"{self.project}:{self.jobset}:{self.job}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Label:
     """What people call a build and sort it by: a note in markdown, and tags, the widest first."""
 
@@ -203,7 +212,7 @@ class Label:
 NO_LABEL = Label()
 
 
-@dataclass(frozen=True)
+@frozen
 class Attempt:
     build_id: int
     number: int
@@ -217,7 +226,7 @@ class Attempt:
     logs_removed_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     build_id: int
     attempt: int
@@ -233,7 +242,7 @@ class Step:
         return self.status not in {StepStatus.PENDING, StepStatus.RUNNING}
 
 
-@dataclass(frozen=True)
+@frozen
 class Product:
     id: int
     build_id: int
@@ -259,7 +268,7 @@ class Product:
         return self.name.removesuffix(ARCHIVE) if self.is_directory else self.name
 
 
-@dataclass(frozen=True)
+@frozen
 class ProductKind:
     """What a product is for whoever reads it, in the words of its build: `doc`, `manual`, and of a
     directory, which is kept as an archive, the file in it to begin with.
@@ -273,7 +282,7 @@ class ProductKind:
 PLAIN = ProductKind()
 
 
-@dataclass(frozen=True)
+@frozen
 class Output:
     """What an attempt tells of what it made, beside the products: the name of the release, and
     where Nix built it, the derivation with the paths of its outputs by name.
@@ -284,7 +293,7 @@ class Output:
     paths: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Lease:
     """The right to write for one attempt. Every write of that attempt carries the token;
     after the lease is lost a write with it is refused.
@@ -299,7 +308,7 @@ class Lease:
 OWN_IMAGES = ("", "host", "nix")
 
 
-@dataclass(frozen=True)
+@frozen
 class Offer:
     """What a worker can run: its systems, its images (empty = any), and what asks for its labels.
     One that may not take every build of its systems has the queues, as SYSTEM/TRUST, that it may
@@ -314,7 +323,7 @@ class Offer:
     projects: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Work:
     """Everything a worker needs to run one claimed build."""
 
@@ -332,7 +341,7 @@ class Work:
     mirrors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class LogPiece:
     """Bytes of the log of a step, at their offset."""
 
@@ -341,14 +350,14 @@ class LogPiece:
     chunk: bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class StepResult:
     number: int
     status: StepStatus
     exit_code: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Loss:
     """Why an attempt ended before its job could be judged. One that `counts` uses up a retry;
     a worker that was shut down in good order does not.
@@ -359,7 +368,7 @@ class Loss:
     counts: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildResult:
     """How an attempt ended, in the executor's words."""
 

@@ -1,11 +1,11 @@
 """Two evaluations side by side: what became of each job, and which inputs changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from ciserver.model.evaluation import Evaluation, PinnedInput
+from ciserver.model.frozen import frozen
 from ciserver.model.status import BuildStatus
 
 
@@ -30,7 +30,7 @@ _BOTH_ENDED = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class JobResult:
     """The build that an evaluation has for a job and system, its own or one of earlier."""
 
@@ -40,7 +40,7 @@ class JobResult:
     status: BuildStatus
 
 
-@dataclass(frozen=True)
+@frozen
 class JobChange:
     """A job with what it is and what it was; at least one of them is there."""
 
@@ -78,7 +78,7 @@ class JobChange:
         return _BOTH_ENDED[self.before.status.is_good, self.now.status.is_good]
 
 
-@dataclass(frozen=True)
+@frozen
 class LoggedCommit:
     revision: str
     subject: str
@@ -86,7 +86,7 @@ class LoggedCommit:
     committed_at: datetime
 
 
-@dataclass(frozen=True)
+@frozen
 class InputLog:
     """The newest commits that came to an input or, where it went back, that left it; `more` when
     there are others.
@@ -97,7 +97,7 @@ class InputLog:
     went_back: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class ChangedInput:
     """An input that is pinned elsewhere than before, is new, or is gone; with the commits between,
     where they were asked for and are known.
@@ -113,7 +113,7 @@ class ChangedInput:
         return known.name if known else ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """An evaluation beside `other`, which was there before: every job of the two in one class,
     sorted by name and system; classes without a job are left out.

@@ -3,12 +3,12 @@
 from bisect import bisect_right
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
 
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 
 LONGEST = 1000  # of a line; one that lists every value of every field is shorter
 YEARS = 40  # 29 February falls on a given weekday at least this often, even around 2100
@@ -27,7 +27,7 @@ _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _LONGEST_MONTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-@dataclass(frozen=True)
+@frozen
 class Calendar:
     """Certain times of certain days, in no zone yet.
 
@@ -77,7 +77,7 @@ def _last_of_month(day: date, step: timedelta) -> date:
     return day.replace(day=1 if step < timedelta() else monthrange(day.year, day.month)[1])
 
 
-@dataclass(frozen=True)
+@frozen
 class LocalCalendar:
     """A calendar in a zone. Moments are seconds since 1970 in UTC.
 
@@ -212,7 +212,7 @@ def _invalid(*complaints: Complaint) -> Invalid:
     return Invalid("the cron line cannot be used", complaints=complaints)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Field:
     name: str
     low: int

@@ -1,14 +1,14 @@
 """A message that must leave the house, and the tries made to deliver it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from ciserver.model.event import Event
+from ciserver.model.frozen import frozen
 from ciserver.model.status import DeliveryStatus
 
 
-@dataclass(frozen=True)
+@frozen
 class Delivery:
     """One event for one trigger. `id` is stable over all tries: the receiver's idempotency key."""
 
@@ -25,7 +25,7 @@ class Delivery:
     detail: str  # what the last try said
 
 
-@dataclass(frozen=True)
+@frozen
 class DeliveryTry:
     delivery_id: str
     number: int
@@ -35,7 +35,7 @@ class DeliveryTry:
     duration_seconds: float
 
 
-@dataclass(frozen=True)
+@frozen
 class SigningKey:
     """What everybody may know of a key that webhooks are signed with."""
 

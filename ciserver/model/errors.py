@@ -6,8 +6,9 @@ Outcomes (a push ignored, a recipe broken, a build failed) are data, not errors.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+
+from ciserver.model.frozen import frozen
 
 Kind = Literal[
     "invalid",
@@ -35,7 +36,7 @@ class CiError(Exception):
         self.details = details
 
 
-@dataclass(frozen=True)
+@frozen
 class Complaint:
     """One fault in something a person wrote: where it stands and what is wrong with it."""
 

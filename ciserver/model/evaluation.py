@@ -1,11 +1,12 @@
 """A jobset looked at with every input pinned."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from ciserver.model.account import Visibility
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.model.project import InputType
 from ciserver.model.push import Trust
 from ciserver.model.status import EvaluationStatus
@@ -24,7 +25,7 @@ class Kind(StrEnum):
     API = "api"
 
 
-@dataclass(frozen=True)
+@frozen
 class PinnedInput:
     """An input as an evaluation used it: a revision, or a value that stands for itself."""
 
@@ -36,7 +37,7 @@ class PinnedInput:
     value: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Wish:
     """What a request asks of an evaluation beyond its recipe: only these jobs (whatever their
     filters say), more variables for them, another priority; inputs, by name, at exactly these
@@ -50,7 +51,7 @@ class Wish:
     script: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class SkippedJob:
     """A job that a filter left out, and which filter."""
 
@@ -61,7 +62,7 @@ class SkippedJob:
 NO_WISH = Wish()
 
 
-@dataclass(frozen=True)
+@frozen
 class Evaluation:
     id: int
     jobset_id: int

@@ -6,21 +6,22 @@ the outbox as text.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from ciserver.model.frozen import frozen
 from ciserver.model.status import BuildStatus
 
 
-@dataclass(frozen=True)
+@frozen
 class StepSummary:
     name: str
     status: str
     log_url: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Beside:
     """Another build that ended of the same cause."""
 
@@ -31,7 +32,7 @@ class Beside:
     url: str
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildFinished:
     """One attempt of a build reached its end."""
 
@@ -109,7 +110,7 @@ class BuildFinished:
         return cls(**values)
 
 
-@dataclass(frozen=True)
+@frozen
 class FaultsChanged:
     """What is wrong with a jobset's recipes is not what it was at the evaluation before."""
 
@@ -143,7 +144,7 @@ class FaultsChanged:
         return cls(**values)
 
 
-@dataclass(frozen=True)
+@frozen
 class GroupMember:
     """A build of a group, as it was when the group ended."""
 
@@ -154,7 +155,7 @@ class GroupMember:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class GroupFinished:
     """The last build of a group that somebody joined reached its end: `build_id`."""
 

@@ -1,13 +1,13 @@
 """Jobs over time: where their builds are looked for, and what these tell one after another."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from ciserver.model.build import Build
+from ciserver.model.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """Whose builds are meant: everybody's, those of a project, of a jobset, or of a job in one."""
 
@@ -22,7 +22,7 @@ class Address:
 EVERYWHERE = Address()
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """An address that was looked up: of a job, its jobset is named too."""
 
@@ -40,7 +40,7 @@ class Health(StrEnum):
     CANCELED = "canceled"
 
 
-@dataclass(frozen=True)
+@frozen
 class GoodBuild:
     """What a series needs to know of a build that succeeded."""
 
@@ -50,7 +50,7 @@ class GoodBuild:
     seconds: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Point:
     """One number that a good build is known by; `at` is when the build was asked for."""
 
@@ -60,7 +60,7 @@ class Point:
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Series:
     """A number over the builds of a job, oldest first."""
 
@@ -73,7 +73,7 @@ class Series:
         return self.points[-1].unit if self.points else ""
 
 
-@dataclass(frozen=True)
+@frozen
 class SystemOfJob:
     """A system that a job is built for: its newest build, and the newest good one."""
 
@@ -85,7 +85,7 @@ class SystemOfJob:
         return self.newest.system
 
 
-@dataclass(frozen=True)
+@frozen
 class JobHistory:
     """A job as it fares: by system, and its newest builds. `metrics` are the names of what its
     good builds measured lately.
@@ -105,7 +105,7 @@ class JobHistory:
         return f"{self.project}:{self.jobset}:{self.name}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """The build of a job that ended last, and how large its products are together."""
 

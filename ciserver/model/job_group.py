@@ -1,12 +1,12 @@
 """Job groups: builds that somebody joined, to be told of the end of all of them together."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from ciserver.model.build import Build, TriggerSpec
+from ciserver.model.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class JobGroup:
     """A build is in one group, or in none. `ended_at` is when all of them had ended for the first
     time: what becomes of them later is no end of the group.
@@ -20,7 +20,7 @@ class JobGroup:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class JobGroupView:
     """A group with its builds, in the order of their ids."""
 

@@ -1,13 +1,12 @@
 """Which of somebody's builds are looked for, by what they are called and how they fared."""
 
-from dataclasses import dataclass
-
+from ciserver.model.frozen import frozen
 from ciserver.model.status import BuildStatus
 
 _ANY = frozenset(BuildStatus)
 
 
-@dataclass(frozen=True)
+@frozen
 class Term:
     """A piece of text that must be there, in letters of either case; or must not, if `negated`."""
 
@@ -15,7 +14,7 @@ class Term:
     negated: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class LabelSearch:
     """Builds of which every term is true. To `tags` they are one text, with slashes between and
     around them.

@@ -1,10 +1,11 @@
 """The addresses of our own pages, as mails, answers and logs name them."""
 
-from dataclasses import dataclass
 from urllib.parse import quote
 
+from ciserver.model.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Links:
     """`base` has no trailing slash."""
 

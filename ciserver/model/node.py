@@ -1,9 +1,9 @@
 """A server, among those that work on one database."""
 
-from dataclasses import dataclass
+from ciserver.model.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """`place` is the machine and data directory that it holds there, `storage` tells the directory
     of files from others, and `signs_with` is the key that its webhooks are signed with.

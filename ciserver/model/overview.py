@@ -3,11 +3,12 @@ search finds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from ciserver.model.build import Build, Step
 from ciserver.model.evaluation import Evaluation
+from ciserver.model.frozen import frozen
 from ciserver.model.job import Address
 from ciserver.model.ports import BrokerState, WorkerState
 from ciserver.model.project import Jobset
@@ -16,7 +17,7 @@ from ciserver.model.storage import Kept, Waiting
 from ciserver.model.view import ProjectSummary
 
 
-@dataclass(frozen=True)
+@frozen
 class Counts:
     """What an evaluation came to: builds of earlier that it found there are good ones."""
 
@@ -29,7 +30,7 @@ class Counts:
         return self.open + self.good + self.bad
 
 
-@dataclass(frozen=True)
+@frozen
 class JobsetStanding:
     """A jobset with what its newest evaluation with builds came to, and what was last heard of it:
     its open evaluations and the newest that ended, newest first.
@@ -40,13 +41,13 @@ class JobsetStanding:
     newest: tuple[Evaluation, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class StepOfBuild:
     build: Build
     step: Step
 
 
-@dataclass(frozen=True)
+@frozen
 class QueueShare:
     """How many unfinished builds a jobset has for a system, and since when."""
 
@@ -58,7 +59,7 @@ class QueueShare:
     newest: datetime
 
 
-@dataclass(frozen=True)
+@frozen
 class Claimable:
     """How many builds wait for the same workers."""
 
@@ -69,7 +70,7 @@ class Claimable:
     builds: int
 
 
-@dataclass(frozen=True)
+@frozen
 class QueueSummary:
     """The unfinished builds by jobset and by system, the largest numbers first; `is_whole` unless
     there are more than were counted.
@@ -84,7 +85,7 @@ class QueueSummary:
         return sum(self.systems.values())
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """A worker, why it takes no builds (empty when it does), and how many builds in a row ended at
     once through it.
@@ -106,7 +107,7 @@ DURATIONS = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Histogram:
     """How many of some durations lie below each of DURATIONS; all of them, and their sum."""
 
@@ -121,7 +122,7 @@ class Histogram:
         return Histogram(below, self.count + 1, self.seconds + seconds)
 
 
-@dataclass(frozen=True)
+@frozen
 class Gauges:
     """The server in numbers. `ended` and `durations` count since its start."""
 
@@ -140,7 +141,7 @@ class Gauges:
     waiting: Waiting  # for the object storage
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What a search found; `builds` have the number or revision, `derived` the derivation."""
 
@@ -154,7 +155,7 @@ class Found:
         return bool(self.projects or self.jobsets or self.jobs or self.builds or self.derived)
 
 
-@dataclass(frozen=True)
+@frozen
 class RunnerState:
     """How the engine is, if one runs: what it did since the start of the server and does now."""
 

@@ -1,6 +1,5 @@
 """The seams of the house: each has at least two real implementations."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, ClassVar, Protocol
 
@@ -17,6 +16,7 @@ from ciserver.model.build import (
     Work,
 )
 from ciserver.model.delivery import Delivery
+from ciserver.model.frozen import frozen
 from ciserver.model.report import Counts, ReportKind
 
 
@@ -25,7 +25,7 @@ class Clock(Protocol):
         """The time as an aware datetime in UTC."""
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkerState:
     """What a worker can do right now; `paused` says why it takes no builds by itself, as while its
     disk is full. Pauses that people ask for are in the store. `images` are those that it has; one
@@ -58,7 +58,7 @@ class WorkerState:
         return self.takes_any_image or image in self.images or image in OWN_IMAGES
 
 
-@dataclass(frozen=True)
+@frozen
 class QueueState:
     """A queue at a message broker: the messages in it, and the workers that take some right now."""
 
@@ -67,7 +67,7 @@ class QueueState:
     takers: int
 
 
-@dataclass(frozen=True)
+@frozen
 class BrokerState:
     """How the message broker is that tells workers of work, at `place`; `fault` says since when it
     does not, and is empty when it does. `why` is for administrators. `sent` counts messages since
@@ -81,7 +81,7 @@ class BrokerState:
     sent: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class EngineState:
     """The workers of an engine, and what tells those elsewhere of work, if it is a broker."""
 

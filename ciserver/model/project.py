@@ -1,11 +1,12 @@
 """What is watched: a project has jobsets, a jobset has inputs."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from ciserver.model.account import Visibility
+from ciserver.model.frozen import frozen
 from ciserver.model.schedule import PgoStrategy
 
 DEFAULT_WATCH = ("refs/heads/*", "refs/tags/*")
@@ -43,7 +44,7 @@ class JobsetMode(StrEnum):
     ONE_AT_A_TIME = "one-at-a-time"  # not while builds of it are unfinished
 
 
-@dataclass(frozen=True)
+@frozen
 class Input:
     """What a jobset is evaluated from: a git repository, a path, or a `value` that stands for
     itself.
@@ -66,7 +67,7 @@ class Input:
         return any(fnmatchcase(ref, glob) for glob in self.watch)
 
 
-@dataclass(frozen=True)
+@frozen
 class Credential:
     """How a private repository is read: a password or token, or an ssh key in memory."""
 
@@ -76,7 +77,7 @@ class Credential:
     passphrase: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Declaration:
     """Where the jobsets of a project are declared: in a file of a repository or path, which is
     written as its type and `value` (see `ciserver.model.input_text`). Without a file people make
@@ -88,7 +89,7 @@ class Declaration:
     value: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class ProjectSettings:
     """What the owner of a project decides. A hidden one is left out of the overview for people."""
 
@@ -101,7 +102,7 @@ class ProjectSettings:
     declaration: Declaration = Declaration()
 
 
-@dataclass(frozen=True)
+@frozen
 class Project:
     """`declared_by` is the evaluation whose declarations are in force, if any is."""
 
@@ -127,7 +128,7 @@ class Project:
         return self.name.startswith("~")
 
 
-@dataclass(frozen=True)
+@frozen
 class ScriptDefaults:
     """What a build of a script runs where the request leaves it open: a script of the jobset's
     repository, and `NAME=VALUE` words for its environment.
@@ -138,7 +139,7 @@ class ScriptDefaults:
     timeout_minutes: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class JobsetSettings:
     """What the owner of a jobset decides, beside its inputs."""
 
@@ -156,7 +157,7 @@ class JobsetSettings:
     script: ScriptDefaults = ScriptDefaults()
 
 
-@dataclass(frozen=True)
+@frozen
 class Jobset:
     """`branch` is a name that is unique on the server, if it got one; `slug` is unique among the
     jobsets of the project's owner.

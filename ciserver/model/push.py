@@ -1,9 +1,11 @@
 """What every door turns its payload into, and what became of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
+
+from ciserver.model.frozen import frozen
 
 ZERO = "0" * 40
 # Where forges keep what people propose who may not push.
@@ -29,7 +31,7 @@ def trust_of(ref: str) -> Trust:
     return Trust.UNTRUSTED if is_proposal(ref) else Trust.TRUSTED
 
 
-@dataclass(frozen=True)
+@frozen
 class RefChange:
     """One ref moved from `old` to `new`; all-zero ids mean created and deleted."""
 
@@ -46,7 +48,7 @@ class RefChange:
         return self.ref.startswith("refs/tags/")
 
 
-@dataclass(frozen=True)
+@frozen
 class Push:
     """One push to one repository, as told by a hook.
 
@@ -61,7 +63,7 @@ class Push:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Received:
     """A push at the door: which project, through which door, under which delivery id."""
 
@@ -72,14 +74,14 @@ class Received:
     received_at: datetime
 
 
-@dataclass(frozen=True)
+@frozen
 class RequestedEvaluation:
     id: int
     jobset: str
     ref: str
 
 
-@dataclass(frozen=True)
+@frozen
 class PushOutcome:
     """What became of a push: evaluations were requested, or `ignored` says why not.
     The same delivery always gets the same outcome; `is_known` says that it came before.

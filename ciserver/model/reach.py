@@ -1,13 +1,14 @@
 """Places in private networks that an administrator lets isolated builds reach."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network
+
+from ciserver.model.frozen import frozen
 
 _LOOPBACK = IPv4Network("127.0.0.0/8")
 _HIGHEST_PORT = 65535
 
 
-@dataclass(frozen=True)
+@frozen
 class Reach:
     """An address or a network, and one port of it or (0) all."""
 

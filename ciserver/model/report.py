@@ -1,7 +1,9 @@
 """What files of a build tell beside its status: tests, coverage, measured numbers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
+
+from ciserver.model.frozen import frozen
 
 MOST_MESSAGE = 2000  # characters of one failure
 MOST_TESTS = 100_000  # of one build
@@ -22,7 +24,7 @@ class CaseStatus(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True)
+@frozen
 class CaseResult:
     suite: str
     name: str
@@ -31,14 +33,14 @@ class CaseResult:
     message: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Metric:
     name: str
     value: float
     unit: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Counts:
     """How much of each there is, in a file or in several together."""
 
@@ -68,7 +70,7 @@ class Counts:
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """What one file tells. `notes` say what is wrong with it; what could be read counts."""
 
@@ -92,7 +94,7 @@ class Report:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class ReportNote:
     """A fault of a file, for people."""
 

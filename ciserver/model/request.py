@@ -1,9 +1,11 @@
 """Job requests: who asked for what, when, and what came of it. They are the audit trail."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from ciserver.model.frozen import frozen
 
 
 class Action(StrEnum):
@@ -63,7 +65,7 @@ class RequestStatus(StrEnum):
     FAILED = "failed"  # refused, or partly refused; the message says why
 
 
-@dataclass(frozen=True)
+@frozen
 class JobRequest:
     """`asked_as` is the caller's own name for the action, where it has one; `created` are the
     builds that it made.

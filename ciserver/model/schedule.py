@@ -8,7 +8,6 @@ is an interval, real time counts: nothing for skipped hours, both passes of repe
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from functools import lru_cache
@@ -25,6 +24,7 @@ from ciserver.model.cron import (
     times,
 )
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 60, 366 * 24 * 3600
 _UNITS = (("day", 24 * 3600), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -51,7 +51,7 @@ class PgoStrategy(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
+@frozen
 class Timing:
     """Exactly one of a cron line, times of the day (each of `minutes` in each of `hours`) and an
     interval. The anchor gives an interval its phase and is no beginning; none means 1970 in UTC.
@@ -81,7 +81,7 @@ class Timing:
         return f"{moment.astimezone(_zone(name)):%a %Y-%m-%d %H:%M} {name}"
 
 
-@dataclass(frozen=True)
+@frozen
 class ScheduleSpec:
     """A schedule as a recipe declares it."""
 
@@ -92,7 +92,7 @@ class ScheduleSpec:
     file: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Schedule:
     id: int
     jobset_id: int
@@ -110,7 +110,7 @@ class Schedule:
     runs_script: bool = False  # of the jobset, in place of its recipe
 
 
-@dataclass(frozen=True)
+@frozen
 class Firing:
     """One due moment that was acted on. `missed` counts the earlier ones that it stands for;
     `outcome` says why no evaluation was requested and is empty when one was.
@@ -271,7 +271,7 @@ class _Plan(Protocol):
         """The last one that is not after."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Interval:
     anchor: int
     length: int

@@ -1,9 +1,11 @@
 """Secrets that people keep here for their builds: a user's own, or a project's."""
 
 import uuid as uuids
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+
+from ciserver.model.frozen import frozen
 
 MOST_BYTES = 16 * 1024
 FILE_MODE = 0o600
@@ -15,7 +17,7 @@ class SecretType(StrEnum):
     PLAINTEXT_FILE = "plaintext_file"
 
 
-@dataclass(frozen=True)
+@frozen
 class Holder:
     """Whose a secret is: a user's, or a project's. Exactly one of the two is given."""
 
@@ -23,7 +25,7 @@ class Holder:
     project_id: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Secret:
     """What is told of a secret: everything but its value. Only a file has a path, relative to the
     home of a build, and a mode.
@@ -42,7 +44,7 @@ class Secret:
         return self.name or self.uuid
 
 
-@dataclass(frozen=True)
+@frozen
 class OpenSecret:
     """A secret with its value, on its way into one build. Never stored, and never in a message."""
 
@@ -63,7 +65,7 @@ class OpenSecret:
         return self.value.decode(errors="surrogateescape")
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildSecrets:
     """What a build is given of the secrets that its recipe names. With `refused`, the reason, it
     cannot begin; `note` says in its log why it has none.

@@ -1,9 +1,9 @@
 """How sources that are sent in to a jobset are built, and for which systems."""
 
-from dataclasses import dataclass
+from ciserver.model.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceSettings:
     """What the scripts that build sources are told of the project. `network` is for sources that
     come without a word on it; `makes_index` asks for an index of the packages that are made.
@@ -16,7 +16,7 @@ class SourceSettings:
     makes_index: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceSystem:
     """A system that the sources of a jobset are built for, with the packages that are to be there
     for that; `comps` is a list of groups of packages, in a file called `comps_name`.
@@ -28,7 +28,7 @@ class SourceSystem:
     comps_name: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Origin:
     """The source that a build was made of: a file, sent in or behind `url`. `version` has the
     release with it, and is empty where the name does not tell it.

@@ -1,11 +1,11 @@
 """How much a project keeps, and how much it may."""
 
-from dataclasses import dataclass
+from ciserver.model.frozen import frozen
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Kept:
     """In bytes, as the rows of the database have them. `quota_mb` is what was set for the project;
     None leaves it to the server.
@@ -20,7 +20,7 @@ class Kept:
         return self.products + self.logs
 
 
-@dataclass(frozen=True)
+@frozen
 class ProjectStorage:
     """What a project keeps, with the quota in force in MiB; 0: no limit."""
 
@@ -38,7 +38,7 @@ class ProjectStorage:
         return bool(self.quota_mb) and self.kept.total >= self.quota
 
 
-@dataclass(frozen=True)
+@frozen
 class Waiting:
     """Files that are to go to the object storage, and are in the directory. `fault` says why the
     storage did not answer the last time; empty when it did, or there is none.

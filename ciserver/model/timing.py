@@ -1,12 +1,12 @@
 """How long builds wait, and pushes take until all of their builds have ended."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from ciserver.model.build import Build
+from ciserver.model.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Wait:
     """A build that was queued and then started."""
 
@@ -14,7 +14,7 @@ class Wait:
     seconds: float
 
 
-@dataclass(frozen=True)
+@frozen
 class WaitTimes:
     """How long the builds waited that started in a time: for each system, how many there were in
     each block of so many minutes; the last block has whatever waited longer. `waiting` are those
@@ -32,7 +32,7 @@ class WaitTimes:
         return sum(map(sum, self.systems.values()))
 
 
-@dataclass(frozen=True)
+@frozen
 class PushTime:
     """An evaluation whose builds have all ended; `ended_at` is the end of the last of them."""
 

@@ -1,12 +1,13 @@
 """Files that were sent in for builds to begin with."""
 
 import re
-from dataclasses import dataclass
+
+from ciserver.model.frozen import frozen
 
 _URI = re.compile(r"upload:([0-9a-f]{32})/([A-Za-z0-9_][A-Za-z0-9_.+~^-]{0,254})")
 
 
-@dataclass(frozen=True)
+@frozen
 class Upload:
     """`id` says where it is kept, `name` what it was called."""
 

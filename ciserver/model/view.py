@@ -1,18 +1,19 @@
 """Values that pages and APIs show: several things read together, in a bounded number of queries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, field
 from datetime import datetime
 
 from ciserver.model.build import Attempt, Build, Job, Output, Product, Step
 from ciserver.model.comparison import ChangedInput, changed_inputs
 from ciserver.model.delivery import Delivery
 from ciserver.model.evaluation import Evaluation
+from ciserver.model.frozen import frozen
 from ciserver.model.project import Jobset, Project
 from ciserver.model.report import CaseResult, Counts, Metric, ReportNote
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildPage:
     """A slice of a list of builds, newest first; `next` is the cursor of the following slice
     (a build id, None at the end).
@@ -22,7 +23,7 @@ class BuildPage:
     next: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class PushedEvaluation:
     """What became of an evaluation of a push so far, with the first builds that it made, as
     (id, job).
@@ -32,13 +33,13 @@ class PushedEvaluation:
     builds: tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class EvaluationPage:
     evaluations: tuple[Evaluation, ...]
     next: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildIds:
     """The builds of an evaluation: those that it made, if any, and those of earlier that it found
     there.
@@ -48,7 +49,7 @@ class BuildIds:
     made_some: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class NumberedPage:
     """Page 1, 2 ... of a jobset's evaluations with the builds of each; `total` counts them all."""
 
@@ -57,7 +58,7 @@ class NumberedPage:
     total: int
 
 
-@dataclass(frozen=True)
+@frozen
 class EvaluationSummary:
     """An evaluation beside the one before it of the same ref, if there was one."""
 
@@ -75,7 +76,7 @@ class EvaluationSummary:
         return changed_inputs(self.previous.inputs if self.previous else (), self.evaluation.inputs)
 
 
-@dataclass(frozen=True)
+@frozen
 class EvaluationSummaries:
     """Some of a list, newest first; `next` is the evaluation before which older ones come, None
     at the end.
@@ -85,7 +86,7 @@ class EvaluationSummaries:
     next: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Submitted:
     """A build with its newest steps, and the note and tags that it was submitted with."""
 
@@ -95,7 +96,7 @@ class Submitted:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class SubmittedPage:
     """A slice of what somebody asked for; `next` is the build that the following one begins with,
     `total` counts them all.
@@ -106,7 +107,7 @@ class SubmittedPage:
     total: int
 
 
-@dataclass(frozen=True)
+@frozen
 class LabeledPage:
     """A slice of at most `limit` of what somebody asked for; `next` is the build before which the
     following one begins, None at the end.
@@ -122,7 +123,7 @@ class LabeledPage:
         return self.next is not None and len(self.submitted) < self.limit
 
 
-@dataclass(frozen=True)
+@frozen
 class GroupView:
     """The builds of one job that were made together, over their systems."""
 
@@ -131,19 +132,19 @@ class GroupView:
     builds: tuple[Build, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class JobsetSummary:
     jobset: Jobset
     latest: Evaluation | None
 
 
-@dataclass(frozen=True)
+@frozen
 class ProjectSummary:
     project: Project
     jobsets: tuple[JobsetSummary, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class IgnoredPush:
     """A push that came in and asked for nothing, with the reason."""
 
@@ -154,7 +155,7 @@ class IgnoredPush:
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class JobsetView:
     jobset: Jobset
     evaluations: EvaluationPage
@@ -162,7 +163,7 @@ class JobsetView:
     ignored: tuple[IgnoredPush, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class EvaluationView:
     """What became of each job of a recipe: built, reused from an earlier build, or skipped (which
     the evaluation knows); `reasons` say why builds wait, `needs` which builds they need.
@@ -175,7 +176,7 @@ class EvaluationView:
     needs: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Related:
     """Builds on the other side of a need: the ids of all, and the first of the builds."""
 
@@ -183,13 +184,13 @@ class Related:
     builds: tuple[Build, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class AttemptView:
     attempt: Attempt
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Told:
     """What the files of a build's newest attempt told; of the bad tests those that come first."""
 
@@ -199,7 +200,7 @@ class Told:
     notes: tuple[ReportNote, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildRecord:
     """A build, and what became of it."""
 
@@ -226,17 +227,18 @@ class BuildRecord:
         return tuple(one for one in self.products if one.attempt == self.build.attempt)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class BuildView(BuildRecord):
     """The same with what it was made of, and what may be done with it."""
 
+    _: KW_ONLY
     evaluation: Evaluation
     job: Job
     may_cancel: bool
     may_rerun: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildFacts:
     """What lists tell of a build: what its newest attempt made, and why it waits if it does."""
 
@@ -247,7 +249,7 @@ class BuildFacts:
     waiting_for: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Needed:
     """What a build needs, with how many needs away each is; `is_cut` when there is more."""
 
@@ -256,7 +258,7 @@ class Needed:
     is_cut: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Pause:
     """A worker that takes no builds, or with the empty name the whole queue; `by` is empty for
     those who are not told. `reason` is for everybody who waits. One that the server made itself
@@ -269,7 +271,7 @@ class Pause:
     until: datetime | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class QueueView:
     running: tuple[Build, ...]
     waiting: BuildPage
@@ -278,7 +280,7 @@ class QueueView:
     evaluations: tuple[Evaluation, ...]  # requested or under way
 
 
-@dataclass(frozen=True)
+@frozen
 class Tip:
     """A branch or tag by its full name, with the commit that it points at."""
 
@@ -286,7 +288,7 @@ class Tip:
     revision: str
 
 
-@dataclass(frozen=True)
+@frozen
 class System:
     """A system that builds are made for, such as x86_64-linux; nothing new is made for one that is
     not active. `images` are those that workers have for it, as far as it was said.
@@ -299,7 +301,7 @@ class System:
     images: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class LogChunk:
     """Bytes of a step's log from `offset`; `complete` when nothing will follow them."""
 

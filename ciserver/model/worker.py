@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import NamedTuple
 
+from ciserver.model.frozen import frozen
 from ciserver.model.push import Trust
 
 _QUEUE = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.+]*(?:-[A-Za-z0-9_.+]+)+)/([a-z]+)")
@@ -33,7 +34,7 @@ def queue_of(text: str) -> Queue | None:
     return Queue(found[1], Trust(found[2]))
 
 
-@dataclass(frozen=True)
+@frozen
 class Worker:
     """A worker that was given a credential: the queues it may claim builds of, the labels it may
     say it has, and the projects by id and name that it is for; none: it is for all.
@@ -47,7 +48,7 @@ class Worker:
     projects: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Checkout:
     """One repository of a source: where in its directory it goes (empty: it is the source itself),
     by which name the server knows the mirror, and what of it is wanted. `refs` and `default` are
@@ -61,7 +62,7 @@ class Checkout:
     default: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Listing:
     """What a source is made of: repositories, those around others first; or one file that was sent
     in, by its name.

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from ciserver.model.account import ROLES, SCOPES, Actor, Token, User, is_scope
 from ciserver.model.errors import Busy, Complaint, Invalid, NotFound, NotSignedIn
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action
 from ciserver.service.audit import Audit
@@ -31,7 +32,7 @@ _MOST_PROVEN = 1_000
 _OURS = frozenset({"administrator", "ciserver"})  # names that the server itself acts under
 
 
-@dataclass(frozen=True)
+@frozen
 class SignedIn:
     """A person with a session. `csrf` must come back with every form."""
 

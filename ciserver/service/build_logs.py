@@ -4,7 +4,6 @@ import io
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 from typing import IO, Any
@@ -12,6 +11,7 @@ from typing import IO, Any
 from ciserver.model.account import Actor
 from ciserver.model.build import Build, Step
 from ciserver.model.errors import NotFound
+from ciserver.model.frozen import frozen
 from ciserver.model.view import LogChunk
 from ciserver.service.logs import Logs, removed
 from ciserver.service.rights import Rights
@@ -23,7 +23,7 @@ _LIKE_IT = 20  # builds of derivations whose names begin alike
 _OF_BUILD = re.compile(r"build-([0-9]{1,18})")
 
 
-@dataclass(frozen=True)
+@frozen
 class WholeLog:
     """The steps that began, and how long the log of each is now. `complete` when nothing will
     follow.
@@ -40,7 +40,7 @@ class WholeLog:
         return sum(self.sizes)
 
 
-@dataclass(frozen=True)
+@frozen
 class LogEnd:
     """The last part of a log, and the number of the line that it begins in."""
 

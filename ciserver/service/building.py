@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
-from ciserver.git.mirror import Mirror
 from ciserver.model.build import EnvironmentValue, Identity, Job, Policy, Source
 from ciserver.model.errors import Complaint
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob, Wish
@@ -337,7 +337,7 @@ class _Trees:
             self._known[key] = self._mirror(job, source).content_ids(source.revision, paths)
         return self._known[key]
 
-    def _mirror(self, job: Job, source: Source) -> Mirror:
+    def _mirror(self, job: Job, source: Source) -> "Mirror":
         pushed = self._pinned.input
         if (source.type, source.uri) == (pushed.type, pushed.uri):
             return self._pinned.mirror

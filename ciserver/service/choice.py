@@ -1,20 +1,23 @@
 """Which revision a scheduled build takes, and why sometimes none."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from ciserver.git.commit import Commit
-from ciserver.git.mirror import Mirror
+from ciserver.model.frozen import frozen
 from ciserver.model.schedule import Schedule
 from ciserver.recipe.selection import skip_reason
+
+if TYPE_CHECKING:
+    from ciserver.git.mirror import Mirror
 
 GOOD_WITHIN = timedelta(hours=24)
 _LOOK_BACK = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class Choice:
     """A revision, or the reason why there is none."""
 
@@ -23,7 +26,7 @@ class Choice:
 
 
 def choose_revision(
-    mirror: Mirror,
+    mirror: "Mirror",
     head: str,
     schedule: Schedule,
     now: datetime,

@@ -6,13 +6,14 @@ no other path of this machine, and no credential.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ciserver.model.account import Actor
 from ciserver.model.build import Build, Product
 from ciserver.model.errors import CiError, Complaint, Invalid, NotFound, TooLarge
 from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, Wish
+from ciserver.model.frozen import frozen
 from ciserver.model.input_text import follows_same, read_input
 from ciserver.model.ports import Clock
 from ciserver.model.project import (
@@ -50,7 +51,7 @@ _NIX = "nix-build"
 _MOST_NAMES = 20
 
 
-@dataclass(frozen=True)
+@frozen
 class Looked:
     """What came of a look at a declaration: how its evaluation ends, or as what it goes on."""
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 from ciserver.git.address import check_revision, repository_key
-from ciserver.git.diff import log_and_diff
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Busy, Complaint, Invalid, NotFound
 from ciserver.model.project import Input, InputType, Jobset
@@ -52,6 +51,8 @@ class Diffs:
             self._turns.release()
 
     def _between(self, actor: Actor, uri: str, old: str, new: str) -> str:
+        from ciserver.git.diff import log_and_diff  # noqa: PLC0415  slow, as pygit2 is
+
         until, missing = self._now() + SECONDS, _unknown(uri)
         key = repository_key(uri)
         ids = self._store.repositories.jobsets_of(self._rights.sight(actor), key)

@@ -8,13 +8,13 @@ import filecmp
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO
 
 from ciserver.model.account import Sight
 from ciserver.model.build import Build, Product, Step
 from ciserver.model.errors import Busy
+from ciserver.model.frozen import frozen
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock
 from ciserver.store.store import Store
@@ -25,7 +25,7 @@ _KEPT = timedelta(days=1)
 _EVERYBODY = Sight()
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """A build that has ended, with the name of its branch, if it has one, and with what its newest
     attempt did and made.
@@ -37,7 +37,7 @@ class Ended:
     products: tuple[Product, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Dump:
     """An open file; `made_at` is when it got its content, in whole seconds."""
 

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 
 from ciserver.model.build import NO_LABEL, Build, BuildResult, Job, Label, Step, TriggerSpec
 from ciserver.model.evaluation import Evaluation
 from ciserver.model.event import BuildFinished, StepSummary, stamp
+from ciserver.model.frozen import frozen
 from ciserver.model.links import Links
 from ciserver.model.mail import entries_of
 from ciserver.model.ports import Clock
@@ -29,7 +30,7 @@ _ENDS = [one for one in BuildStatus if one.is_final and one is not BuildStatus.C
 _VERDICTS = [one for one in _ENDS if one is not BuildStatus.ERRORED]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Told:
     """A build whose end somebody may want to hear of. It ended now; or it is one of earlier, which
     stands for a job again: `before` is None.

@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
 from ciserver.git.address import check_revision
-from ciserver.git.mirror import Mirror
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Busy, CiError, Complaint, Invalid, NoCommit, RemoteFailure
 from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, SkippedJob, Wish
@@ -34,6 +34,9 @@ from ciserver.service.repeats import Repeats
 from ciserver.service.rights import Rights
 from ciserver.service.variables import check_variables
 from ciserver.store.store import Store
+
+if TYPE_CHECKING:
+    from ciserver.git.mirror import Mirror
 
 log = structlog.get_logger()
 
@@ -216,7 +219,7 @@ class Evaluations:
         self._maintain(evaluation, pinned.mirror)
 
     @staticmethod
-    def _maintain(evaluation: Evaluation, mirror: Mirror) -> None:
+    def _maintain(evaluation: Evaluation, mirror: "Mirror") -> None:
         """Keep a mirror quick. The evaluation is done: a failure here is not its failure."""
         if evaluation.number % _MAINTAIN_EVERY:
             return

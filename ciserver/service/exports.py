@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ciserver.git.checkout import Checkouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.build import Source
 from ciserver.model.evaluation import PinnedInput
 from ciserver.model.project import Jobset
@@ -24,7 +23,7 @@ class Exports:
 
     def __init__(self, store: Store, mirrors: Mirrors, root: Path) -> None:
         self._store = store
-        self._checkouts = Checkouts(mirrors)
+        self._mirrors = mirrors
         self._root = root
 
     def forget(self) -> None:
@@ -61,7 +60,7 @@ class Exports:
     def _write(self, jobset: Jobset, one: PinnedInput, into: Path) -> None:
         credential, local = self._store.jobsets.credential(jobset.id, one.uri)
         source = Source(one.uri, into.name, one.ref, one.revision, type=one.type)
-        self._checkouts.make(source, into, credential=credential, local=local)
+        self._mirrors.checkouts.make(source, into, credential=credential, local=local)
         for history in [*into.rglob(".git")]:
             if history.is_dir() and not history.is_symlink():
                 shutil.rmtree(history)

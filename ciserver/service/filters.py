@@ -1,10 +1,10 @@
 """Which jobs of a recipe an evaluation wants, and why the others, or all, are left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ciserver.model.build import Identity, Job
 from ciserver.model.evaluation import Evaluation, Kind, SkippedJob
+from ciserver.model.frozen import frozen
 from ciserver.model.project import Jobset
 from ciserver.model.schedule import PgoStrategy
 from ciserver.recipe.globs import Changes
@@ -14,7 +14,7 @@ from ciserver.recipe.selection import left_out
 _BY_PEOPLE = {Kind.API, Kind.MANUAL}
 
 
-@dataclass(frozen=True)
+@frozen
 class Filters:
     """What an evaluation is about. With `only`, the jobs of these names and what they need are
     wanted, whatever their filters say; without `changes` nothing is left out for its paths.

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ciserver.model.account import Actor, Right
 from ciserver.model.build import Build
 from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.model.frozen import frozen
 from ciserver.model.job_group import JobGroup, JobGroupView
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action
@@ -22,7 +22,7 @@ from ciserver.store.store import Store
 MOST_BUILDS = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class GivenGroup:
     """A group as somebody asks for it: ids of builds, and maps of triggers as in a manifest."""
 

@@ -1,13 +1,13 @@
 """How long products are kept. Their builds, and what was known of them, stay for good."""
 
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from ciserver.model.build import Build
 from ciserver.model.errors import StorageAway
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.service.polls import BY_POLL
 from ciserver.store.keeping import Candidate
@@ -30,7 +30,7 @@ def rest() -> None:
     time.sleep(_REST_SECONDS)
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """Why the products of a build stand, empty when nothing holds them; `until` is when to look
     again at the latest.
@@ -40,7 +40,7 @@ class Verdict:
     until: datetime
 
 
-@dataclass(frozen=True)
+@frozen
 class Outlook:
     """When the products of a build are removed at the earliest, or why they stay, as it looks now.
     Of a build without products neither is said.

@@ -1,18 +1,19 @@
 """Who is mailed when builds end: nobody twice for one build, nor again for what ended with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ciserver.model.build import TriggerSpec
 from ciserver.model.event import Beside, BuildFinished
+from ciserver.model.frozen import frozen
 from ciserver.model.mail import entries_of, reader_of
 
 MOST_BESIDE = 50
 _FIELDS = ("to", "cc")
 
 
-@dataclass(frozen=True)
+@frozen
 class Mail:
     """What one trigger wants to be mailed; `index` tells it from the others of its build."""
 

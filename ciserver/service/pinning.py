@@ -1,14 +1,16 @@
 """Pin what an evaluation is made from: every input, and every source of its jobs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from ciserver.git.commit import Commit
-from ciserver.git.mirror import Mirror, Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.build import Job, Source
 from ciserver.model.errors import CiError, Complaint, Conflict, Invalid, RemoteFailure
 from ciserver.model.evaluation import Evaluation, PinnedInput
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.project import Input, InputType, Jobset
 from ciserver.model.push import Trust
@@ -17,12 +19,15 @@ from ciserver.service.choice import Choice, choose_revision
 from ciserver.service.earlier import Earlier
 from ciserver.store.store import Store
 
+if TYPE_CHECKING:
+    from ciserver.git.mirror import Mirror
 
-@dataclass(frozen=True)
+
+@frozen
 class Pinned:
     """The recipe's input at its revision, with the place to read it from; and the others."""
 
-    mirror: Mirror
+    mirror: "Mirror"
     input: PinnedInput
     commit: Commit
     others: tuple[PinnedInput, ...]
@@ -101,7 +106,7 @@ class Pinning:
         """
         return self.open(jobset, one).pin(one.ref)
 
-    def open(self, jobset: Jobset, one: Input | Source, ssh_key: str = "") -> Mirror:
+    def open(self, jobset: Jobset, one: Input | Source, ssh_key: str = "") -> "Mirror":
         """The mirror of a repository or path, read as the jobset reads it; a source by ssh for
         which it has no credential, with the key.
         """
@@ -111,7 +116,7 @@ class Pinning:
             return self._mirrors.open_source(one, credential, local=local)
         return self._mirrors.open_input(one, credential, local=local)
 
-    def _choose(self, evaluation: Evaluation, mirror: Mirror, head: str) -> Choice:
+    def _choose(self, evaluation: Evaluation, mirror: "Mirror", head: str) -> Choice:
         schedule = (
             self._store.schedules.find(evaluation.schedule_id) if evaluation.schedule_id else None
         )

@@ -3,12 +3,12 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import IO
 
 from ciserver.model.account import Actor
 from ciserver.model.build import Build, Product
 from ciserver.model.errors import Gone, NotFound
+from ciserver.model.frozen import frozen
 from ciserver.model.view import BuildView
 from ciserver.service.queries import Queries
 from ciserver.service.rights import Rights
@@ -21,7 +21,7 @@ _ARCHIVES = (*(".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"), *(".zip", ".ja
 _MOST_KNOWN = 200_000  # entries of archives that are remembered
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """A product of the newest attempt of a build; they are numbered from 1."""
 
@@ -35,7 +35,7 @@ class Found:
         return self.product.name.lower().endswith(_ARCHIVES)
 
 
-@dataclass(frozen=True)
+@frozen
 class Content:
     """A file to read: `size` bytes from `offset`. `tag` is another one when the content is."""
 

@@ -3,12 +3,13 @@
 import base64
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from ciserver.git.address import Addresses, repository_key, without_password
 from ciserver.model.account import Actor, Member, Right
 from ciserver.model.errors import AlreadyExists, Complaint, Invalid
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.project import (
     DECLARING,
@@ -36,7 +37,7 @@ MAIN = "main"
 SOURCE = "source"
 
 
-@dataclass(frozen=True)
+@frozen
 class Watched:
     """A repository that is watched, and the key for its hook."""
 

@@ -1,9 +1,9 @@
 """What `git push -o` asks for. Every option is the text of whoever pushed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ciserver.model.account import Visibility
+from ciserver.model.frozen import frozen
 from ciserver.recipe.selection import SUBMIT, submit_faults
 
 SKIP = ("skip-ci", "ci.skip")
@@ -11,7 +11,7 @@ _DEBUG, _DESCRIPTION, _VISIBILITY = "debug", "description=", "visibility="
 _MOST_DESCRIPTION = 500
 
 
-@dataclass(frozen=True)
+@frozen
 class PushOptions:
     """What the options come to; of one that is given twice the last counts.
 

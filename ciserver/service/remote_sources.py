@@ -4,9 +4,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from ciserver.git.checkout import Place
 from ciserver.model.build import Build, Job, Lease, Source, Work
 from ciserver.model.errors import Busy, CiError, NotFound
 from ciserver.model.uploads import upload_of
@@ -15,6 +14,9 @@ from ciserver.recipe.text import job_from_json
 from ciserver.service.build_secrets import GivenSecrets
 from ciserver.service.sources import MirrorSources
 from ciserver.store.store import Store
+
+if TYPE_CHECKING:
+    from ciserver.git.checkout import Place
 
 
 class RemoteSources:
@@ -89,7 +91,7 @@ class RemoteSources:
             raise NotFound(f"build {lease.build_id} has no source {number}")
         return job, job.sources[number]
 
-    def _places(self, lease: Lease, job: Job, source: Source) -> Iterator[Place]:
+    def _places(self, lease: Lease, job: Job, source: Source) -> "Iterator[Place]":
         build = self._store.builds.get(lease.build_id)
         with self._store.transaction():
             ssh_key = self._secrets.of_build(build, job).ssh_key
@@ -105,7 +107,7 @@ class RemoteSources:
             self._working.release()
 
 
-def _checkout(place: Place) -> Checkout:
+def _checkout(place: "Place") -> Checkout:
     mirror = place.mirror
     default = mirror.default_branch()
     return Checkout(place.path, mirror.name, place.revision, mirror.refs(), default)

@@ -1,10 +1,9 @@
 """Submissions once more: what was sent in before, to be sent in again as it is or changed."""
 
-from dataclasses import dataclass
-
 from ciserver.model.account import Actor, Right, Visibility
 from ciserver.model.build import NO_LABEL, Build
 from ciserver.model.errors import Conflict
+from ciserver.model.frozen import frozen
 from ciserver.model.project import SUBMITTED
 from ciserver.recipe.text import job_from_json
 from ciserver.service.rights import Rights
@@ -14,7 +13,7 @@ from ciserver.store.store import Store
 _SUFFIX = " (resubmitted)"
 
 
-@dataclass(frozen=True)
+@frozen
 class Again:
     """What a build was submitted with, by whom, and the notes that say so of a new one."""
 

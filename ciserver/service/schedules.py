@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -11,6 +10,7 @@ from ciserver.git.address import check_ref
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound
 from ciserver.model.evaluation import NO_WISH, Evaluation, Kind, Wish
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.project import Jobset
 from ciserver.model.push import trust_of
@@ -39,7 +39,7 @@ _BATCH = 100
 _INSTANT = timedelta(microseconds=1)
 
 
-@dataclass(frozen=True)
+@frozen
 class FiringView:
     firing: Firing
     evaluation: Evaluation | None
@@ -70,7 +70,7 @@ class FiringView:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class ScheduleView:
     """A schedule with its newest firings and what is wrong with it, if anything."""
 
@@ -349,7 +349,7 @@ class Schedules:
         return warnings
 
 
-@dataclass(frozen=True)
+@frozen
 class _Due:
     """The newest moment that is due, how many before it were missed, and the one that follows."""
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.model.project import Input, Jobset, JobsetSettings, Project, ScriptDefaults
 from ciserver.model.request import Action
 from ciserver.model.schedule import ScheduleKind, Timing
@@ -17,7 +18,7 @@ from ciserver.service.scripts import limit_faults, path_faults, read_parameters
 from ciserver.store.store import Store
 
 
-@dataclass(frozen=True)
+@frozen
 class Autostart:
     """When the script is run by itself, None for never, and whether only of what is new. It takes
     the place of the schedules of the script that `replaces` names by their timing.
@@ -28,7 +29,7 @@ class Autostart:
     only_if_changed: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class ProductGiven:
     """What somebody wants of one; None stays as it is, or is left to the server."""
 

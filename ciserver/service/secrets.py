@@ -4,11 +4,12 @@ A user's own are for what the user submits, a project's for what is built of its
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from uuid import uuid4
 
 from ciserver.model.account import Actor, Right
 from ciserver.model.errors import Complaint, Conflict, Invalid, NotFound, NotSignedIn
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action
 from ciserver.model.secret import (
@@ -30,7 +31,7 @@ READ_SCOPE, WRITE_SCOPE = "secrets:read", "secrets:write"
 _SHORTEST_NAME, _LONGEST_NAME = 3, 512
 
 
-@dataclass(frozen=True)
+@frozen
 class GivenSecret:
     """A secret as somebody gives it; path and mode, in octal digits, are those of a file."""
 

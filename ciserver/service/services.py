@@ -1,7 +1,6 @@
 """All services of one server, as the doors get them."""
 
-from dataclasses import dataclass
-
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock, Engine
 from ciserver.service.access import Access
 from ciserver.service.build_details import BuildDetails
@@ -56,7 +55,7 @@ from ciserver.service.webhook_keys import WebhookKeys
 from ciserver.service.workers import Workers
 
 
-@dataclass(frozen=True)
+@frozen
 class Services:
     clock: Clock
     access: Access

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from ciserver.git.address import Addresses
-from ciserver.git.content import file_name
+from ciserver.git.names import file_name
 from ciserver.model.account import Actor, Right, Visibility
 from ciserver.model.build import Job, Source, Task
 from ciserver.model.errors import BadAddress, Complaint, Conflict, Invalid, TooLarge

@@ -4,10 +4,9 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from ciserver.git.checkout import Checkouts, Place
-from ciserver.git.mirror import Mirror, Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.build import Build, Job, Source, Work
 from ciserver.model.errors import NotFound
 from ciserver.model.evaluation import PinnedInput
@@ -15,12 +14,15 @@ from ciserver.model.project import Credential
 from ciserver.model.uploads import Upload, upload_of
 from ciserver.store.store import Store
 
+if TYPE_CHECKING:
+    from ciserver.git.checkout import Place
+    from ciserver.git.mirror import Mirror
+
 
 class MirrorSources:
-    def __init__(self, store: Store, mirrors: Mirrors, checkouts: Checkouts) -> None:
+    def __init__(self, store: Store, mirrors: Mirrors) -> None:
         self._store = store
         self._mirrors = mirrors
-        self._checkouts = checkouts
 
     def put(
         self, work: Work, source: Source, into: Path, objects_at: Callable[[Path], str]
@@ -33,18 +35,18 @@ class MirrorSources:
             return ()
         build = self._store.builds.get(work.lease.build_id)
         source, credential, local = self._opened(build, work.job, source, work.given.ssh_key)
-        return self._checkouts.make(
+        return self._mirrors.checkouts.make(
             source, into, credential=credential, local=local, objects_at=objects_at
         )
 
-    def places(self, build: Build, job: Job, source: Source, ssh_key: str) -> Iterator[Place]:
+    def places(self, build: Build, job: Job, source: Source, ssh_key: str) -> "Iterator[Place]":
         """The repositories that the source of a build is made of, each with its revision there.
         `ssh_key` is of the build's secrets. Raises what `put` does.
         """
         source, credential, local = self._opened(build, job, source, ssh_key)
-        return self._checkouts.places(source, credential=credential, local=local)
+        return self._mirrors.checkouts.places(source, credential=credential, local=local)
 
-    def mirror(self, build: Build, job: Job, source: Source, ssh_key: str) -> Mirror:
+    def mirror(self, build: Build, job: Job, source: Source, ssh_key: str) -> "Mirror":
         """Where a pinned source is, as far as it was fetched. Raises BadAddress."""
         source, credential, local = self._opened(build, job, source, ssh_key)
         return self._mirrors.open_source(source, credential, local=local)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ciserver.git.address import is_revision
 from ciserver.git.commit import Commit
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.account import Actor, Right, Visibility
 from ciserver.model.build import Build, Job, Label
 from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure

@@ -1,9 +1,9 @@
 """Why a build has not started: one function, for pages, commands and APIs alike."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
 
 from ciserver.model.build import Build
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import EngineState, WorkerState
 from ciserver.model.status import BuildStatus
 from ciserver.model.view import Pause
@@ -11,7 +11,7 @@ from ciserver.store.gates import GROUP, NEEDS
 from ciserver.store.pauses import QUEUE, names_of
 
 
-@dataclass(frozen=True)
+@frozen
 class Holds:
     """What is known of a build beside itself: what is paused, with by whom as far as the reader is
     told; the builds that it needs and that have not succeeded as (id, job, status); systems for
@@ -24,7 +24,10 @@ class Holds:
     inactive: Container[str] = ()
 
 
-def waiting_reason(build: Build, engine: EngineState | None, holds: Holds = Holds()) -> str:
+_NOTHING = Holds()
+
+
+def waiting_reason(build: Build, engine: EngineState | None, holds: Holds = _NOTHING) -> str:
     """In words for people; empty when the build does not wait."""
     if not build.status.is_waiting:
         return ""

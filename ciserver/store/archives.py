@@ -3,10 +3,10 @@
 import struct
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
 
+from ciserver.model.frozen import frozen
 from ciserver.store.unpacking import BadArchive, Unpacked, packed_with
 
 _BLOCK = 512
@@ -36,7 +36,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """Something in an archive. `offset` is where the content of a file begins, in a tar archive
     that is not packed; `link` is where a link leads.
@@ -49,7 +49,7 @@ class Entry:
     link: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Listing:
     """What an archive holds; `is_cut` where to read on would have cost too much."""
 
@@ -57,7 +57,7 @@ class Listing:
     is_cut: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class ListingLimits:
     entries: int = 10_000
     unpacked_bytes: int = 256 * 1024 * 1024

@@ -1,9 +1,8 @@
 """What came before a build of the same job, and which evaluations have it."""
 
-from dataclasses import dataclass
-
 from ciserver.model.account import Sight
 from ciserver.model.build import Build
+from ciserver.model.frozen import frozen
 from ciserver.model.status import BuildStatus
 from ciserver.store import tables as t
 from ciserver.store.build_rows import select_builds
@@ -11,7 +10,7 @@ from ciserver.store.database import Database
 from ciserver.store.sight import listed_builds, listed_evaluations
 
 
-@dataclass(frozen=True)
+@frozen
 class PastBuild:
     id: int
     status: BuildStatus

@@ -8,10 +8,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ciserver.model.frozen import frozen
 from ciserver.model.storage import Waiting
 from ciserver.store.named_files import YOUNG_SECONDS, age_seconds, write
 from ciserver.store.objects import DirectoryObjects, Objects
@@ -30,7 +30,7 @@ def folders_with_files(root: Path) -> tuple[str, ...]:
     return tuple(one for one in FOLDERS if any(any(files) for *_, files in os.walk(root / one)))
 
 
-@dataclass(frozen=True)
+@frozen
 class KeptFile:
     """The content of products; a young one's product may not be written down yet."""
 
@@ -39,7 +39,7 @@ class KeptFile:
     is_young: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class LogFile:
     """A file of the log of a step that has ended, or still grows where it is not packed."""
 

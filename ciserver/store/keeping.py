@@ -1,7 +1,6 @@
 """Which products may go: what is due for a look, what still holds them, what was removed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +8,7 @@ import peewee
 
 from ciserver.model.build import Build, Product
 from ciserver.model.errors import NotFound
+from ciserver.model.frozen import frozen
 from ciserver.model.status import BuildStatus
 from ciserver.store import tables as t
 from ciserver.store.build_rows import build_of, select_builds
@@ -23,7 +23,7 @@ _FILE_LEFT = peewee.SQL("file_left = 1")
 _REMEMBERED = 50  # of the evaluations that an earlier result stands for
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidate:
     """A build whose products may be due; `keep` is how many evaluations its jobset keeps, none
     once that was removed.

@@ -1,10 +1,10 @@
 """Which logs are to be looked at: packed once their attempt has ended, and removed one day."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 import peewee
 
+from ciserver.model.frozen import frozen
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 from ciserver.store.storage import charge
@@ -13,7 +13,7 @@ from ciserver.store.storage import charge
 _DUE = peewee.SQL("logs_look_at IS NOT NULL")
 
 
-@dataclass(frozen=True)
+@frozen
 class EndedLogs:
     """The logs of an attempt that has ended. Of removed ones files may be left."""
 

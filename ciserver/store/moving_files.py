@@ -3,12 +3,12 @@
 import gzip
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import IO
 
 from ciserver.model.errors import CiError
+from ciserver.model.frozen import frozen
 from ciserver.store.objects import FINISHED, Kept
 from ciserver.store.spooled_objects import SpooledObjects
 
@@ -16,7 +16,7 @@ _CHUNK = 1024 * 1024
 Tell = Callable[[Kept], None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Moved:
     """`damaged` are keys of files that stayed where they were: they are not what was kept."""
 

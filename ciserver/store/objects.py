@@ -4,17 +4,18 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import IO, Protocol
+
+from ciserver.model.frozen import frozen
 
 # What lies in the folders beside finished files, such as logs that still grow, is none.
 FINISHED = {"logs": "*/*.log.gz", "products": "*/*"}
 _ASIDE = ".removing-"
 
 
-@dataclass(frozen=True)
+@frozen
 class Kept:
     """A file; `changed_at` is when it was put there, in seconds of the epoch."""
 

@@ -8,10 +8,11 @@ import io
 import os
 import struct
 import zlib
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any
+
+from ciserver.model.frozen import frozen
 
 FRAME = 1 << 20
 _MOST_FRAMES = 8_000  # the field takes 64 KiB
@@ -58,7 +59,7 @@ def _last_member(frames: bytes, size: int, frame: int) -> bytes:
     return _HEAD.pack(0x1F, 0x8B, 8, _HAS_FIELD, 0, 0, 255) + field + _EMPTY
 
 
-@dataclass(frozen=True)
+@frozen
 class LogIndex:
     """What the end of a packed log tells: the size of the text and of a frame of it, where the
     packed frames begin, and how many line feeds stand before each.

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ciserver.model.evaluation import Evaluation, SkippedJob
+from ciserver.model.frozen import frozen
 from ciserver.store.database import Database
 
 _NEWEST = """
@@ -23,7 +23,7 @@ WHERE one.key != '' AND one.status = 'succeeded' AND one.trust = ? AND one.delet
         AND id > one.id AND status = 'succeeded' AND trust = one.trust AND deleted = 0)"""
 
 
-@dataclass(frozen=True)
+@frozen
 class Earlier:
     """An evaluation with a key: what the images of its jobs stood for, and what it came to."""
 

@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from ciserver.model.errors import StorageAway
+from ciserver.model.frozen import frozen
 from ciserver.store.objects import Kept
 
 _MISSING = {"404", "NoSuchKey"}
@@ -38,7 +39,7 @@ _NO_CREDENTIALS = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Bucket:
     """Where a bucket is and what opens it. Without an endpoint it is one of AWS, and without keys
     they are looked for where programs for AWS look.

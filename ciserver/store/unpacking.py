@@ -5,8 +5,9 @@ import lzma
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import IO, Protocol
+
+from ciserver.model.frozen import frozen
 
 _CHUNK = 64 * 1024
 _MOST_MEMORY = 128 * 1024 * 1024
@@ -51,7 +52,7 @@ class _Gzip:
         return self._one.decompress(self._one.unconsumed_tail + data, max_length)
 
 
-@dataclass(frozen=True)
+@frozen
 class Packing:
     """How a file is packed: what it begins with, and what unpacks it."""
 

@@ -1,14 +1,14 @@
 """Which builds ended at once through a worker, one after the other."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 
+from ciserver.model.frozen import frozen
 from ciserver.store import tables as t
 from ciserver.store.database import Database
 
 
-@dataclass(frozen=True)
+@frozen
 class Faults:
     """How many builds in a row ended at once through a worker, which the last of them were, of
     which jobsets those were that failed before their first command, and when the worker was last

@@ -7,7 +7,6 @@ cut, the lines are the same.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from itertools import groupby
@@ -15,6 +14,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
+
+from ciserver.model.frozen import frozen
 
 LINE_LIMIT = 16_384  # bytes; a longer line goes on in the next piece, without a number
 
@@ -93,7 +94,7 @@ _VISIBLE = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class AnsiState:
     """What one piece of a log leaves for the next: the style, and the line not yet ended.
     `continued` says that the line's number has been shown already.
@@ -117,7 +118,7 @@ class AnsiState:
 START = AnsiState()
 
 
-@dataclass(frozen=True)
+@frozen
 class RenderedLog:
     html: Markup
     state: AnsiState

@@ -1,8 +1,8 @@
 """Charts that the server draws: a series as points, a line and a scale, for a template to place."""
 
 import math
-from dataclasses import dataclass
 
+from ciserver.model.frozen import frozen
 from ciserver.model.job import Series
 
 WIDTH, HEIGHT = 480, 170
@@ -11,7 +11,7 @@ _STEPS = (1, 2, 2.5, 5, 10)
 _ABOUT = 4  # steps of a scale
 
 
-@dataclass(frozen=True)
+@frozen
 class Mark:
     """A build in the chart."""
 
@@ -21,7 +21,7 @@ class Mark:
     value: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Tick:
     """A line across the chart, and the number that it stands for."""
 
@@ -29,7 +29,7 @@ class Tick:
     value: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Chart:
     """A series with its places in a picture of WIDTH to HEIGHT; `line` goes through all marks."""
 

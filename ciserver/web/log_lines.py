@@ -1,17 +1,18 @@
 """Stretches of a log as a page shows them: its end, and what follows while it grows."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from markupsafe import Markup
 
+from ciserver.model.frozen import frozen
 from ciserver.model.view import LogChunk
 from ciserver.web.ansi import START, AnsiState, render_log
 
 PAGE_LINES = 50_000  # more than this at once would only stall the browser
 
 
-@dataclass(frozen=True)
+@frozen
 class LogLines:
     """A stretch of a step's log, ready for a page.
 

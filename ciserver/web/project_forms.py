@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ciserver.model.account import Right, Visibility
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.model.input_text import input_text, read_input
 from ciserver.model.project import (
     DEFAULT_WATCH,
@@ -33,7 +34,7 @@ _JOBSET = (
 _NUMBERS = ("check_interval_seconds", "shares", "keep_evaluations")
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """An input as it is written."""
 
@@ -43,7 +44,7 @@ class Row:
     watch: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Form:
     """What is written in the fields, and what is wrong with it. A box that is ticked is there."""
 

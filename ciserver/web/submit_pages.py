@@ -1,7 +1,6 @@
 """Builds that people submit in their browser: the form, empty or with what was there before."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NoReturn
 
 import falcon
@@ -11,6 +10,7 @@ from ciserver.edge.dialect import Route
 from ciserver.edge.notes import plain
 from ciserver.model.account import Right, Visibility
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 from ciserver.service.resubmissions import Again
 from ciserver.service.services import Services
 from ciserver.service.submissions import ManifestSubmission
@@ -23,7 +23,7 @@ _FIELDS = ("manifest", "note", "tags", "visibility")
 _TICKED = "on"
 
 
-@dataclass(frozen=True)
+@frozen
 class Form:
     """What is written in the fields, and what is wrong with it. A box that is ticked is there."""
 

@@ -4,7 +4,7 @@ import re
 import sys
 
 import pytest
-from support.server import Server
+from support.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -27,14 +27,32 @@ OF_OTHERS = {
     "unittest",
     "urllib3",
 }
+LIBRARY = {"ciserver.git.checkout", "ciserver.git.mirror", "pygit2"}
 
 
-def test_a_server_loads_nothing_that_only_others_need(tmp_path):
+def loaded(server, since=0):
+    return set(LOADED.findall(server.log.read_text()[since:]))
+
+
+def test_a_server_loads_nothing_that_only_others_need(make_server):
     """With SQLite and builds of its own, from its start until it is ready."""
-    server = Server(tmp_path / "data", program=TELLING).start()
-    try:
-        loaded = set(LOADED.findall(server.log.read_text()))
-        assert {"ciserver.cli.serve", "falcon.app", "peewee", "pygit2"} <= loaded
-        assert loaded & OF_OTHERS == set()
-    finally:
-        server.stop()
+    found = loaded(make_server(program=TELLING).start())
+    assert {"ciserver.cli.serve", "ciserver.git.mirrors", "falcon.app", "peewee"} <= found
+    assert found & OF_OTHERS == set()
+
+
+def test_what_reads_repositories_is_loaded_when_there_are_some(make_server, watch):
+    """By the first push, and of a server that had pushes by itself, so that the next need not
+    wait for it.
+    """
+    server = make_server(program=TELLING).start()
+    assert loaded(server) & LIBRARY == set()
+    repository = watch(server)
+    repository.commit({".build.yml": "image: host\ntasks:\n  - work: 'true'\n"})
+    repository.push()
+    server.until_built()
+    assert loaded(server) >= LIBRARY
+    server.stop()
+    before = len(server.log.read_text())
+    server.start()
+    until(lambda: loaded(server, before) >= LIBRARY, what="the library to be loaded")

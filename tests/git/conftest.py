@@ -8,7 +8,7 @@ import pytest
 
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 
 ENVIRONMENT = {
     "PATH": os.defpath,

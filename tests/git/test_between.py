@@ -5,7 +5,7 @@ from support.repositories import Repository, git
 
 from ciserver.git.address import Addresses
 from ciserver.git.between import commits_between
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.errors import NotFound
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.git.submodule import resolve_url
 from ciserver.model.build import Source
 from ciserver.model.errors import BadAddress, CiError, Invalid, NotFound, RemoteFailure

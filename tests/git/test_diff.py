@@ -8,7 +8,7 @@ from support.repositories import git
 
 from ciserver.git.address import Addresses
 from ciserver.git.diff import DiffLimits, log_and_diff
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.errors import Invalid, NotFound
 
 

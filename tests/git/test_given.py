@@ -9,7 +9,7 @@ from support.repositories import Repository, git
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
 from ciserver.git.given import GivenCheckouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.build import Source
 from ciserver.model.errors import Invalid, RemoteFailure
 from ciserver.model.worker import Checkout

@@ -4,7 +4,7 @@ import pytest
 from support.repositories import Repository, git
 
 from ciserver.git.address import Addresses
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ PIN = """
 import sys
 from pathlib import Path
 from ciserver.git.address import Addresses
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.errors import RemoteFailure
 from ciserver.model.project import Credential
 root, uri, revision, password = sys.argv[1:]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ciserver.git.address import Addresses
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.git.place import locked
 from ciserver.model.errors import BadAddress, Invalid, NotFound, RemoteFailure, TooLarge
 from ciserver.model.project import Credential
@@ -212,7 +212,7 @@ def test_a_second_process_waits_for_the_first(mirror, origin):
     revision = origin.commit_and_push()
     program = (
         "import sys; from pathlib import Path\n"
-        "from ciserver.git.address import Addresses; from ciserver.git.mirror import Mirrors\n"
+        "from ciserver.git.address import Addresses; from ciserver.git.mirrors import Mirrors\n"
         "mirror = Mirrors(Path(sys.argv[1]), Addresses()).open(sys.argv[2], local=True)\n"
         "print('ready', flush=True); print(mirror.pin('main'))\n"
     )

@@ -11,7 +11,7 @@ import pytest
 
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.build import Source
 from ciserver.model.errors import BadAddress, NotFound, RemoteFailure
 from ciserver.model.project import Credential

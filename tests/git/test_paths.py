@@ -13,9 +13,8 @@ from support.clock import StillClock
 
 from ciserver.git.address import Addresses
 from ciserver.git.checkout import Checkouts
-from ciserver.git.content import PathReader
-from ciserver.git.directory import ContentLimits
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
+from ciserver.git.paths import ContentLimits, PathReader
 from ciserver.model.build import Source
 from ciserver.model.errors import BadAddress, Invalid, NotFound, RemoteFailure, TooLarge
 from ciserver.model.project import InputType
@@ -296,7 +295,8 @@ from pathlib import Path
 
 import pygit2
 
-from ciserver.git.directory import ContentLimits, read_path
+from ciserver.git.directory import read_path
+from ciserver.git.paths import ContentLimits
 from ciserver.model.errors import Invalid
 
 repository = pygit2.init_repository(sys.argv[2], bare=True)

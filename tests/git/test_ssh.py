@@ -11,7 +11,7 @@ from support.sshd import start_sshd
 from support.waiting import until
 
 from ciserver.git.address import Addresses
-from ciserver.git.mirror import Mirrors
+from ciserver.git.mirrors import Mirrors
 from ciserver.model.errors import NotFound, RemoteFailure
 from ciserver.model.project import Credential
 

@@ -12,7 +12,6 @@ from ciserver.executor.lease import Stop
 from ciserver.executor.limits import Limits
 from ciserver.executor.plain import Plain
 from ciserver.executor.run import Runner
-from ciserver.git.checkout import Checkouts
 from ciserver.machine import build_user, work_root
 from ciserver.model.account import ANONYMOUS, Right, Visibility
 from ciserver.model.build import Offer, Task, TriggerSpec
@@ -67,7 +66,7 @@ def run(parts, clock):
     runner = Runner(
         parts.reporter,
         Plain(user=build_user(parts.settings)),
-        MirrorSources(parts.store, parts.mirrors, Checkouts(parts.mirrors)),
+        MirrorSources(parts.store, parts.mirrors),
         clock,
         work_root=work_root(parts.settings, parts.data),
         limits=Limits(timeout_seconds=60, grace_seconds=0.1),

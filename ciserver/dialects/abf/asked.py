@@ -1,7 +1,6 @@
 """What a request asks for, read from its body, its query and its path."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import falcon
@@ -10,6 +9,7 @@ from ciserver.dialects.abf.autostarts import Autostarts
 from ciserver.dialects.abf.given import boolean, whole
 from ciserver.edge.bodies import json_object
 from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.model.frozen import frozen
 from ciserver.service.script_products import ProductGiven
 
 ROOT, PRODUCT = "product_build_list", "product"
@@ -20,7 +20,7 @@ _NONE = -1  # no status and no list has this number
 _UNUSABLE = re.compile("[\0\ud800-\udfff]")  # can neither be stored nor given to a script
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """A list that is to be made. What is None or empty was left open."""
 
@@ -33,7 +33,7 @@ class Asked:
     time_living: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Slice:
     """A page, of all lists or of those that the parameters `status`, `name` (of the product) and
     `id` name; None and empty name all.

@@ -1,12 +1,12 @@
 """The autostart of a product: a schedule that runs its script at one of the usual hours."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ciserver.dialects.abf.given import boolean, whole
 from ciserver.dialects.abf.words import AUTOSTART_TIMING, autostart_of
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.model.schedule import Timing
 from ciserver.service.schedules import FiringView, ScheduleView
 from ciserver.service.script_products import Autostart
@@ -14,7 +14,7 @@ from ciserver.service.script_products import Autostart
 STATUS, IF_CHANGED = "autostart_status", "autostart_only_if_changed"
 
 
-@dataclass(frozen=True)
+@frozen
 class Autostarts:
     """The schedules of a product, of which the first that counts is its autostart."""
 

@@ -6,7 +6,6 @@ have that secret among theirs. From there it goes the way of every signed push.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import falcon
@@ -19,13 +18,14 @@ from ciserver.intake.headers import delivery_id
 from ciserver.intake.payload import Fields, parse_json
 from ciserver.intake.signature import is_hex_signed
 from ciserver.model.errors import Invalid
+from ciserver.model.frozen import frozen
 from ciserver.model.push import Push, PushOutcome, Received
 from ciserver.service.services import Services
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
+@frozen
 class Forge:
     """How a forge signs and numbers what it tells; `door` is our own for the same forge, so that
     what comes in by both counts once.
@@ -105,7 +105,7 @@ class Forges:
         return self._pushes.accept_push(received, push)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Told:
     """What a payload says of the repository, believed only once the signature is known to be
     right.

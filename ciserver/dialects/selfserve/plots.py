@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ciserver.model.frozen import frozen
 from ciserver.model.timing import PushTime, WaitTimes
 
 _WIDTH, _HEIGHT = 480, 170
@@ -12,7 +12,7 @@ _ROOM = _WIDTH - _LEFT - 8
 _STEPS = (1, 2, 2.5, 5, 10)
 
 
-@dataclass(frozen=True)
+@frozen
 class Tick:
     """A line across the picture, and what it stands for."""
 
@@ -20,7 +20,7 @@ class Tick:
     label: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bar:
     x: float
     y: float
@@ -30,14 +30,14 @@ class Bar:
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Mark:
     x: float
     y: float
     push: PushTime
 
 
-@dataclass(frozen=True)
+@frozen
 class Plot:
     ticks: tuple[Tick, ...]
     bars: tuple[Bar, ...] = ()

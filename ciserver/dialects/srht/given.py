@@ -1,7 +1,6 @@
 """What a request brings: a job or a group of them, ids, and where a page begins."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import falcon
@@ -11,6 +10,7 @@ from ciserver.dialects.srht.words import FIELD, VISIBILITY
 from ciserver.edge.bodies import number
 from ciserver.model.account import Visibility
 from ciserver.model.errors import Complaint, Invalid, NotFound
+from ciserver.model.frozen import frozen
 from ciserver.service.job_groups import GivenGroup
 from ciserver.service.submissions import ManifestSubmission
 
@@ -35,7 +35,7 @@ _CORE = {ours: core for core, ours in FIELD.items()}
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True)
+@frozen
 class Given(Generic[Made]):
     """What a body asks for, without the fields that have `faults`: these must be told, with
     whatever else is wrong.
