@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import click
 import structlog
-from waitress.server import create_server
 
 from ciserver import __version__
 from ciserver.background import Background
@@ -21,8 +20,7 @@ from ciserver.cli.options import place_options
 from ciserver.config import Settings
 from ciserver.datadir import DataDirectory
 from ciserver.edge.bodies import HOOK_LIMIT
-from ciserver.edge.channels import Channel
-from ciserver.edge.threads import RequestThreads
+from ciserver.edge.server import Server
 from ciserver.engines import make_engine
 from ciserver.executor.sandbox import SandboxBroken
 from ciserver.executor.workdir import sweep
@@ -63,7 +61,8 @@ def serve(*, listen: str | None, data: DataDirectory, settings: Settings) -> Non
         swept = beside.submit(sweep, work_root(settings, data))
         chosen = beside.submit(choose_sandbox, settings, data)
         parts = make_parts(settings, data, base_url=url)
-        http.application = parts.app
+        database = parts.store.database
+        http.answer(parts.app, waits=database.is_shared, left=database.close)
         nodes = parts.services.nodes
         nodes.join()
         swept.result()
@@ -113,18 +112,16 @@ def _bracket(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _bind(settings: Settings, host: str, port: int) -> Any:
+def _bind(settings: Settings, host: str, port: int) -> Server:
     try:
-        http = create_server(
+        return Server(
             _starting,
             host=host,
             port=port,
             threads=settings.server.threads,
-            _dispatcher=RequestThreads(settings.server.threads),
             # Without a look ahead a client that leaves is noticed only when it is written to.
             channel_request_lookahead=1,
             connection_limit=1000,
-            asyncore_use_poll=True,
             max_request_body_size=_most_bytes(settings),
             clear_untrusted_proxy_headers=True,
             ident="ciserver",
@@ -134,8 +131,6 @@ def _bind(settings: Settings, host: str, port: int) -> Any:
             f"cannot listen on {settings.server.listen}: {error}",
             hint="choose another address with --listen HOST:PORT",
         ) from error
-    http.channel_class = Channel
-    return http
 
 
 def _most_bytes(settings: Settings) -> int:

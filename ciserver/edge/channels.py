@@ -31,6 +31,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         super().__init__(*args, **how)
         self._held: list[bytes] | None = None
 
+    def service(self) -> None:
+        request = self.requests[0]
+        if request.error is None and request.command not in self.server.at_once:
+            self.server.task_dispatcher.hand_over()
+        super().service()
+
+    def check_client_disconnected(self) -> bool:
+        """Asked by requests that are going to wait; to be known, somebody else has to look."""
+        self.server.task_dispatcher.hand_over()
+        return not self.connected
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """What is written within leaves as one: a head with what is first of its body."""

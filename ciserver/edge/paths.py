@@ -1,7 +1,7 @@
 """Whose an address is, told by how its path begins."""
 
 # Ours, for programs: no page lies there, and refusals are JSON even for a browser.
-_FOR_PROGRAMS = ("/ci", "/hooks", "/worker", "/healthz", "/readyz", "/version", "/metrics")
+_FOR_PROGRAMS = {"ci", "hooks", "worker", "healthz", "readyz", "version", "metrics"}
 
 
 def is_under(path: str, prefix: str) -> bool:
@@ -11,7 +11,7 @@ def is_under(path: str, prefix: str) -> bool:
 
 def is_for_programs(path: str) -> bool:
     """Whether the path is of our own API, of a hook door, or says how the server is."""
-    return any(is_under(path, prefix) for prefix in _FOR_PROGRAMS)
+    return path.startswith("/") and path[1:].partition("/")[0] in _FOR_PROGRAMS
 
 
 def with_slashes(segment: str) -> str:

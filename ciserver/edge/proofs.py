@@ -1,12 +1,13 @@
 """How a request proves who asks: by an API token, or by a name with its password."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 import falcon
 
 from ciserver.model.errors import NotSignedIn
+from ciserver.model.frozen import frozen
 from ciserver.service.access import TOKEN_PREFIX
 
 # What a 401 asks for, in its header WWW-Authenticate.
@@ -14,18 +15,18 @@ BEARER = "Bearer"
 BASIC = 'Basic realm="ciserver"'
 
 
-@dataclass(frozen=True)
+@frozen
 class TokenProof:
     text: str = field(repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class PasswordProof:
     name: str
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class FrontEndProof:
     """A front end that is believed says who asks."""
 

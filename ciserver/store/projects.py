@@ -20,6 +20,8 @@ class Projects:
     def __init__(self, database: Database, seal: Seal) -> None:
         self._db = database
         self._seal = seal
+        # By project: the hook secrets as they are stored, and opened. The key is in memory as well.
+        self._opened: dict[str, tuple[tuple[bytes, ...], tuple[str, ...]]] = {}
 
     # -- projects ---------------------------------------------------------------------------------
 
@@ -107,8 +109,14 @@ class Projects:
 
     def hook_secrets(self, project: str) -> tuple[str, ...]:
         """Every secret in force, oldest first; empty for a project that is not there."""
-        rows = self._db.usual(_hook_secrets, project)
-        return tuple(self._seal.open(row["sealed"]) for row in rows)
+        sealed = tuple(bytes(row["sealed"]) for row in self._db.usual(_hook_secrets, project))
+        known = self._opened.get(project)
+        if known is None or known[0] != sealed:
+            self._opened.pop(project, None)
+            known = sealed, tuple(map(self._seal.open, sealed))
+            if sealed:
+                self._opened[project] = known
+        return known[1]
 
 
 def name_taken(name: str) -> AlreadyExists:

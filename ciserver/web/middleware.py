@@ -1,5 +1,6 @@
 """What happens around every request: who asks, what browsers may do, and the access log."""
 
+import logging
 import time
 from typing import Any
 
@@ -157,6 +158,8 @@ class AccessLog:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
+        if not log.is_enabled_for(logging.DEBUG):
+            return
         took = time.monotonic() - req.context.began
         log.debug(
             "request",

@@ -2,13 +2,9 @@
 
 import re
 import socket
-import threading
 
 import pytest
-from waitress.server import create_server
-
-from ciserver.edge.channels import Channel
-from ciserver.edge.threads import RequestThreads
+from support.served import served
 
 BIG = bytes(range(256)) * 80_000  # more than a socket takes at once
 GET = b"GET %s HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -23,21 +19,12 @@ def application(environ, start_response):
 
 @pytest.fixture
 def connection():
-    server = create_server(
-        application,
-        listen="127.0.0.1:0",
-        outbuf_overflow=2 * len(BIG),  # in memory: waitress leaves it to Python to close a file
-        _dispatcher=RequestThreads(4),
-    )
-    server.channel_class = Channel
-    loop = threading.Thread(target=server.run, daemon=True)
-    loop.start()
-    with socket.create_connection(("127.0.0.1", server.effective_port), 20) as client:
+    # In memory: waitress leaves it to Python to close a file.
+    with (
+        served(application, outbuf_overflow=2 * len(BIG)) as server,
+        socket.create_connection(("127.0.0.1", server.effective_port), 20) as client,
+    ):
         yield client
-    server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
-    loop.join(10)
-    assert not loop.is_alive()
-    server.task_dispatcher.shutdown()
 
 
 def bodies(connection, count):

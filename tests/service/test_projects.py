@@ -128,6 +128,17 @@ def test_own_hook_secrets(projects, services):
     assert services.queries.hook_secrets("other") == ()
 
 
+def test_hook_secrets_stay_open_until_they_change(projects, services, store):
+    """As each push asks for them; what was changed counts at once, by whomever it was."""
+    projects.watch(ADMIN, "project", URI)
+    first = services.queries.hook_secrets("project")
+    assert services.queries.hook_secrets("project") is first
+    added = projects.add_hook_secret(ADMIN, "project", "x" * 16)
+    assert services.queries.hook_secrets("project") == (*first, added)
+    store.database.sql("DELETE FROM hook_secrets")
+    assert services.queries.hook_secrets("project") == ()
+
+
 def test_watching_again_renews_the_credential(services, admin, store):
     """A key or token that has changed is given with the same command."""
     for password in ("old-password", "new-password"):
