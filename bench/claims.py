@@ -61,7 +61,7 @@ def fill(parts: Parts, builds: int, jobsets: int, now: datetime) -> None:
                 now=now,
             )
             evaluation = evaluations.get(evaluation_id)
-            with queue.arrivals(evaluation, now) as arrivals:
+            with queue.arrivals(evaluation, now, builds // jobsets) as arrivals:
                 for _ in range(builds // jobsets):
                     arrivals.add(JOB, texts)
 

@@ -13,13 +13,14 @@ from typing import Protocol
 
 from ciserver.executor.network import Network
 from ciserver.model.errors import BadConfiguration, Complaint
+from ciserver.model.frozen import frozen
 
 MARKER = "CISERVER_ATTEMPT"
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1"; shift; done 2>/dev/null; shift; exec "$@"'
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True)
+@frozen
 class BuildUser:
     """The unprivileged user that builds run as when the server is root."""
 
@@ -28,7 +29,7 @@ class BuildUser:
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bind:
     """A directory of this machine that a task may use, and where it is seen in the sandbox."""
 
@@ -36,7 +37,7 @@ class Bind:
     target: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Bounds:
     """What holds a task from its first instant on: control groups that it is put into, the size
     of one file, and how many processes it may have where these alone can be counted. 0 = any.
@@ -50,7 +51,7 @@ class Bounds:
 FREE = Bounds()
 
 
-@dataclass(frozen=True)
+@frozen
 class SandboxBroken:
     """Why builds cannot be run, and what to do about it."""
 

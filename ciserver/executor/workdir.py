@@ -5,12 +5,12 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ciserver.executor.processes import kill_leftovers
 from ciserver.executor.removal import Removal, remove_tree, remove_trees
 from ciserver.executor.sandbox import BuildUser
+from ciserver.model.frozen import frozen
 
 _PREFIX = "build-"
 _LEFT_OVER = 32
@@ -18,7 +18,7 @@ _GATHER_SECONDS = 0.1
 _GET_FLAGS, _SET_FLAGS, _TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000  # of linux/fs.h
 
 
-@dataclass(frozen=True)
+@frozen
 class WorkDirectory:
     root: Path
     home: Path

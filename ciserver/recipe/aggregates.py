@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import translate
 from typing import Any
 
 from ciserver.model.build import Job
+from ciserver.model.frozen import frozen
 from ciserver.recipe.checks import shown
 
 _MOST_PATTERNS = 100
 _MOST_SHOWN = 5
 
 
-@dataclass(frozen=True)
+@frozen
 class Aggregate:
     """What an aggregate names: jobs, patterns of their names where `globs`, and derivations."""
 

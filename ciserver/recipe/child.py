@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
+
+from ciserver.model.frozen import frozen
 
 _ROOT = str(Path(__file__).parents[2])
 # The environment and the working directory have no say in what is imported.
@@ -21,7 +22,7 @@ _CHUNK = 1 << 16
 _SAID_BYTES = 1 << 16
 
 
-@dataclass(frozen=True)
+@frozen
 class Ended:
     """How a program ended: `code` is negative for the signal that ended it. `late` and `too_long`
     say that it was killed for its time or its output.

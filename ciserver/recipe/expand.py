@@ -1,7 +1,6 @@
 """One recipe, several jobs: each combination of its matrix, on each of its systems."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from math import prod
 
@@ -86,7 +85,7 @@ def expand(
 ) -> tuple[Job, ...]:
     """The job once for each combination and system, those of one combination together."""
     return tuple(
-        replace(job, name=name, system=system, environment=environment)
+        job.having(name=name, system=system, environment=environment)
         for values in chosen
         for name, environment in [(variant_name(job.name, values), {**job.environment, **values})]
         for system in systems

@@ -1,16 +1,16 @@
 """Which of the recipe files of a revision are read, and why the others are not."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ciserver.model.evaluation import SkippedJob
+from ciserver.model.frozen import frozen
 from ciserver.recipe.evaluators import PROGRAMS
 from ciserver.recipe.manifest import job_name
 
 _MOST_NAMED = 100
 
 
-@dataclass(frozen=True)
+@frozen
 class ChosenFiles:
     files: tuple[str, ...]
     left_out: tuple[SkippedJob, ...] = ()

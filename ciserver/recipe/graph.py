@@ -1,10 +1,10 @@
 """Which build waits for which: the names in `needs` become builds, and none waits for itself."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from ciserver.model.build import Identity, Job
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.recipe.checks import nearest, shown
 from ciserver.recipe.complaints import MOST, at_most
 
@@ -15,7 +15,7 @@ _LONGEST_CIRCLE = 20
 Needs = dict[Identity, tuple[Identity, ...]]
 
 
-@dataclass(frozen=True)
+@frozen
 class Placed:
     """A job, and the builds that must have succeeded before its own may start."""
 
@@ -45,15 +45,16 @@ class _Book:
     """What the words in `needs` can mean."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self.jobs = {job.identity: job for job in jobs}
+        identities = [job.identity for job in jobs]
+        self.jobs = dict(zip(identities, jobs, strict=True))
         self._everywhere: dict[str, dict[Identity, None]] = {}
         self._here: dict[tuple[str, str], dict[Identity, None]] = {}
         bases = {_base(job) for job in jobs}
-        for job in jobs:
+        for identity, job in zip(identities, jobs, strict=True):
             for word in {_base(job), job.name}:
                 if word == _base(job) or word not in bases:
-                    self._everywhere.setdefault(word, {})[job.identity] = None
-                    self._here.setdefault((word, job.system), {})[job.identity] = None
+                    self._everywhere.setdefault(word, {})[identity] = None
+                    self._here.setdefault((word, job.system), {})[identity] = None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -75,12 +76,12 @@ def _twins(jobs: Iterable[Job]) -> Iterator[Complaint]:
     owners: dict[str, str] = {}
     seen: set[Identity] = set()
     for job in jobs:
-        owner = owners.setdefault(job.name, job.file)
+        owner, identity = owners.setdefault(job.name, job.file), job.identity
         if owner != job.file:
             yield Complaint("", f"the job {job.name} is already made by {owner}", job.file)
-        elif job.identity in seen:
+        elif identity in seen:
             yield Complaint("", f"makes the job {job.name} for {job.system} twice", job.file)
-        seen.add(job.identity)
+        seen.add(identity)
 
 
 def _resolved(jobs: Iterable[Job], book: _Book) -> tuple[Needs, list[Complaint]]:

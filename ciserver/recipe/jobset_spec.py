@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 from ciserver.model.input_text import read_input
 from ciserver.model.project import (
     DECLARING,
@@ -39,7 +39,7 @@ _UNFIT = re.compile(r"[\x00\ud800-\udfff]")  # what can be neither kept nor sent
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
-@dataclass(frozen=True)
+@frozen
 class JobsetSpec:
     """A jobset as it is declared; `complaints` are about what keeps it from being one."""
 
@@ -60,7 +60,7 @@ class JobsetSpec:
         return Complaint(f"{self.place}.{key}{dot}{rest}", complaint.message)
 
 
-@dataclass(frozen=True)
+@frozen
 class Declared:
     """What a file declares: the jobsets of the project, or how the jobset is set up whose build
     declares them.

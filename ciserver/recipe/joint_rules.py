@@ -19,15 +19,9 @@ from ciserver.recipe.sources import parse_source
 
 
 def joint_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
-    tasks = _entries(keys, "tasks", dict)
-    yield from _odd_tasks(tasks)
-    yield from repeated("the name", _task_names(tasks))
-    yield from repeated("the file name", _artifact_names(_entries(keys, "artifacts", str)))
-    yield from repeated("the directory", _directories(_entries(keys, "sources", str)))
-    yield from repeated("the key", _cache_keys(_entries(keys, "cache", dict)))
-    yield from _arch_twice(keys)
-    yield from trigger_faults(keys)
-    yield from _impossible_times(_entries(keys, "schedules", dict))
+    for key, rule in _RULES.items():
+        if key in keys:
+            yield from rule(keys)
 
 
 def trigger_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
@@ -43,8 +37,8 @@ def trigger_faults(keys: dict[str, Any]) -> Iterator[Complaint]:
                 )
 
 
-def _impossible_times(schedules: list[tuple[Location, Any]]) -> Iterator[Complaint]:
-    for place, written in schedules:
+def _impossible_times(keys: dict[str, Any]) -> Iterator[Complaint]:
+    for place, written in _entries(keys, "schedules", dict):
         entry, is_whole = _right_part(written)
         for fault in faults(entry.timing):
             if fault.field or is_whole:
@@ -77,18 +71,29 @@ def _entries(keys: dict[str, Any], key: str, kind: type) -> list[tuple[Location,
     return [((key, place), one) for place, one in enumerate(entries) if type(one) is kind]
 
 
-def _odd_tasks(tasks: list[tuple[Location, Any]]) -> Iterator[Complaint]:
+def _odd_tasks(keys: dict[str, Any]) -> Iterator[Complaint]:
+    tasks = _entries(keys, "tasks", dict)
     for place, task in tasks:
         if len(task) != 1:
             yield Complaint(field_name(place), "must have exactly one name with its script")
+    yield from repeated(
+        "the name", (((*place, name), name) for place, task in tasks for name in task)
+    )
 
 
-def _task_names(tasks: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
-    return (((*place, name), name) for place, task in tasks for name in task)
+def _repeated_artifacts(keys: dict[str, Any]) -> Iterator[Complaint]:
+    artifacts = _entries(keys, "artifacts", str)
+    return repeated(
+        "the file name", ((place, PurePosixPath(path).name) for place, path in artifacts)
+    )
 
 
-def _artifact_names(artifacts: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
-    return ((place, PurePosixPath(path).name) for place, path in artifacts)
+def _repeated_sources(keys: dict[str, Any]) -> Iterator[Complaint]:
+    return repeated("the directory", _directories(_entries(keys, "sources", str)))
+
+
+def _repeated_caches(keys: dict[str, Any]) -> Iterator[Complaint]:
+    return repeated("the key", _cache_keys(_entries(keys, "cache", dict)))
 
 
 def _cache_keys(entries: list[tuple[Location, Any]]) -> Iterator[tuple[Location, str]]:
@@ -98,7 +103,7 @@ def _cache_keys(entries: list[tuple[Location, Any]]) -> Iterator[tuple[Location,
 
 
 def _arch_twice(keys: dict[str, Any]) -> Iterator[Complaint]:
-    if "systems" in keys and "arch" in keys:
+    if "systems" in keys:
         yield Complaint("systems", "says more than arch; leave arch out")
 
 
@@ -108,3 +113,15 @@ def _directories(sources: list[tuple[Location, Any]]) -> Iterator[tuple[Location
             yield place, parse_source(text).directory
         except Invalid:
             continue
+
+
+# Each by the key without which it has nothing to look at: most manifests have few of them.
+_RULES = {
+    "tasks": _odd_tasks,
+    "artifacts": _repeated_artifacts,
+    "sources": _repeated_sources,
+    "cache": _repeated_caches,
+    "arch": _arch_twice,
+    "triggers": trigger_faults,
+    "schedules": _impossible_times,
+}

@@ -59,6 +59,8 @@ NOT_IN_KEY = {
     "nix": "the tasks say how it is built, and a shared store only saves time",
 }
 
+_text = json.JSONEncoder(default=vars, sort_keys=True, separators=(",", ":")).encode
+
 
 def content_key(
     job: Job,
@@ -84,8 +86,7 @@ def content_key(
         "needed": sorted(needed_keys),
         "trees": list(trees),
     }
-    text = json.dumps(meaning, default=vars, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode("ascii")).hexdigest()
+    return sha256(_text(meaning).encode("ascii")).hexdigest()
 
 
 def _meaning(job: Job) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,6 +20,7 @@ from ciserver.model.build import (
     TriggerSpec,
 )
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 from ciserver.model.schedule import ScheduleKind, ScheduleSpec
 from ciserver.recipe.checks import kind_of, shown
 from ciserver.recipe.complaints import at_most, complaints_of
@@ -33,7 +34,7 @@ from ciserver.recipe.schema import (
     EmailTrigger,
     FurtherTrigger,
     Manifest,
-    MatrixKeys,
+    ReportKeys,
     ResourceKeys,
     ScheduleEntry,
     TriggerList,
@@ -50,7 +51,7 @@ _NOT_ACTED_ON = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Reading:
     """What came of a recipe file: jobs and the schedules it wants, or the complaints that say why
     not. `broken` are complaints of single jobs, without which the others can be built;
@@ -173,12 +174,14 @@ def _name_faults(file: str) -> Iterator[Complaint]:
 
 
 def _jobs(file: str, name: str, manifest: Manifest, default_system: str) -> tuple[Job, ...]:
-    matrix = manifest.matrix or MatrixKeys.model_validate({})
     systems = tuple(dict.fromkeys(manifest.systems)) or (
         f"{manifest.arch}-linux" if manifest.arch else default_system,
     )
-    chosen = tuple(combinations(matrix.axes, matrix.exclude))
-    return expand(_job(file, name, manifest, systems[0]), chosen, systems)
+    job, matrix = _job(file, name, manifest, systems[0]), manifest.matrix
+    if matrix is None and len(systems) == 1:
+        return (job,)
+    chosen = combinations(matrix.axes, matrix.exclude) if matrix else ({},)
+    return expand(job, tuple(chosen), systems)
 
 
 def _job(file: str, name: str, manifest: Manifest, system: str) -> Job:
@@ -213,7 +216,7 @@ def _job(file: str, name: str, manifest: Manifest, system: str) -> Job:
         concurrency=_concurrency(manifest.concurrency),
         resources=_resources(manifest.resources),
         cache=tuple(Cache(one.key, one.paths) for one in manifest.cache),
-        reports=Reports(**dict(manifest.reports)),
+        reports=_reports(manifest.reports),
         maintainers=manifest.maintainers,
         always=manifest.always,
         secrets=tuple(dict.fromkeys(manifest.secrets)),
@@ -226,6 +229,10 @@ def _concurrency(keys: ConcurrencyKeys | None) -> Concurrency | None:
 
 def _resources(keys: ResourceKeys) -> Resources:
     return Resources(keys.memory or 0, keys.pids or 0, keys.disk or 0)
+
+
+def _reports(keys: ReportKeys) -> Reports:
+    return Reports(keys.junit, keys.tap, keys.coverage)
 
 
 def _variable(value: float | str | tuple[str, ...] | None) -> EnvironmentValue:

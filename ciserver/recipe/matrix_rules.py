@@ -5,12 +5,12 @@ As with all joint rules they look at what was written, and pass over what has a 
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.recipe.checks import nearest, shown
 from ciserver.recipe.complaints import Location, complaints_of, field_name, repeated
 from ciserver.recipe.expand import (
@@ -55,11 +55,11 @@ def matrix_faults(base: str, keys: dict[str, Any], most_jobs: int) -> Iterator[C
         yield from _repeated_values(lists)
     too_much = [*_too_much(lists, keys, most_jobs)]
     yield from too_much
-    if not too_much:
+    if written and not too_much:
         yield from _faults_of_choice(base, _Choice.of(lists, written))
 
 
-@dataclass(frozen=True)
+@frozen
 class _Choice:
     """What of a matrix is right: its lists, what it excludes, and whether that is all of it."""
 

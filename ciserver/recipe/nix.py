@@ -18,6 +18,7 @@ from typing import Any
 
 from ciserver.model.build import Job, Task
 from ciserver.model.errors import Complaint
+from ciserver.model.frozen import frozen
 from ciserver.recipe.aggregates import Aggregate, aggregate, join
 from ciserver.recipe.checks import shown
 from ciserver.recipe.child import Ended, our_program, run
@@ -58,7 +59,7 @@ _NOT_BUILT = re.compile(r"path '[^']*' is not valid")
 _LONGEST = 500
 
 
-@dataclass(frozen=True)
+@frozen
 class Expression:
     """A value that Nix makes of a text."""
 

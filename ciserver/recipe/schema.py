@@ -188,13 +188,19 @@ class HubSubmitter(_Keys):
     enabled: Switch = True
 
 
+_GIT, _HUB = GitSubmitter.model_validate({}), HubSubmitter.model_validate({})
+
+
 class Submitter(_Keys):
     git: Annotated[GitSubmitter, must_be("a map", dict)] = Field(
-        default_factory=lambda: GitSubmitter.model_validate({}), alias="git.sr.ht"
+        default_factory=lambda: _GIT, alias="git.sr.ht"
     )
     hub: Annotated[HubSubmitter, must_be("a map", dict)] = Field(
-        default_factory=lambda: HubSubmitter.model_validate({}), alias="hub.sr.ht"
+        default_factory=lambda: _HUB, alias="hub.sr.ht"
     )
+
+
+_SUBMITTER = Submitter.model_validate({})
 
 
 class Manifest(_Keys):
@@ -210,7 +216,7 @@ class Manifest(_Keys):
     secrets: SecretNames = ()
     triggers: Triggers = ()
     submitter: Annotated[Submitter, must_be("a map", dict)] = Field(
-        default_factory=lambda: Submitter.model_validate({})
+        default_factory=lambda: _SUBMITTER
     )
     # Known from builds.sr.ht and not acted on.
     repositories: Annotated[dict[str, Text], must_be("a map of names to addresses", dict)] = {}

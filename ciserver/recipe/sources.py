@@ -56,9 +56,9 @@ def with_pushed_source(
     place = _place_of(name, job.sources)
     if place is None:
         pushed = Source(uri=uri, directory=name, ref=ref, revision=revision, type=type)
-        return replace(job, sources=(pushed, *job.sources))
+        return job.having(sources=(pushed, *job.sources))
     pushed = replace(job.sources[place], uri=uri, ref=ref, revision=revision, type=type)
-    return replace(job, sources=(*job.sources[:place], pushed, *job.sources[place + 1 :]))
+    return job.having(sources=(*job.sources[:place], pushed, *job.sources[place + 1 :]))
 
 
 def _place_of(name: str, sources: tuple[Source, ...]) -> int | None:

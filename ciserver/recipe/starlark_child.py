@@ -26,11 +26,11 @@ _DEEPEST_CALL = 200
 _ERROR = re.compile(r"^error: (.*?)(?:\n +--> (.+?):(\d+):(\d+)\n|\Z)", re.DOTALL | re.MULTILINE)
 _LONGEST = 500
 
-Emit = Callable[..., None]
+Emit = Callable[[str], None]
 
 
 def evaluate(request: dict[str, Any], driver_text: str, emit: Emit) -> None:
-    """Raises StarlarkError for what is wrong with the recipe as a whole."""
+    """Emits answers as text. Raises StarlarkError for what is wrong with the recipe as a whole."""
     dialect = s.Dialect.standard()
     dialect.enable_f_strings = True
     dialect.enable_top_level_stmt = True
@@ -44,7 +44,7 @@ def evaluate(request: dict[str, Any], driver_text: str, emit: Emit) -> None:
     driver = s.Module()
     driver["LIMITS"] = request["limits"]
     driver.add_callable("emit", emit)
-    known = s.Globals.extended_by([s.LibraryExtension.StructType])
+    known = s.Globals.extended_by([s.LibraryExtension.Json, s.LibraryExtension.StructType])
     loader = s.FileLoader(lambda _: frozen)
     s.eval(driver, s.parse("driver", driver_text), known, loader)
     options = s.EvalOptions(max_callstack_size=_DEEPEST_CALL)
@@ -71,19 +71,19 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1 << 16)
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what the recipe prints
 
-    def emit(*answer: Any) -> None:
-        answers.write(json.dumps(answer, separators=(",", ":")) + "\n")
+    def emit(answer: str) -> None:
+        answers.write(answer + "\n")
 
     try:
         if "starlark" not in sys.modules:
-            emit("fault", "", _NO_EXTRA)
+            emit(json.dumps(["fault", "", _NO_EXTRA]))
         else:
             confine(request["memory_bytes"], request["seconds"])
             resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
             evaluate(request, driver, emit)
     except BaseException as error:  # noqa: BLE001  also panics of the interpreter
-        emit(*explain(error, request["file"]))
-    emit("end")
+        emit(json.dumps(explain(error, request["file"])))
+    emit(json.dumps(["end"]))
     answers.flush()
     os._exit(0)  # what is taken apart would take time and may fail without memory
 

@@ -47,12 +47,13 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "maintainers": tuple,
     "secrets": tuple,
 }
+# `vars` of each dataclass as it is met: `asdict` would copy everything first.
+_text = json.JSONEncoder(default=vars, sort_keys=True, separators=(",", ":")).encode
 
 
 def job_to_json(job: Job) -> str:
     """The job as JSON, the same text for equal jobs."""
-    # `vars` of each dataclass as it is met: `asdict` would copy everything first.
-    return json.dumps(job, default=vars, sort_keys=True, separators=(",", ":"))
+    return _text(job)
 
 
 def job_from_json(text: str) -> Job:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import yaml
 
 from ciserver.model.errors import Complaint, Invalid
+from ciserver.model.frozen import frozen
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 50
@@ -141,7 +142,7 @@ class _Size:
         return _Size(self.nodes + other.nodes, self.characters + other.characters)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Node:
     value: Value
     size: _Size

@@ -1,13 +1,14 @@
 """From the jobs of a recipe to builds: which are wanted, in which order, which are there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from ciserver.model.build import EnvironmentValue, Identity, Job, Policy, Source
 from ciserver.model.errors import Complaint
 from ciserver.model.evaluation import Evaluation, Kind, PinnedInput, SkippedJob, Wish
+from ciserver.model.frozen import frozen
 from ciserver.model.links import Links
 from ciserver.model.ports import Clock
 from ciserver.model.project import InputType, Jobset
@@ -28,10 +29,13 @@ from ciserver.store.arrivals import Texts
 from ciserver.store.gates import ARRIVING, NEEDS
 from ciserver.store.store import Store
 
+if TYPE_CHECKING:
+    from ciserver.git.mirror import Mirror
+
 _MAY_REUSE = {Kind.PUSH, Kind.PULL_REQUEST}
 
 
-@dataclass(frozen=True)
+@frozen
 class WrittenJob:
     """A job, and the recipe that it was read from."""
 
@@ -39,7 +43,7 @@ class WrittenJob:
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Planned:
     """What an evaluation makes: jobs in the order of their needs, each with the key of its content
     (empty where nothing may stand for it) and the build that stands for it already; or complaints.
@@ -105,14 +109,16 @@ class Building:
         )
         wanted, skipped = filters.select(placed)
         ssh_keys = self._pinning.ssh_keys(jobset, evaluation.trust)
-        whole, pins = [], _Pins(self._pinning, jobset, ssh_keys)
+        whole, needs = list[WrittenJob](), dict[Identity, tuple[Identity, ...]]()
+        pins = _Pins(self._pinning, jobset, pinned.input, ssh_keys)
         for one in wanted:
             made, wrong = self._whole(pins, evaluation, pinned, one.job)
             complaints.extend(wrong)
-            whole.append(WrittenJob(made, texts[made.identity]))
+            identity = made.identity
+            whole.append(WrittenJob(made, texts[identity]))
+            needs[identity] = one.needs
         if complaints:
             return Planned(complaints=tuple(complaints))
-        needs = {one.job.identity: one.needs for one in wanted}
         trees = _Trees(self._pinning, jobset, pinned, ssh_keys)
         images = {name: self._image_id(name) for name in {one.job.image for one in whole}}
         keys = self._keys(evaluation, pinned, whole, needs, trees, images)
@@ -141,10 +147,8 @@ class Building:
     ) -> tuple[Job, list[Complaint]]:
         """The job as it is asked for, with every source at an exact revision."""
         job = with_inputs(self._as_asked(job, evaluation), pinned.others)
-        pushed = pinned.input
-        job = with_pushed_source(job, pushed.uri, pushed.ref, pushed.revision, type=pushed.type)
         sources, faults = pins.of(job)
-        return job if sources == job.sources else replace(job, sources=sources), faults
+        return job.having(sources=sources), faults
 
     def _as_asked(self, job: Job, evaluation: Evaluation) -> Job:
         """The job with what the request wants of it, and without what untrusted people may not
@@ -153,7 +157,7 @@ class Building:
         job = _with_wish(job, evaluation.wish)
         if evaluation.trust is Trust.TRUSTED:
             return job
-        return replace(job, network=job.network and self._untrusted_network, maintainers=())
+        return job.having(network=job.network and self._untrusted_network, maintainers=())
 
     # -- reuse ------------------------------------------------------------------------------------
 
@@ -172,13 +176,13 @@ class Building:
         }
         keys: dict[Identity, str] = {}
         for written in jobs:
-            job = written.job
-            keys[job.identity] = content_key(
+            job, identity = written.job, written.job.identity
+            keys[identity] = content_key(
                 job,
                 image=f"{job.image} {images[job.image]}".rstrip(),
                 trust=evaluation.trust,
                 inputs=inputs,
-                needed_keys=[keys[one] for one in needs[job.identity] if one in keys],
+                needed_keys=[keys[one] for one in needs[identity] if one in keys],
                 trees=trees.of(job),
             )
         return keys
@@ -192,13 +196,11 @@ class Building:
     ) -> dict[Identity, int]:
         if not may_reuse(jobset, evaluation):
             return {}
-        wanted = [one.job for one in jobs if not one.job.always]
+        wanted = [one.job.identity for one in jobs if not one.job.always]
         found = self._store.listings.reusable(
-            jobset.id, (keys[one.identity] for one in wanted), evaluation.trust
+            jobset.id, (keys[one] for one in wanted), evaluation.trust
         )
-        return {
-            one.identity: found[keys[one.identity]] for one in wanted if keys[one.identity] in found
-        }
+        return {one: found[keys[one]] for one in wanted if keys[one] in found}
 
     # -- written ----------------------------------------------------------------------------------
 
@@ -209,25 +211,23 @@ class Building:
         evaluations.count_builds(evaluation.id, total=len(plan.jobs))
         needs: list[tuple[int, int]] = []
         groups: dict[str, int] = {}
-        add_recipe = cache(self._store.queue.add_text)
-        with self._store.queue.arrivals(evaluation, self._clock.now()) as arrivals:
-            for written in new:
-                job = written.job
-                needed = [made[one] for one in plan.needs[job.identity] if one in made]
+        queue, recipe = self._store.queue, cache(self._store.queue.add_text)
+        texts = queue.add_texts(job_to_json(one.job) for one in new)
+        with queue.arrivals(evaluation, self._clock.now(), len(new)) as arrivals:
+            for written, text in zip(new, texts, strict=True):
+                job, identity = written.job, written.job.identity
+                needed = [made[one] for one in plan.needs[identity] if one in made]
                 group = _group(jobset, job)
                 build_id = arrivals.add(
                     job,
-                    Texts(
-                        self._store.queue.add_text(job_to_json(job)),
-                        add_recipe(written.text) if written.text else None,
-                    ),
+                    Texts(text, recipe(written.text) if written.text else None),
                     group_id=groups.get(job.name),
-                    key=plan.keys[job.identity],
+                    key=plan.keys[identity],
                     concurrency=group,
                     waiting=NEEDS if needed else ARRIVING if group else "",
                 )
                 groups.setdefault(job.name, build_id)
-                made[job.identity] = build_id
+                made[identity] = build_id
                 needs += ((build_id, one) for one in needed)
         self._store.gates.add_needs(needs)
         self._label(jobset, evaluation, new, made)
@@ -257,9 +257,10 @@ class Building:
         """The first of them in a group takes the place of those of earlier evaluations."""
         ours, entered = set(made.values()), set[tuple[str, Policy]]()
         for written in new:
-            job, mine = written.job, made[written.job.identity]
+            job = written.job
             if job.concurrency is None:
                 continue
+            mine = made[job.identity]
             group, policy = _group(jobset, job), job.concurrency.policy
             if policy != Policy.QUEUE and (group, policy) not in entered:
                 entered.add((group, policy))
@@ -291,14 +292,17 @@ class Building:
 
 
 class _Pins:
-    """The sources of jobs at exact revisions. The same sources are looked up once an evaluation:
-    its jobs see the same revisions, and what is wrong with them is said once a file. Whether any
-    had to be looked up is told by `is_moving`.
+    """The sources of jobs at exact revisions, the pushed one among them. The same sources are
+    looked up once an evaluation: its jobs see the same revisions, and what is wrong with them is
+    said once a file. Whether any had to be looked up is told by `is_moving`.
     """
 
-    def __init__(self, pinning: Pinning, jobset: Jobset, ssh_keys: SshKeys) -> None:
+    def __init__(
+        self, pinning: Pinning, jobset: Jobset, pushed: PinnedInput, ssh_keys: SshKeys
+    ) -> None:
         self._pinning = pinning
         self._jobset = jobset
+        self._pushed = pushed
         self._ssh_keys = ssh_keys
         self._known: dict[tuple[object, ...], tuple[Source, ...]] = {}
         self.is_moving = False
@@ -306,7 +310,9 @@ class _Pins:
     def of(self, job: Job) -> tuple[tuple[Source, ...], list[Complaint]]:
         key, faults = (job.file, job.sources, job.secrets), list[Complaint]()
         if key not in self._known:
-            self.is_moving |= not all(one.revision for one in job.sources)
+            one = self._pushed
+            job = with_pushed_source(job, one.uri, one.ref, one.revision, type=one.type)
+            self.is_moving |= not all(source.revision for source in job.sources)
             ssh_key = self._ssh_keys.of(job)
             self._known[key], faults = self._pinning.pin_sources(self._jobset, job, ssh_key)
         return self._known[key], faults
@@ -352,8 +358,7 @@ def _group(jobset: Jobset, job: Job) -> str:
 def _with_wish(job: Job, wish: Wish) -> Job:
     if not wish.environment and wish.priority is None:
         return job
-    return replace(
-        job,
+    return job.having(
         environment={**job.environment, **wish.environment},
         priority=job.priority if wish.priority is None else wish.priority,
     )
@@ -376,8 +381,8 @@ def with_inputs(job: Job, inputs: tuple[PinnedInput, ...]) -> Job:
         is_mine = one.type is not InputType.SYSBUILD or one.ref == job.system
         if is_mine and one.type is not InputType.NIX and not one.type.has_files:
             variables |= _variables(one)
-    return replace(
-        job, sources=(*job.sources, *sources), environment={**variables, **job.environment}
+    return job.having(
+        sources=(*job.sources, *sources), environment={**variables, **job.environment}
     )
 
 

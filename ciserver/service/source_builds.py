@@ -5,7 +5,7 @@ What is run is a script of this server's administrator, not of the source.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -14,6 +14,7 @@ from ciserver.git.names import file_name
 from ciserver.model.account import Actor, Right, Visibility
 from ciserver.model.build import Job, Source, Task
 from ciserver.model.errors import BadAddress, Complaint, Conflict, Invalid, TooLarge
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.project import InputType, Jobset
 from ciserver.model.request import Action
@@ -66,7 +67,7 @@ done
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class SourceSubmission:
     """A source as somebody sends it: the `url` of a file, or an `upload` that is kept already.
     No `systems` are all that the jobset has; without a word on the network the jobset's stands.
@@ -229,10 +230,10 @@ class SourceBuilds:
             self._store.uploads.add(upload.id, evaluation_id)
         evaluation = self._store.evaluations.get(evaluation_id)
         made: list[int] = []
-        with self._store.queue.arrivals(evaluation, now) as arrivals:
-            for job in jobs:
-                texts = Texts(self._store.queue.add_text(job_to_json(job)))
-                made.append(arrivals.add(job, texts, group_id=made[0] if made else None))
+        texts = self._store.queue.add_texts(map(job_to_json, jobs))
+        with self._store.queue.arrivals(evaluation, now, len(jobs)) as arrivals:
+            for job, text in zip(jobs, texts, strict=True):
+                made.append(arrivals.add(job, Texts(text), group_id=made[0] if made else None))
         return made
 
 

@@ -7,7 +7,7 @@ the caller names. What a submission leaves open is pinned when the build starts.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ciserver.git.address import is_revision
@@ -17,6 +17,7 @@ from ciserver.model.account import Actor, Right, Visibility
 from ciserver.model.build import Build, Job, Label
 from ciserver.model.errors import Busy, CiError, Complaint, Invalid, RemoteFailure
 from ciserver.model.evaluation import PinnedInput
+from ciserver.model.frozen import frozen
 from ciserver.model.ports import Clock
 from ciserver.model.project import (
     SUBMITTED,
@@ -50,7 +51,7 @@ _TAG = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 _LOOK_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
+@frozen
 class ManifestSubmission:
     """A manifest as somebody sends it. Who may see it is its `visibility` and the readers by name;
     the writers may also cancel it and the like. `triggers` are maps as in a manifest. Without
@@ -68,7 +69,7 @@ class ManifestSubmission:
     secrets: bool = True
 
 
-@dataclass(frozen=True)
+@frozen
 class ScriptSubmission:
     """A script of a repository, at a revision, or at what a ref names now. The jobset's defaults
     stand for what is None; `project` names another repository than the jobset's own.

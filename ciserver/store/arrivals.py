@@ -1,8 +1,10 @@
 """Builds that come into the queue together: one row each, and what only counts them once."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple, TypedDict
+from itertools import count
+from typing import Any, NamedTuple, TypedDict
 
 from ciserver.model.build import Job
 from ciserver.model.evaluation import Evaluation
@@ -12,13 +14,14 @@ from ciserver.store.fields import to_microseconds
 from ciserver.store.lanes import Lanes, label_text
 
 _INSERT = """
-INSERT INTO builds (evaluation_id, jobset_id, lane_id, job, job_sha256, recipe_sha256, group_id,
-    rebuild_of, key, concurrency, waiting, number, system, image, trust, runs_on, status, reason,
-    detail, priority, bumped, kind, ref, revision, requested_by, canceled_by, attempt,
-    lost_attempts, avoided, token, worker, kept, deleted, queued_at, updated_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?, 0, ?, ?, ?, ?, '', 0, 0, '',
-    '', '', 0, 0, ?, ?)
-RETURNING id"""
+INSERT INTO builds (number, id, evaluation_id, jobset_id, lane_id, job, job_sha256, recipe_sha256,
+    group_id, rebuild_of, key, concurrency, waiting, system, image, trust, runs_on, status,
+    priority, kind, ref, revision, requested_by, queued_at, updated_at, reason, detail, bumped,
+    canceled_by, attempt, lost_attempts, avoided, token, worker, kept, deleted)"""
+_ROW = f"""({", ".join("?" * 25)}, '', '', 0, '', 0, 0, '', '', '', 0, 0)"""
+_COUNT = """
+ON CONFLICT (jobset_id, job) DO UPDATE SET number = job_counters.number + excluded.number
+RETURNING job, number"""
 
 
 class Texts(NamedTuple):
@@ -40,12 +43,12 @@ class Terms(TypedDict, total=False):
 
 
 class Arrivals:
-    """Builds of one evaluation that come into the queue together. What only counts them, or is the
-    same for all, is written once, by `settle`.
+    """So many builds of one evaluation that come into the queue together. They have their ids at
+    once, and are written together, by `settle`.
     """
 
     def __init__(
-        self, database: Database, lanes: Lanes, evaluation: Evaluation, now: datetime
+        self, database: Database, lanes: Lanes, evaluation: Evaluation, now: datetime, builds: int
     ) -> None:
         self._db = database
         self._lanes = lanes
@@ -53,7 +56,9 @@ class Arrivals:
         self._at = to_microseconds(now)
         self._known: dict[tuple[str, str, str, str], int] = {}
         self._ready: Counter[tuple[int, int]] = Counter()
-        self._made: list[int] = []
+        self._ids = iter(database.numbers("builds", builds))
+        self._rows: list[tuple[Any, ...]] = []
+        self._jobs: list[str] = []
 
     def add(
         self,
@@ -70,27 +75,22 @@ class Arrivals:
         """As `Queue.add` does."""
         status = BuildStatus.HELD if held else BuildStatus.QUEUED
         evaluation, lane = self._evaluation, self._lane(job)
-        (number,) = self._db.sql(
-            "INSERT INTO job_counters (jobset_id, job, number) VALUES (?, ?, 1)"
-            " ON CONFLICT (jobset_id, job) DO UPDATE SET number = job_counters.number + 1"
-            " RETURNING number",
-            (evaluation.jobset_id, job.name),
-        ).fetchone()
-        (build_id,) = self._db.sql(
-            _INSERT,
+        build_id = next(self._ids)
+        self._jobs.append(job.name)
+        self._rows.append(
             (
+                build_id,
                 evaluation.id,
                 evaluation.jobset_id,
                 lane,
                 job.name,
                 texts.job,
                 texts.recipe,
-                group_id or 0,
+                group_id or build_id,
                 rebuild_of,
                 key,
                 concurrency,
                 waiting,
-                number,
                 job.system,
                 job.image,
                 evaluation.trust.value,
@@ -103,12 +103,11 @@ class Arrivals:
                 evaluation.requested_by,
                 self._at,
                 self._at,
-            ),
-        ).fetchone()
-        self._made.append(build_id)
+            )
+        )
         if not held and not waiting:
             self._ready[lane, job.priority] += 1
-        return int(build_id)
+        return build_id
 
     def _lane(self, job: Job) -> int:
         key = (job.system, job.image, self._evaluation.trust.value, label_text(job.runs_on))
@@ -117,18 +116,27 @@ class Arrivals:
         return self._known[key]
 
     def settle(self) -> None:
-        """Write down what is true of all that were added."""
-        if not self._made:
+        """Write them, and what is true of all of them."""
+        if not self._rows:
             return
-        self._db.sql(
-            "UPDATE builds SET group_id = id WHERE evaluation_id = ? AND id >= ? AND group_id = 0",
-            (self._evaluation.id, self._made[0]),
-        )
+        numbered = zip(self._numbers(), self._rows, strict=True)
+        self._db.sql_of_rows(_INSERT, _ROW, ((number, *row) for number, row in numbered))
         for (lane, priority), builds in self._ready.items():
             self._lanes.count_ready(lane, priority, builds)
         self._db.sql(
             "INSERT INTO requesters (name, builds) VALUES (?, ?)"
             " ON CONFLICT (name) DO UPDATE"
             " SET builds = requesters.builds + excluded.builds",
-            (self._evaluation.requested_by, len(self._made)),
+            (self._evaluation.requested_by, len(self._rows)),
         )
+
+    def _numbers(self) -> Iterator[int]:
+        """Which of its job each build is, in the jobset."""
+        jobset_id, builds = self._evaluation.jobset_id, Counter(self._jobs)
+        counted = self._db.sql_of_rows(
+            *("INSERT INTO job_counters (jobset_id, job, number)", "(?, ?, ?)"),
+            ((jobset_id, job, number) for job, number in builds.items()),
+            _COUNT,
+        )
+        following = {job: count(last - builds[job] + 1) for job, last in counted}
+        return (next(following[job]) for job in self._jobs)

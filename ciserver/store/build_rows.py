@@ -11,8 +11,9 @@ from ciserver.model.status import BuildStatus, Reason
 from ciserver.store import tables as t
 from ciserver.store.lanes import labels_of
 
-_STATUS, _REASON, _KIND, _TRUST, _VISIBILITY = (
-    {one.value: one for one in words} for words in (BuildStatus, Reason, Kind, Trust, Visibility)
+STATUSES = {one.value: one for one in BuildStatus}
+_REASON, _KIND, _TRUST, _VISIBILITY = (
+    {one.value: one for one in words} for words in (Reason, Kind, Trust, Visibility)
 )
 
 _ELSEWHERE = {
@@ -42,7 +43,7 @@ def build_of(row: dict[str, Any]) -> Build:
     build = Build.__new__(Build)
     vars(build).update(
         row,
-        status=_STATUS[row["status"]],
+        status=STATUSES[row["status"]],
         reason=_REASON[row["reason"]],
         kind=_KIND[row["kind"]],
         trust=_TRUST[row["trust"]],

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,14 +22,15 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 10
 _SQLITE = "sqlite:"
 _AT_ONCE = 500
+_ROWS_AT_ONCE = 50  # with more of them a statement is hardly quicker, and only longer
 Row = Mapping[str, Any]
 One = TypeVar("One")
 
 
-def in_pieces(whole: Iterable[One]) -> Iterator[list[One]]:
+def in_pieces(whole: Iterable[One], most: int = _AT_ONCE) -> Iterator[list[One]]:
     """As many at once as a statement takes."""
     rest = iter(whole)
-    while some := list(islice(rest, _AT_ONCE)):
+    while some := list(islice(rest, most)):
         yield some
 
 
@@ -194,6 +195,23 @@ class Database:
         """Run a hand-written statement of a hot path; returns the cursor."""
         with self._refused():
             return self._engine.ask(statement, parameters)
+
+    def sql_of_rows(
+        self, insert: str, row: str, rows: Iterable[Sequence[Any]], ending: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Run a hand-written INSERT of many rows, some with each statement; answers what that
+        returns. `row` is what stands for each of them after VALUES.
+        """
+        returned: list[tuple[Any, ...]] = []
+        for some in in_pieces(rows, _ROWS_AT_ONCE):
+            statement = f"{insert} VALUES {', '.join([row] * len(some))} {ending}"
+            cursor = self.sql(statement, list(chain.from_iterable(some)))
+            returned += cursor.fetchall() if cursor.description else ()
+        return returned
+
+    def numbers(self, table: str, count: int) -> list[int]:
+        """Those of so many rows that are put into the table next, by the transaction under way."""
+        return self._engine.numbers(table, count)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ from ciserver.model.report import Metric
 from ciserver.model.status import BuildStatus
 from ciserver.model.view import BuildIds
 from ciserver.store import tables as t
-from ciserver.store.build_rows import build_of, select_builds
+from ciserver.store.build_rows import STATUSES, build_of, select_builds
 from ciserver.store.database import Database
 from ciserver.store.evaluations import evaluation_of, pinned_inputs, select_evaluations
 from ciserver.store.products import product_of
@@ -185,7 +185,7 @@ class EvaluationLists:
         """How each job and system fares: of several builds the newest one counts."""
         return {
             (row["job"], row["system"]): JobResult(
-                row["id"], row["job"], row["system"], BuildStatus(row["status"])
+                row["id"], row["job"], row["system"], STATUSES[row["status"]]
             )
             for row in self._db.usual(_results, evaluation_id)
         }

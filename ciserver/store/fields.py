@@ -1,6 +1,7 @@
 """How values that databases do not agree on are stored."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import peewee
@@ -13,6 +14,7 @@ def to_microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+@lru_cache(4096)  # what was made together has the same moments, and what ended has its end twice
 def from_microseconds(stored: int) -> datetime:
     return _EPOCH + timedelta(microseconds=stored)
 

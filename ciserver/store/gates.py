@@ -5,7 +5,7 @@ comes into the queue, and again by the event that may free it.
 """
 
 from collections.abc import Iterable
-from itertools import chain, groupby, islice
+from itertools import groupby
 from operator import itemgetter
 
 from ciserver.store.database import Database, in_pieces, marks
@@ -13,7 +13,6 @@ from ciserver.store.lanes import Lanes
 
 # What `waiting` says. Between coming into the queue and being looked at, a build is arriving.
 ARRIVING, NEEDS, GROUP = "arriving", "needs", "group"
-_PAIRS_AT_ONCE = 500
 _GOOD = "('succeeded', 'partial')"
 _UNMET = f"""
 SELECT 1 FROM needs n JOIN builds b ON b.id = n.needed_id
@@ -37,13 +36,9 @@ class Gates:
 
     def add_needs(self, needs: Iterable[tuple[int, int]]) -> None:
         """Pairs of a build and one that it needs."""
-        pairs = iter(needs)
-        while some := list(islice(pairs, _PAIRS_AT_ONCE)):
-            self._db.sql(
-                "INSERT INTO needs (build_id, needed_id) VALUES"
-                f" {', '.join(['(?, ?)'] * len(some))} ON CONFLICT DO NOTHING",
-                list(chain.from_iterable(some)),
-            )
+        self._db.sql_of_rows(
+            *("INSERT INTO needs (build_id, needed_id)", "(?, ?)"), needs, "ON CONFLICT DO NOTHING"
+        )
 
     def admit(self, build_id: int) -> bool:
         """Look at a queued build that waits, and write down why it still does; True when it may be

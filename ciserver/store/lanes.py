@@ -27,7 +27,7 @@ def label_text(labels: Iterable[str]) -> str:
 
 def labels_of(text: str) -> tuple[str, ...]:
     """What `label_text` made this text of."""
-    return tuple(one for one in text.split(",") if one)
+    return tuple(filter(None, text.split(",")))
 
 
 class Lanes:

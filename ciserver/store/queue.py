@@ -84,11 +84,11 @@ class Queue:
     # -- in ---------------------------------------------------------------------------------------
 
     @contextmanager
-    def arrivals(self, evaluation: Evaluation, now: datetime) -> Iterator[Arrivals]:
-        """Add many builds of an evaluation, within the caller's transaction. Their groups, and how
-        many may be claimed, stand when the block is left.
+    def arrivals(self, evaluation: Evaluation, now: datetime, builds: int) -> Iterator[Arrivals]:
+        """Add so many builds of an evaluation, within the caller's transaction. They are written
+        when the block is left.
         """
-        arrivals = Arrivals(self._db, self._lanes, evaluation, now)
+        arrivals = Arrivals(self._db, self._lanes, evaluation, now, builds)
         yield arrivals
         arrivals.settle()
 
@@ -104,17 +104,29 @@ class Queue:
         its own unless one is named. `rebuild_of` is the build that it repeats. It may be claimed
         at once unless it waits for something.
         """
-        with self.arrivals(evaluation, now) as arrivals:
+        with self.arrivals(evaluation, now, 1) as arrivals:
             return arrivals.add(job, texts, **terms)
 
     def add_text(self, text: str) -> str:
         """Keep a recipe or a job's text, once; answers its SHA-256."""
-        sha256 = hashlib.sha256(text.encode()).hexdigest()
-        self._db.sql(
-            "INSERT INTO texts (sha256, text) VALUES (?, ?) ON CONFLICT (sha256) DO NOTHING",
-            (sha256, text),
-        )
+        (sha256,) = self.add_texts([text])
         return sha256
+
+    def add_texts(self, texts: Iterable[str]) -> list[str]:
+        """As `add_text` does, of many in order."""
+        hashes: list[str] = []
+
+        def rows() -> Iterator[tuple[str, str]]:
+            for text in texts:
+                hashes.append(hashlib.sha256(text.encode()).hexdigest())
+                yield hashes[-1], text
+
+        self._db.sql_of_rows(
+            *("INSERT INTO texts (sha256, text)", "(?, ?)"),
+            rows(),
+            "ON CONFLICT (sha256) DO NOTHING",
+        )
+        return hashes
 
     # -- claimed ----------------------------------------------------------------------------------
 

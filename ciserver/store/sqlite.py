@@ -89,6 +89,11 @@ class Sqlite:
         """One that reads row by row."""
         return self.peewee.cursor()
 
+    def numbers(self, table: str, count: int) -> list[int]:
+        """Those that SQLite would give to the next rows of its one writer."""
+        (last,) = self.peewee.execute_sql(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()  # noqa: S608
+        return list(range(last + 1, last + 1 + count))
+
     def count_on(self, table: str) -> None:
         """SQLite takes the next number from the table."""
 

@@ -3,7 +3,7 @@ with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import falcon
@@ -15,6 +15,7 @@ from ciserver.edge.paths import with_slashes
 from ciserver.model.account import Actor, Right
 from ciserver.model.build import Build
 from ciserver.model.comparison import Change, Comparison, JobResult
+from ciserver.model.frozen import frozen
 from ciserver.model.status import BuildStatus
 from ciserver.model.view import EvaluationView
 from ciserver.service.services import Services
@@ -29,7 +30,7 @@ _EVALUATION, _BUILD = "/eval/{evaluation_id}", "/build/{build_id}"
 _LATEST = "/jobset/{project}/{jobset}/latest-eval"
 
 
-@dataclass(frozen=True)
+@frozen
 class JobRow:
     """A job on the page: its build, unless it is gone, and what it was before."""
 
@@ -38,7 +39,7 @@ class JobRow:
     reused: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Section:
     """Jobs of one class, of which the page may show only the first; without a class where there
     is nothing to compare with.
@@ -230,15 +231,14 @@ def sections(
     reused = {one.id for one in view.reused}
     builds = {one.id: one for one in (*view.builds, *view.reused)}
     for change, jobs in (comparison.changes if comparison else {}).items():
+        found = [builds.pop(one.now.build_id, None) if one.now else None for one in jobs]
         rows = tuple(
-            JobRow(
-                builds.pop(one.now.build_id, None) if one.now else None,
-                one.before,
-                reused=one.now is not None and one.now.build_id in reused,
-            )
-            for one in jobs
+            JobRow(build, one.before, reused=build is not None and build.id in reused)
+            for build, one in zip(found[:most], jobs, strict=False)
         )
-        yield Section(change, rows[:most], len(rows))
+        yield Section(change, rows, len(jobs))
     if builds:
-        rest = tuple(JobRow(one, None, reused=one.id in reused) for one in builds.values())
-        yield Section(None, rest[:most], len(rest))
+        rest = tuple(
+            JobRow(one, None, reused=one.id in reused) for one in islice(builds.values(), most)
+        )
+        yield Section(None, rest, len(builds))

@@ -5,8 +5,8 @@ A page gets values of the model and says nothing the model does not know.
 
 import mimetypes
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,16 @@ from ciserver.edge.notes import note_html
 from ciserver.model.account import Actor
 from ciserver.model.build import Step
 from ciserver.model.errors import NotFound
+from ciserver.model.frozen import frozen
 from ciserver.model.status import StepStatus
 from ciserver.model.view import BuildView
 from ciserver.web.product_words import product_label
-from ciserver.web.words import WORDS
+from ciserver.web.words import WORDS, Look
+
+_LOOKS = 256  # those with numbers in them are many
 
 
-@dataclass(frozen=True)
+@frozen
 class PageContext:
     """What every page knows beside its own values. `notice` is a sentence about what was just
     done; `path` is the address of the page itself.
@@ -40,7 +43,7 @@ class PageContext:
     notice: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class StaticFile:
     """A file beside the templates, and the version that its address carries."""
 
@@ -97,7 +100,7 @@ class Urls:
         return _path("schedule", schedule_id)
 
     def build(self, build_id: int) -> str:
-        return _path("build", build_id)
+        return f"/build/{build_id:d}"  # lists have hundreds of these, and a number needs no quotes
 
     def cancel(self, build_id: int) -> str:
         return _path("build", build_id, "cancel")
@@ -189,12 +192,18 @@ class View:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._jinja.filters.update(_FILTERS)
+        self._jinja.filters.update(_FILTERS, status=lru_cache(_LOOKS)(self._status))
         self._jinja.globals.update(url=self.urls, server_name=server_name)
 
     def render(self, template: str, page: PageContext, **values: Any) -> str:
         """The page as HTML text. Raises jinja2's errors when template and values do not fit."""
         return self._jinja.get_template(template).render(page=page, **values)
+
+    def _status(self, look: Look) -> Markup:
+        """A status as pages show it. They have hundreds of a few, so these are remembered."""
+        parts: Any = self._jinja.get_template("_parts.html").module
+        shown: Markup = parts.status(look)
+        return shown
 
     def static(self, name: str) -> StaticFile:
         """A file of `static/`, read once at the start; NotFound when there is none."""
@@ -227,7 +236,7 @@ def _static_file(file: Path) -> StaticFile:
 def _time_tag(moment: datetime, text: str) -> Markup:
     """`text` is of our own words, so nothing is escaped: a page has hundreds of these."""
     whole = moment.isoformat(timespec="seconds")
-    exact = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    exact = f"{whole[:10]} {whole[11:19]} UTC"
     return Markup(f'<time datetime="{whole}" title="{exact}">{text}</time>')  # noqa: S704  see above
 
 

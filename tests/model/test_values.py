@@ -1,6 +1,9 @@
-"""Small rules of the dictionary: scopes, watched refs, ref changes, complaints."""
+"""Small rules of the dictionary: scopes, watched refs, ref changes, complaints, jobs."""
+
+from dataclasses import replace
 
 import pytest
+from support.factories import make_job
 
 from ciserver.model.account import ANONYMOUS, SYSTEM, Actor
 from ciserver.model.errors import Complaint
@@ -72,3 +75,10 @@ def test_ref_changes():
 def test_complaints_say_where(complaint, said):
     """As much of the place as is known stands before the fault."""
     assert str(complaint) == said
+
+
+def test_a_job_with_other_values_is_another_one():
+    job = make_job()
+    other = job.having(name="other", priority=3)
+    assert other == replace(job, name="other", priority=3)
+    assert job == make_job()

@@ -6,6 +6,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from support.statements import calls
 from support.waiting import until
 
 from ciserver.model.errors import Complaint
@@ -15,6 +16,7 @@ from ciserver.recipe.manifest import read_manifest
 from ciserver.recipe.starlark import read_starlark
 
 FILE = "ci/jobs.star"
+MOST_CALLS = 90  # for one more job: what checks each value of it, and what it is made of
 JOB = '{"name": "a", "image": "host", "tasks": [{"build": "make"}]}'
 
 
@@ -31,6 +33,28 @@ def told(reading):
     assert reading.jobs == ()
     assert {one.file for one in reading.complaints} == {FILE}
     return [(one.field, one.message) for one in reading.complaints]
+
+
+def test_every_text_comes_through():
+    """Whatever characters it has, and numbers as they were written."""
+    script = "echo 'é\u2028\x7f\t\\\\'\n\"true\"\n"
+    environment = {"TEXT": script, "WHOLE": -5, "PART": 1.5, "FLAG": True, "LIST": ["a", "b"]}
+    job = {"name": "a", "image": "host", "environment": environment, "tasks": [{"build": script}]}
+    (read_one,) = returning([job]).jobs
+    assert read_one.tasks[0].script == script
+    whole = {"TEXT": script, "WHOLE": "-5", "PART": "1.5", "FLAG": "true", "LIST": ("a", "b")}
+    assert read_one.environment == whole
+
+
+def test_a_job_is_read_by_few_calls():
+    """A recipe may make ten thousand."""
+
+    def make(many):
+        one = '{"name": f"job-{n}", "image": "host", "tasks": [{"build": "make"}]}'
+        return calls(lambda: returning(f"[{one} for n in range({many})]"))
+
+    make(1)  # what is done once
+    assert (make(60) - make(10)) / 50 < MOST_CALLS
 
 
 def test_a_function_makes_many_jobs():

@@ -189,6 +189,20 @@ def test_what_a_push_replaces_costs_the_same(works):
     assert costs[1] == costs[2]
 
 
+def test_many_jobs_cost_few_statements(works):
+    """Their builds are written some dozens at once, with all that belongs to them."""
+    costs = []
+    for many in (10, 510):
+        made = recipe(f"matrix: {{n: {list(range(many))}}}", "needs: [first]")
+        files = {".build.yml": None, ".builds/all.yml": made, ".builds/first.yml": recipe()}
+        requested = works.request(files)
+        with asked(works.store) as statements:
+            works.services.evaluations.evaluate_next()
+        assert works.store.evaluations.get(requested).builds_total == many + 1
+        costs.append(len(statements))
+    assert costs[1] - costs[0] < 500 / 10
+
+
 def test_a_job_is_left_out_with_what_needs_it(works):
     evaluation = works.push(
         {

@@ -391,7 +391,7 @@ def test_a_crash_is_on_record(requests, perform, make):
     build = make.build(B.SUCCEEDED)
     asked = requests.ask_rebuild(ADMIN, build.id, priority=0, count=2)
     make.store.database.sql(
-        "CREATE TRIGGER broken BEFORE UPDATE ON builds BEGIN SELECT RAISE(ABORT, 'odd'); END"
+        "CREATE TRIGGER broken AFTER INSERT ON builds BEGIN SELECT RAISE(ABORT, 'odd'); END"
     )
     assert perform() == 1
     told = row(requests, asked)

@@ -1,11 +1,10 @@
 """What use cases ask of the database: so many statements, however many builds they are about."""
 
-import sys
 from io import BytesIO
 
 import pytest
 from support.factories import ADMIN, ALL, MAIL, done, make_job, make_push
-from support.statements import asked
+from support.statements import asked, calls
 
 from ciserver.model.account import ANONYMOUS, Sight
 from ciserver.model.build import BuildResult, Label, Output
@@ -202,23 +201,6 @@ def test_what_a_build_made_as_it_is_read(make):
     with asked(make.store) as statements:
         assert make.services.keeping.outlook(found.build).why
     assert len(statements) == 5
-
-
-def calls(question):
-    """How many functions of Python are called by it, whatever a processor takes for them."""
-    counted = 0
-
-    def count(_frame, event, _argument):
-        nonlocal counted
-        counted += event == "call"
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        question()
-    finally:
-        sys.setprofile(before)
-    return counted
 
 
 @pytest.mark.parametrize("sight", [ALL, Sight(), Sight(user="ada")])

@@ -166,11 +166,11 @@ def add_and_break(store, evaluation, clock):
 class TestArrivals:
     """Builds of one evaluation that come in together."""
 
-    def bring(self, make, store, jobs, **terms):
-        evaluation = make.evaluation()
+    def bring(self, make, store, jobs, *, jobset=None, **terms):
+        evaluation = make.evaluation(jobset)
         with store.transaction():
             texts = Texts(store.queue.add_text("{}"))
-            with store.queue.arrivals(evaluation, make.clock.now()) as arrivals:
+            with store.queue.arrivals(evaluation, make.clock.now(), len(jobs)) as arrivals:
                 return [arrivals.add(job, texts, **terms) for job in jobs]
 
     def test_they_are_as_if_each_had_come_alone(self, make, store):
@@ -198,12 +198,22 @@ class TestArrivals:
         assert make.claim() is None
         assert store.database.sql("SELECT count(*) FROM ready").fetchone() == (0,)
 
-    def test_many_cost_two_statements_each(self, make, store):
+    def test_those_of_one_job_are_counted_on(self, make, store):
+        jobset = make.jobset()
+        self.bring(make, store, [make_job()] * 3, jobset=jobset)
+        jobs = [make_job(name=name) for name in ("build", "other") * 60]
+        made = map(store.builds.get, self.bring(make, store, jobs, jobset=jobset))
+        numbers = {name: [] for name in ("build", "other")}
+        for one in made:
+            numbers[one.job].append(one.number)
+        assert numbers == {"build": [*range(4, 64)], "other": [*range(1, 61)]}
+
+    def test_fifty_cost_two_statements(self, make, store):
         def statements(jobs):
             some = [make_job(name=f"job-{n}") for n in range(jobs)]
             return len(recorded(lambda: self.bring(make, store, some)))
 
-        assert statements(60) - statements(10) == 2 * 50
+        assert statements(510) - statements(10) == 2 * 10
 
 
 def test_a_wrong_count_holds_up_nothing(make, store):

@@ -9,12 +9,13 @@ from itertools import pairwise
 
 import pytest
 from support.factories import OFFER, Factory, done, make_job
-from support.statements import recorded
+from support.statements import calls, recorded
 
 from ciserver.model.build import BuildResult
 from ciserver.model.status import BuildStatus
 
 FEW, MANY = 3, 60
+MOST_CALLS = 130  # for one more row of a page: its build, and what is shown of that
 # The most statements of a page for an administrator who is signed in, and of a call with a token.
 PAGES = {
     "/": 6,
@@ -84,6 +85,15 @@ def test_a_request_asks_no_more_of_many_builds(request, ended, who, most):
     few = statements(client, most, ended(FEW))
     assert {path: count for path, count in few.items() if count > most[path]} == {}
     assert statements(client, most, ended(MANY)) == few
+
+
+def test_a_row_of_an_evaluation_is_shown_by_few_calls(ended, person):
+    """The page has hundreds of rows, each with a status, links and times."""
+    few, many = (f"/eval/{ended(many)['evaluation']}" for many in (FEW, MANY))
+    for page in (few, many):
+        person.get(page)  # what is done once
+    costs = [calls(lambda page=page: person.get(page)) for page in (few, many)]
+    assert (costs[1] - costs[0]) / (MANY - FEW) < MOST_CALLS
 
 
 def compiled(store, act):
