@@ -144,6 +144,8 @@ class RequestThreads:
         with self._lock:
             self._running -= 1
             self._settled.notify_all()
+            if self._waiting:
+                self._wake()  # for what waited until there is room for another thread
 
     def _lead(self) -> None:
         """Look for requests and serve them, as long as this thread leads."""
