@@ -41,7 +41,7 @@ class Impostor:
 
     def _claimed(self, asked: wire.Claim) -> wire.Claimed | None:
         answer = self._ask("POST", "claim", self._credential, wire.write(asked))
-        return wire.read(wire.Claimed, answer.data) if answer.status == 200 else None
+        return wire.read(wire.Claimed, answer.data) if answer.data else None
 
     def tell(self, method: str, path: str, message: object = b"") -> int:
         """Of the attempt; answers the status."""

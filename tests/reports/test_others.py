@@ -156,7 +156,7 @@ def test_the_worst_of_ten_megabytes_is_read_in_seconds(kind, content):
     """What costs a build nothing to write costs the server little to read."""
     began = time.monotonic()
     read_report(kind, "x", io.BytesIO(content))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # what grows with the square takes hours
 
 
 @given(
