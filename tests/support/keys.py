@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-PGP = b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBGVr2xABCADNq0c5mUqk3mY7\n-----END PGP PRIVATE KEY BLOCK-----\n"
+PGP = (
+    b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBGVr2xABCADNq0c5mUqk3mY7\n"
+    b"-----END PGP PRIVATE KEY BLOCK-----\n"
+)
 
 
 def need(program: str, package: str) -> None:
