@@ -1,6 +1,7 @@
 """What happens without being asked: loops that sleep until they are rung, and a slow clock."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
@@ -17,6 +18,8 @@ from ciserver.service.services import Services
 log = structlog.get_logger()
 
 _AFTER_CRASH_SECONDS = 5.0
+_RESTS = 4  # times as long as the step before took
+_LONGEST_REST = 0.25  # seconds
 SWEEP_SECONDS = 10
 RECONCILE_SECONDS = 60
 CLEAN_SECONDS = 600
@@ -28,7 +31,8 @@ REST_SECONDS = 0.02
 
 class Loop:
     """Does `step` until nothing is left, then sleeps until the bell rings or `next_due` comes. Rung
-    while it works, it rests for `rest_seconds` before it goes on.
+    while it works, it rests before it goes on: for `rest_seconds`, and longer where a step takes
+    long, so that who rings has the most of the machine.
     """
 
     def __init__(
@@ -76,10 +80,13 @@ class Loop:
     def _work(self) -> float | None:
         """Work off what is there; answers how long to sleep, None for until rung."""
         self._rung.clear()
+        began = time.monotonic()
         while not self._stopping.is_set() and self._step():
             if self._rest_seconds and self._rung.is_set():
-                self._stopping.wait(self._rest_seconds)
+                took = time.monotonic() - began
+                self._stopping.wait(max(self._rest_seconds, min(_RESTS * took, _LONGEST_REST)))
                 self._rung.clear()
+            began = time.monotonic()
         due = self._next_due()
         return None if due is None else max(0.01, (due - self._clock.now()).total_seconds())
 

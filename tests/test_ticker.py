@@ -1,6 +1,7 @@
 """Loops that sleep until they are rung or something is due."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -21,6 +22,7 @@ class Work:
 
     def __init__(self):
         self.steps, self.left, self.due = 0, 0, None
+        self.seconds = 0
         self.failures = []
 
     def step(self):
@@ -28,6 +30,7 @@ class Work:
         if self.failures:
             raise self.failures.pop()
         self.left -= 1
+        time.sleep(self.seconds)
         return self.left > 0
 
 
@@ -112,6 +115,15 @@ def test_it_rests_when_it_is_rung_at_work(resting, work):
     work.left = 1_000_000
     resting(3600)
     until(lambda: work.steps == 1)
+
+
+def test_it_rests_longer_where_a_step_takes_long(resting, work):
+    """A quarter of a second at most: what it works off is late, and not forgotten."""
+    work.left, work.seconds = 3, 0.1
+    began = time.monotonic()
+    resting(0.001)
+    until(lambda: work.steps > 3)
+    assert time.monotonic() - began >= 3 * 0.1 + 2 * 0.25
 
 
 def test_what_is_rung_while_it_rests_is_not_lost(resting, work):
