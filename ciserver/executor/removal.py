@@ -67,7 +67,10 @@ class Removal:
 
     def _run(self) -> None:
         while roots := self._next():
-            self._remove(roots)
+            try:
+                self._remove(roots)
+            except Exception:
+                log.exception("removal-broke")  # the next start finds them
             with self._changed:
                 self._removing = 0
 

@@ -155,6 +155,25 @@ def test_directories_are_removed_together(place):
     assert removed == [names[:16], names[16:]]
 
 
+def test_a_removal_that_broke_is_not_the_last(place, tools):
+    """What comes later goes as before."""
+    faults = [RuntimeError("odd")]
+
+    def remove(roots):
+        if faults:
+            raise faults.pop()
+        remove_trees(roots)
+
+    directories = WorkDirectories(place / "work", remove=remove, gather_seconds=0)
+    with directories.fresh("1-1", None):
+        pass
+    assert tools.eventually(lambda: not faults)
+    with directories.fresh("2-1", None):
+        pass
+    directories.close()
+    assert [one.name for one in (place / "work").iterdir()] == ["build-1-1"]
+
+
 def test_a_directory_alone_is_removed_soon(place, tools):
     """Without another one, and without an end of the server."""
     directories = WorkDirectories(place / "work")
