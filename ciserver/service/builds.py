@@ -102,6 +102,7 @@ class Builds:
         return True
 
     # -- asked for by people ----------------------------------------------------------------------
+    # Each answers the build as it left it: an engine may have gone on with it since.
 
     def cancel(self, actor: Actor, build_id: int) -> Build:
         """Stop a build. Safe to repeat while it stops. Raises BuildAlreadyFinished, NotFound."""
@@ -110,7 +111,7 @@ class Builds:
             if build.status.is_final:
                 raise BuildAlreadyFinished(f"build {build_id} is {build.status}")
             self.stop([build_id], actor.name)
-        return self._store.builds.get(build_id)
+            return self._store.builds.get(build_id)
 
     def cancel_all(self, actor: Actor, build_ids: Iterable[int]) -> None:
         """Stop builds that have not ended, all or none, as if each was canceled by itself. Raises
@@ -153,9 +154,10 @@ class Builds:
                     f"build {build_id} is {build.status}", hint="cancel it first, or wait"
                 )
             self._run_again(build)
+            waiting = self._store.builds.get(build_id)
         self._ring()
         log.info("build-rerun", build=build_id, by=actor.name)
-        return self._store.builds.get(build_id)
+        return waiting
 
     def run_again(self, build_id: int) -> bool:
         """Let a finished build wait for another attempt, whoever says so. False for one that has
@@ -187,8 +189,9 @@ class Builds:
             build = self._rights.build(actor, build_id, Right.BUMP)
             self.require_waiting(build)
             self._store.queue.bump(build_id, self._clock.now())
+            bumped = self._store.builds.get(build_id)
         self._ring()
-        return self._store.builds.get(build_id)
+        return bumped
 
     def rebuild(
         self, actor: Actor, build_id: int, *, priority: int = 0, count: int = 1
@@ -266,8 +269,9 @@ class Builds:
                 raise BuildAlreadyStarted(
                     f"build {build_id} is {build.status}", status=build.status
                 )
+            waiting = self._store.builds.get(build_id)
         self._ring()
-        return self._store.builds.get(build_id)
+        return waiting
 
     def keep(self, actor: Actor, build_id: int, *, kept: bool) -> Build:
         """Protect a build's products from being cleaned away, or no more. Raises

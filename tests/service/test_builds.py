@@ -107,6 +107,37 @@ def test_cancel_of_a_build_under_way(make, builds, reporter, store, status):
     assert counters(store, build) == (1, 1, 0)
 
 
+class QuickEngine:
+    """An engine that claims and stops builds before whoever rings it goes on."""
+
+    def __init__(self, make):
+        self._make = make
+        make.services.run_on(self)
+
+    def ring(self):
+        self._make.claim()
+
+    def stop(self, build_id):
+        lease = self._make.leases[build_id]
+        self._make.reporter.finish(lease, BuildResult(B.CANCELED, Reason.CANCELED_BY), ())
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "left", "then"),
+    [
+        ("cancel", B.RUNNING, B.CANCELING, B.CANCELED),
+        ("rerun", B.FAILED, B.QUEUED, B.STARTING),
+        ("bump", B.QUEUED, B.QUEUED, B.STARTING),
+    ],
+)
+def test_an_act_answers_what_it_made_of_the_build(make, store, builds, act, status, left, then):
+    """However soon the engine goes on with it."""
+    build = make.build(status)
+    QuickEngine(make)
+    assert getattr(builds, act)(ADMIN, build.id).status is left
+    assert store.builds.get(build.id).status is then
+
+
 def test_a_build_may_end_before_its_cancellation(make, store, reporter):
     """Who was faster than the cancellation keeps the result."""
     build = make.build(B.CANCELING)
