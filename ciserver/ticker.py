@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial, wraps
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from ciserver.bells import Bell, Bells
@@ -17,6 +18,7 @@ from ciserver.service.services import Services
 
 log = structlog.get_logger()
 
+_ROUNDS, _UPKEEP = "default", "upkeep"  # threads of the scheduler
 _AFTER_CRASH_SECONDS = 5.0
 _RESTS = 4  # times as long as the step before took
 _LONGEST_REST = 0.25  # seconds
@@ -164,7 +166,15 @@ class Ticker:
                 services.schedules.next_due,
             )
         )
-        self._scheduler = BackgroundScheduler(timezone="UTC")
+        # Few threads, because each that asks the store keeps a connection. What may take long has
+        # its own, so that nobody's lease waits for it.
+        self._scheduler = BackgroundScheduler(
+            executors={
+                _ROUNDS: ThreadPoolExecutor(max_workers=2),
+                _UPKEEP: ThreadPoolExecutor(max_workers=1),
+            },
+            timezone="UTC",
+        )
 
     def start(self) -> None:
         self._guard_disk()
@@ -174,14 +184,16 @@ class Ticker:
         self._every(self._sweep_seconds, self._guard_disk)
         self._every(self._sweep_seconds, self._sweep_caches)
         self._every(RECONCILE_SECONDS, self._reconcile)
-        self._every(CLEAN_SECONDS, self._alone(FILES, self._sweep_files))
-        self._every(CLEAN_SECONDS, self._care_for_mirrors)
-        self._every(CLEAN_SECONDS, self._alone("uploads", self._services.uploads.sweep))
-        self._every(RECONCILE_SECONDS, self._alone("logs", self._services.log_keeping.sweep))
+        self._every(CLEAN_SECONDS, self._alone(FILES, self._sweep_files), _UPKEEP)
+        self._every(CLEAN_SECONDS, self._care_for_mirrors, _UPKEEP)
+        self._every(CLEAN_SECONDS, self._alone("uploads", self._services.uploads.sweep), _UPKEEP)
+        self._every(
+            RECONCILE_SECONDS, self._alone("logs", self._services.log_keeping.sweep), _UPKEEP
+        )
         if self._services.nodes.is_shared:
             _round(self._beat)  # at once: others are to know what this one can do
             self._every(BEAT_SECONDS, self._beat)
-        self._every(3600, self._services.access.forget_expired)
+        self._every(3600, self._services.access.forget_expired, _UPKEEP)
         # Beside the exact moment, so that a clock that was set is noticed.
         self._every(LOOK_SECONDS, self._bells.schedules.ring_here)
         self._scheduler.start()
@@ -194,10 +206,11 @@ class Ticker:
         for loop in self._loops:
             loop.join(timeout_seconds)
 
-    def _every(self, seconds: float, job: Callable[[], object]) -> None:
+    def _every(self, seconds: float, job: Callable[[], object], threads: str = _ROUNDS) -> None:
         self._scheduler.add_job(
             partial(_round, job),
             "interval",
+            executor=threads,
             seconds=seconds,
             coalesce=True,
             misfire_grace_time=None,

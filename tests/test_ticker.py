@@ -164,19 +164,40 @@ def test_a_push_is_evaluated_without_being_asked(parts, watched, repository, clo
     ticker.stop()
 
 
-def test_what_is_swept_is_swept_again(parts):
+@pytest.fixture
+def rounds(parts):
+    """A ticker whose rounds follow each other closely, with what the test gives it to do."""
+
+    def rounds(**given):
+        return Ticker(
+            parts.services,
+            parts.bells,
+            sweep_files=lambda: None,
+            care_for_mirrors=lambda: None,
+            lease_seconds=0.06,
+            sweep_seconds=0.01,
+            **given,
+        )
+
+    return rounds
+
+
+def test_what_is_swept_is_swept_again(rounds):
     """In rounds: the disk is looked at, and caches of removed projects go."""
     guarded, swept = [], []
-    ticker = Ticker(
-        parts.services,
-        parts.bells,
-        guard_disk=lambda: guarded.append(1),
-        sweep_caches=lambda: swept.append(1),
-        sweep_files=lambda: None,
-        care_for_mirrors=lambda: None,
-        lease_seconds=30,
-        sweep_seconds=0.02,
-    )
+    ticker = rounds(guard_disk=lambda: guarded.append(1), sweep_caches=lambda: swept.append(1))
     ticker.start()
     until(lambda: len(swept) > 2 and len(guarded) > 2)
     ticker.stop()
+
+
+def test_a_round_that_takes_long_holds_up_no_other(rounds):
+    """And few threads do them all, because each keeps a connection."""
+    others, guarded, goes_on = set(threading.enumerate()), [], threading.Event()
+    ticker = rounds(guard_disk=lambda: guarded.append(1), sweep_caches=lambda: goes_on.wait(60))
+    ticker.start()
+    until(lambda: len(guarded) > 50)
+    started = {one.name for one in threading.enumerate() if one not in others}
+    goes_on.set()
+    ticker.stop()
+    assert len([name for name in started if name.startswith("ThreadPoolExecutor")]) == 2

@@ -31,3 +31,5 @@ def start_logging(level: str, *, as_json: bool = False) -> None:
     )
     # Libraries speak through the standard module; their chatter below a warning helps nobody.
     logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr)
+    # A round that waits for another, or is still at work when it is due again, is nobody's concern.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
