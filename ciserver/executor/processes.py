@@ -14,6 +14,7 @@ _ROUNDS = 200
 _DOUBTS = 50
 _STARTED_A_SECOND = 250_000  # by one processor: more than it can
 _RESERVED_PIDS = 300  # which the kernel does not give again
+_VSIZE, _ENV_END = 20, 48  # among what follows the name in `stat`
 
 
 def descendants(pid: int) -> list[int]:
@@ -87,17 +88,22 @@ def _with_environment(needle: bytes, uid: int | None) -> list[int]:
 
 
 def _look(pids: Iterable[int], needle: bytes, uid: int | None) -> tuple[list[int], list[int]]:
-    """Of these processes those with the needle in their environment, and those that live without
-    one: so does, for an instant, a process that is becoming another program.
+    """Of these processes those with the needle in their environment, and those that have none yet,
+    because they are becoming another program. Who may not be looked at carries no marker of ours.
     """
     own, found, unclear = os.getpid(), list[int](), list[int]()
     for pid in pids:
         if pid == own or (uid is not None and _owner(pid) != uid):
             continue
-        environment = _read(pid, "environ")
+        try:
+            environment = _contents(f"/proc/{pid}/environ")
+        except PermissionError:
+            continue
+        except OSError:
+            environment = b""
         if needle in b"\0" + environment:
             found.append(pid)
-        elif not environment and _has_program(pid):
+        elif not environment and _is_becoming_another(pid):
             unclear.append(pid)
     return found, unclear
 
@@ -129,15 +135,21 @@ def _processors() -> int:
 
 
 def _parent(pid: int) -> int:
-    # The name of the program stands in brackets and may hold anything, brackets too.
-    after_name = _read(pid, "stat").rpartition(b")")[2].split()
+    after_name = _after_name(pid)
     return int(after_name[1]) if after_name else 0
 
 
-def _has_program(pid: int) -> bool:
-    """Not so for a process that has ended and is not yet waited for, and for the kernel's own."""
-    sizes = _read(pid, "statm").split()
-    return bool(sizes) and sizes[0] != b"0"
+def _is_becoming_another(pid: int) -> bool:
+    """Whether its memory is there, and not yet where its environment ends (proc_pid_stat(5)). It is
+    elsewhere for a process that was given nothing, and there is no memory once it has ended.
+    """
+    after_name = _after_name(pid)
+    return len(after_name) > _ENV_END and after_name[_VSIZE] != b"0" == after_name[_ENV_END]
+
+
+def _after_name(pid: int) -> list[bytes]:
+    # The name of the program stands in brackets and may hold anything, brackets too.
+    return _read(pid, "stat").rpartition(b")")[2].split()
 
 
 def _owner(pid: int) -> int:
@@ -156,7 +168,11 @@ def _network(pid: int, folder: int) -> int:
 
 def _read(*path: str | int) -> bytes:
     try:
-        with FileIO("/".join(("/proc", *map(str, path)))) as file:
-            return file.readall()
+        return _contents("/".join(("/proc", *map(str, path))))
     except OSError:
         return b""
+
+
+def _contents(path: str) -> bytes:
+    with FileIO(path) as file:
+        return file.readall()

@@ -15,6 +15,18 @@ import pytest
 from ciserver.executor.removal import remove_tree, remove_trees
 from ciserver.executor.workdir import WorkDirectories, sweep
 
+ROOT = Path(__file__).parents[2]
+LOOKING = """
+import os, sys
+from ciserver.executor.processes import kill_leftovers
+
+os.setuid(int(sys.argv[2]))
+looks = []
+path = f"/proc/{sys.argv[1]}/environ"
+sys.addaudithook(lambda what, given: what == "open" and given[0] == path and looks.append(what))
+assert kill_leftovers("/nowhere/")
+print(len(looks))
+"""
 GET_FLAGS, SET_FLAGS, TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000
 SUPERVISOR = """
 import json, sys
@@ -64,7 +76,7 @@ def killed(place, tools):
         words = [kind, str(place / "work"), whom, script, runtime]
         child = subprocess.Popen(
             [sys.executable, "-c", SUPERVISOR, json.dumps(words)],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
         )
         with child:
@@ -107,6 +119,21 @@ def test_plain_leftovers_are_found_by_their_marker(killed, place, tools):
         assert neighbour.poll() is None
         neighbour.kill()
     assert not list((place / "work").iterdir())
+
+
+@pytest.mark.parametrize("user", [os.geteuid(), 65534])
+@pytest.mark.parametrize("given", [{}, {"A": "B"}])
+def test_who_carries_no_marker_is_looked_at_once(given, user):
+    """A process that was given no environment is not one that is about to get its own; and the one
+    of another user cannot be looked at, however often that is tried.
+    """
+    if user != os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with subprocess.Popen(["/bin/sleep", "60"], env=given) as neighbour:
+        words = [sys.executable, "-c", LOOKING, str(neighbour.pid), str(user)]
+        looked = subprocess.run(words, cwd=ROOT, capture_output=True, check=False, text=True)
+        neighbour.kill()
+    assert looked.stdout == "1\n", looked.stderr
 
 
 def test_sweep_leaves_other_files_alone(place):
