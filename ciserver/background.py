@@ -11,6 +11,7 @@ from ciserver.executor.idle import IdleEngine
 from ciserver.executor.local import LocalEngine
 from ciserver.git.care import MirrorCare
 from ciserver.machine import make_broker, storage_root, work_root
+from ciserver.recipe.schema import make_validators
 from ciserver.store.notices import Notices
 from ciserver.ticker import Ticker
 from ciserver.wiring import Parts
@@ -36,13 +37,17 @@ class Background:
         self._ticker.start()
         if self._ringing is not None:
             self._ringing.start()
-        Thread(target=self._mirrors.get_ready, name="mirrors", daemon=True).start()
+        Thread(target=self._get_ready, name="readiness", daemon=True).start()
 
     def stop(self) -> None:
         """When nothing runs here any more. What is told at the end still reaches other servers."""
         self._ticker.stop()
         if self._ringing is not None:
             self._ringing.stop()
+
+    def _get_ready(self) -> None:
+        if self._mirrors.get_ready():
+            make_validators()
 
     def close(self) -> None:
         if self._notices is not None:

@@ -73,10 +73,14 @@ class Mirrors:
 
         return Checkouts(self)
 
-    def get_ready(self) -> None:
-        """Load, where there are mirrors, what the first push would have to wait for."""
-        if self.names():
-            _ = self._repositories, self.checkouts
+    def get_ready(self) -> bool:
+        """Load, where there are mirrors, what the first push would have to wait for. Answers
+        whether there are.
+        """
+        if not self.names():
+            return False
+        _ = self._repositories, self.checkouts
+        return True
 
     def forget_access(self) -> None:
         """At start: remove the keys that a killed server had lent to git."""

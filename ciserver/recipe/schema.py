@@ -57,7 +57,7 @@ MOST_TRIGGERS = 20
 
 
 class _Keys(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _with_known_action(value: Any) -> Any:
@@ -88,7 +88,7 @@ class WebhookTrigger(_Keys):
 class FurtherTrigger(BaseModel):
     """What its other keys mean is the business of whoever brings it."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", defer_build=True)
 
     action: Literal["irc", "job"]
     condition: Condition = "always"
@@ -277,3 +277,8 @@ MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 def known_keys(parents: tuple[str, ...]) -> tuple[str, ...]:
     fields = MODELS[parents].model_fields
     return tuple(field.alias or name for name, field in fields.items())
+
+
+def make_validators() -> None:
+    """Those of a whole manifest, which the first one that is read would wait for."""
+    Manifest.model_rebuild()

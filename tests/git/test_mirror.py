@@ -440,3 +440,10 @@ def test_few_packs_are_left_alone(mirror, origin):
     before = sorted((mirror.objects / "pack").iterdir())
     mirror.maintain()
     assert sorted((mirror.objects / "pack").iterdir()) == before
+
+
+def test_a_server_with_mirrors_gets_ready(mirrors, origin):
+    """One without them has nothing to get ready for."""
+    assert not mirrors.get_ready()
+    mirrors.open(origin.uri, local=True)
+    assert mirrors.get_ready()

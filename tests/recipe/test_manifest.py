@@ -1,6 +1,8 @@
 """A recipe file gives its jobs, or says why not."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -388,3 +390,37 @@ def test_a_full_file_of_faults_is_read_soon():
     began = time.process_time()
     assert len(read(keys).complaints) == 101
     assert time.process_time() - began < 10
+
+
+FIRST = """
+import sys, threading
+from ciserver.recipe.manifest import read_manifest
+from ciserver.recipe.schema import Manifest, make_validators
+
+assert not Manifest.__pydantic_complete__
+sys.setswitchinterval(1e-5)
+if "ready" in sys.argv:
+    make_validators()
+    assert Manifest.__pydantic_complete__
+text, start, read = sys.stdin.read(), threading.Barrier(8), []
+
+def work():
+    start.wait()
+    read.append(repr(read_manifest("a.yml", text, default_system="x86_64-linux")))
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+print(len(read), len(set(read)), "echo" in read[0])
+"""
+
+
+@pytest.mark.parametrize("words", [(), ("ready",)], ids=["first", "ready"])
+def test_the_first_manifests_of_a_process(words):
+    """Validators are made when one is read, or before; several may be the first."""
+    text = "image: host\ntasks: [{one: echo}]\ntriggers: [{action: email, to: a@example.org}]\n"
+    command = [sys.executable, "-c", FIRST, *words]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.stdout == "8 1 True\n", done.stderr
