@@ -208,12 +208,13 @@ class Evaluations:
                 skipped=read.left_out,
             )
             return
-        self._declare(jobset, evaluation, pinned, tuple(read.schedules))
         if not read.jobs:
             globs = recipe_globs(evaluation.options, jobset.recipe_path)
             places = ", ".join(globs) or "nothing"
             note = f"there is no recipe at this revision (looked for {places})"
-            self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
+            with self._store.transaction():
+                self._declare(jobset, evaluation, pinned, read.schedules)
+                self._finish(evaluation, pinned, EvaluationStatus.SKIPPED, note=note)
             return
         self._create_builds(jobset, evaluation, pinned, read, key)
         self._maintain(evaluation, pinned.mirror)
@@ -233,21 +234,21 @@ class Evaluations:
         jobset: Jobset,
         evaluation: Evaluation,
         pinned: Pinned,
-        schedules: tuple[ScheduleSpec, ...],
+        schedules: Sequence[ScheduleSpec],
     ) -> None:
-        """What the default branch declares is in force from its push on."""
+        """What the default branch declares is in force from its push on. Within the transaction
+        that ends the evaluation, so that of two pushes the later one has the last word.
+        """
         is_default = evaluation.ref == pinned.mirror.default_branch()
         is_whole = recipe_globs(evaluation.options, jobset.recipe_path) == jobset.recipe_path
         if evaluation.kind is not Kind.PUSH or not is_default or not is_whole:
             return
         if not schedules and not self._store.schedules.list_of_jobset(jobset.id):
             return
-        with self._store.transaction():
-            if self._store.history.was_overtaken(evaluation):
-                return
-            changed = declare_schedules(self._store, jobset, schedules, self._clock.now())
-            if changed:
-                self._store.after_commit(self._wake_schedules)
+        if self._store.history.was_overtaken(evaluation):
+            return
+        if declare_schedules(self._store, jobset, tuple(schedules), self._clock.now()):
+            self._store.after_commit(self._wake_schedules)
 
     def _repeat(self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned, key: str) -> bool:
         """Whether an earlier evaluation stands for this one, which is at its end then. Recipes
@@ -271,21 +272,21 @@ class Evaluations:
         """Build what can be built; the evaluation says of other jobs why not."""
         plan = self._building.plan(jobset, evaluation, pinned, read.jobs)
         broken = tuple(read.broken)
-        if plan.complaints:
-            complaints = at_most((*plan.complaints, *broken))
-            self._finish(
-                evaluation,
-                pinned,
-                EvaluationStatus.FAILED,
-                complaints=complaints,
-                skipped=read.left_out,
-            )
-            return
         status = EvaluationStatus.SUCCEEDED if plan.jobs else EvaluationStatus.SKIPPED
         note = "" if plan.jobs else "every job of the recipe was left out by its filters"
         with self._store.transaction():
             if not self._store.evaluations.is_open(evaluation.id):
                 return  # nobody wants it any more
+            self._declare(jobset, evaluation, pinned, read.schedules)
+            if plan.complaints:
+                self._finish(
+                    evaluation,
+                    pinned,
+                    EvaluationStatus.FAILED,
+                    complaints=at_most((*plan.complaints, *broken)),
+                    skipped=read.left_out,
+                )
+                return
             made = self._building.make(jobset, evaluation, plan)
             if plan.jobs:
                 self._repeats.remember(evaluation, key, read, plan)

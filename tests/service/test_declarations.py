@@ -6,6 +6,7 @@ import pytest
 import yaml
 from support.factories import ADMIN, MAIN, make_push
 from support.repositories import git
+from support.statements import asked
 
 from ciserver.model.errors import Invalid
 from ciserver.model.push import RefChange
@@ -192,6 +193,31 @@ def test_whoever_sleeps_is_woken_when_they_change(push, parts):
         push(*schedules)
         counts.append(len(rung))
     assert counts == [0, 1, 1, 2]
+
+
+@pytest.mark.usefixtures("sqlite_alone")
+def test_they_are_in_force_when_the_evaluation_has_ended(push, declared, store):
+    """Not before: a later push that ends meanwhile would be outdone by an older one."""
+    store.database.sql(
+        "CREATE TRIGGER fault BEFORE UPDATE OF status ON evaluations WHEN NEW.status = 'succeeded'"
+        " BEGIN SELECT RAISE(ABORT, 'fault'); END"
+    )
+    made = push(NIGHTLY)
+    assert made.status is EvaluationStatus.FAILED
+    assert declared() == []
+
+
+@pytest.mark.usefixtures("sqlite_alone")
+def test_they_are_no_transaction_of_their_own(push, declared, store):
+    """Whether there are any, or were until this push."""
+    begun, left = [], []
+    for number, schedules in enumerate(((), (NIGHTLY,), (NIGHTLY,), (), ())):
+        with asked(store) as statements:
+            push(*schedules, tasks=[{"build": f"echo {number}"}])
+        begun.append(statements.count("BEGIN immediate"))
+        left.append(len(declared()))
+    assert {one - begun[0] for one in begun} == {0}
+    assert left == [0, 1, 1, 0, 0]
 
 
 def test_faults_are_complaints_of_the_evaluation(push, declared):
