@@ -135,15 +135,16 @@ class LocalReporter:
 
     def renew(self, lease: Lease) -> bool:
         until = self._clock.now() + self._lease
-        with self._store.transaction():
+        with self._store.transaction(beside=True):
             return self._store.attempts.renew(lease, until) is BuildStatus.CANCELING
 
     def advance(
         self, lease: Lease, done: StepResult, starting: int | None, *, sandbox: str
     ) -> None:
         now = self._clock.now()
-        # The attempt itself outlives a power cut, and is lost by it anyway.
-        with self._store.transaction(durable=False):
+        # The attempt itself outlives a power cut, and is lost by it anyway. Only the holder of its
+        # lease writes these rows, and need not wait for others.
+        with self._store.transaction(beside=True, durable=False):
             status = self._store.attempts.check(lease)
             self._store.attempts.end_steps(lease, (done,), now)
             if starting is not None:

@@ -6,9 +6,11 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from support.factories import OFFER, make_job
+import pytest
+from support.factories import OFFER, done, make_job
 
 from ciserver.model.build import Offer
+from ciserver.model.status import BuildStatus
 
 CLAIMER = """
 import sys
@@ -32,6 +34,7 @@ while True:
     print(found[0].build_id, flush=True)
 """
 BUILDS = 60
+on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 def test_two_threads(make, store):
@@ -68,6 +71,26 @@ def test_two_processes(make, store, parts, database_url):
     assert set(Counter(said[0] + said[1]).values()) == {1}
     holders = store.database.sql("SELECT worker, count(*) FROM builds GROUP BY worker").fetchall()
     assert dict(holders) == {f"worker-{n}": len(one) for n, one in enumerate(said) if one}
+
+
+@on_postgresql
+def test_who_holds_a_lease_waits_for_no_claim(make, store):
+    """Its steps go on and its lease is renewed while somebody is about to claim another build."""
+    make.evaluated(make.jobset(), make_job())
+    lease = make.claim().lease
+    told = []
+
+    def tell():
+        make.reporter.advance(lease, done(0), 1, sandbox="plain")
+        told.append(make.reporter.renew(lease))
+        store.database.close()
+
+    holder = threading.Thread(target=tell, daemon=True)
+    with store.transaction(beside=True):
+        holder.start()
+        holder.join(60)
+        assert told == [False]
+    assert store.builds.get(lease.build_id).status is BuildStatus.RUNNING
 
 
 def start_claimer(root: Path, name: str, url: str):
