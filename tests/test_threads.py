@@ -38,7 +38,7 @@ class Door:
 
     def __init__(self, most, **how):
         self._come, self.looks, self.fault = threading.Event(), 0, None
-        self.left = []
+        self.left, self.leaves = [], bool
         self.threads = RequestThreads(most, self._look, self._come.set, self._leave, **how)
         self._runs = threading.Thread(target=self._run, daemon=True)
         self.raised = None
@@ -55,6 +55,7 @@ class Door:
 
     def _leave(self):
         self.left.append(threading.current_thread())
+        self.leaves()
 
     def _look(self):
         self.looks += 1
@@ -242,6 +243,29 @@ def test_threads_that_are_not_needed_end(make_door):
     assert door.serve(Task()) not in door.left
 
 
+def test_what_comes_while_a_thread_ends_is_served(make_door):
+    """The one that looks is the last that there may be until that thread has gone."""
+    door = make_door(most=1, patience=10, idle_seconds=0.01)
+    may_leave = threading.Event()
+    door.leaves = lambda: may_leave.wait(10)
+    ends = door.serve(Task(does=door.threads.hand_over))
+    until(lambda: door.left == [ends], what="a thread to end")
+    looks, late = door.looks, Task()
+    door.send(late)
+    until(lambda: door.looks > looks, what="a look")
+    assert not late.began.is_set()
+    may_leave.set()
+    assert late.ended.wait(10)
+
+
+def test_who_is_called_as_its_time_ends_leads(make_door):
+    """Or another thread does, but never one that has gone."""
+    door = make_door(most=3, patience=10, idle_seconds=0)
+    for _ in range(2000):
+        door.serve(Task(does=door.threads.hand_over))
+    assert door.left
+
+
 def test_the_end_waits_for_what_runs_and_cancels_what_waits(make_door):
     """Of those that never began the client hears at once."""
     door = make_door(most=1)
@@ -267,6 +291,20 @@ def test_the_end_does_not_wait_for_ever(make_door):
     assert hanging.began.wait(10)
     threading.Timer(0.05, hanging.may_end.set).start()
     assert not door.shut(timeout=0.01)
+
+
+def test_nobody_is_woken_after_the_end(make_door):
+    """Not by a request that ends late and brings another: what would be woken may be closed."""
+    door, over = make_door(patience=10), threading.Event()
+    hanging = Task(does=lambda: over.wait(10) and door.threads.add_task(Task()))
+    door.send(hanging)
+    assert hanging.began.wait(10)
+    door.shut(timeout=0.01)
+    door._come.clear()
+    over.set()
+    hanging.thread.join(10)
+    assert not hanging.thread.is_alive()
+    assert not door._come.is_set()
 
 
 def test_idle_threads_end_too(make_door):

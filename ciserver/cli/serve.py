@@ -123,7 +123,6 @@ def _bind(settings: Settings, host: str, port: int) -> Server:
             channel_request_lookahead=1,
             connection_limit=1000,
             max_request_body_size=_most_bytes(settings),
-            clear_untrusted_proxy_headers=True,
             ident="ciserver",
         )
     except (OSError, ValueError) as error:

@@ -7,6 +7,8 @@ from typing import Any
 from waitress.channel import HTTPChannel
 from waitress.task import WSGITask
 
+IN_TURN = 1 << 20  # bytes
+
 
 class _Answer(WSGITask):  # type: ignore[misc]  # waitress has no types
     def write(self, data: bytes) -> None:
@@ -30,6 +32,23 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
     def __init__(self, *args: Any, **how: Any) -> None:
         super().__init__(*args, **how)
         self._held: list[bytes] | None = None
+        self._room: int | None = None  # None: without an end
+
+    def handle_write(self) -> None:
+        """At most so much in turn: who takes all that there is would hold up all others."""
+        self._room = IN_TURN
+        try:
+            super().handle_write()
+        finally:
+            self._room = None
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        room = self._room
+        if room is None:
+            return int(super().send(data, do_close=do_close))
+        sent = int(super().send(data[:room], do_close=do_close)) if room else 0
+        self._room = room - sent
+        return sent
 
     def service(self) -> None:
         request = self.requests[0]

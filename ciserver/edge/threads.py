@@ -144,7 +144,7 @@ class RequestThreads:
         with self._lock:
             self._running -= 1
             self._settled.notify_all()
-            if self._waiting:
+            if self._waiting and not self._over.is_set():
                 self._wake()  # for what waited until there is room for another thread
 
     def _lead(self) -> None:

@@ -116,3 +116,16 @@ def test_an_address_of_ipv6_is_taken(make_server):
     server.url = f"http://[::1]:{server.port}"
     server.start("--listen", f"[::1]:{server.port}")
     assert server.cli("list").returncode == 0
+
+
+def test_an_address_that_cannot_be_had_is_a_refusal(offline):
+    """Where a name has several, each has to be free: else who asks one of them is not answered."""
+    try:
+        taken = socket.create_server(("::", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with taken:
+        address = f"*:{taken.getsockname()[1]}"
+        code, said = refused("--data", str(offline.data), "--listen", address)
+    assert code == 2
+    assert f"cannot listen on {address}" in said

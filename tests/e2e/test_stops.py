@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -59,6 +60,19 @@ def test_a_stopping_server_lets_its_build_finish(begin, gate):
     server.start()
     (build,) = server.builds()
     assert (build["status"], build["attempt"]) == ("succeeded", 1)
+
+
+def test_a_stopping_server_hangs_up(begin, gate):
+    """Nobody would answer: who has a connection need not wait for the end of a build."""
+    server, _ = begin(drain=60)
+    with socket.create_connection(("127.0.0.1", server.port), 10) as client:
+        client.sendall(b"GET /readyz HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert client.recv(1 << 16)
+        server.process.send_signal(signal.SIGTERM)
+        assert client.recv(1) == b""
+    assert server.process.poll() is None
+    gate.open()
+    assert server.process.wait(20) == 0
 
 
 def test_a_stopping_server_gives_back_what_takes_longer(begin, gate, leftovers):

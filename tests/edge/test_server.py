@@ -1,6 +1,9 @@
 """Requests on real sockets of the HTTP server, and the threads that look for them."""
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -9,14 +12,19 @@ import pytest
 from support.served import served
 from support.waiting import until
 
+from ciserver.edge.server import Server
+
 THREADS = 3
 GET = b"GET %s HTTP/1.1\r\nHost: here\r\n\r\n"
+BIG = bytes(range(256)) * 80_000
 POST = b"POST %s HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n%s\r\n"
+EXPECTING = POST % (b"/read", 4, b"Expect: 100-continue\r\n")
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Application:
     """Answers with the thread that did; `/hold` is answered when it is told so, `/wait` when its
-    client has left, and `/read` says what came.
+    client has left, `/read` says what came, and `/big` more than a socket takes at once.
     """
 
     def __init__(self):
@@ -34,6 +42,8 @@ class Application:
                 self.left.append(environ)
             case "/read":
                 answer = environ["wsgi.input"].read()
+            case "/big":
+                answer = BIG
         start_response("200 OK", [("Content-Length", str(len(answer)))])
         return [answer]
 
@@ -155,10 +165,26 @@ def test_requests_that_come_at_once_are_answered_in_order(connect):
 
 
 def test_a_body_is_asked_for_where_its_client_waits_for_that(connect):
-    """Also behind a request that is held."""
+    """By whoever reads that: here the thread that leads."""
     connection = connect()
-    connection.sendall(POST % (b"/read", 4, b"Expect: 100-continue\r\n"))
-    assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(EXPECTING)
+    assert connection.recv(100) == CONTINUE
+    assert ask(connection, b"said") == b"said"
+
+
+def test_a_body_is_asked_for_after_what_was_asked_before(connect, application):
+    """By the thread that answered that: to its client it would look like the answer."""
+    connection = connect()
+    connection.sendall(GET % b"/hold")
+    until(lambda: application.held, what="the request")
+    connection.sendall(EXPECTING)
+    connection.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)
+    connection.settimeout(10)
+    application.goes_on.set()
+    assert body(connection).startswith(b"request-")
+    assert connection.recv(100) == CONTINUE
     assert ask(connection, b"said") == b"said"
 
 
@@ -190,11 +216,20 @@ def test_a_request_that_cannot_be_read_is_refused(connect):
     assert connection.recv(1 << 16).startswith(b"HTTP/1.0 400")
 
 
+class Hurried(Server):
+    rest_seconds = 0.1
+
+
 @pytest.fixture
-def ending(application):
+def kind():
+    return Server
+
+
+@pytest.fixture
+def ending(application, kind):
     """A server that the test ends, with a connection to it."""
     with ExitStack() as stack:
-        runs = served(application)
+        runs = served(application, kind=kind, outbuf_overflow=2 * len(BIG))
         server = runs.__enter__()
         address = ("127.0.0.1", server.effective_port)
         connection = stack.enter_context(socket.create_connection(address, 10))
@@ -218,3 +253,71 @@ def test_the_end_waits_for_what_is_asked(ending, application):
     threading.Timer(0.1, application.goes_on.set).start()
     end()
     assert body(connection)
+
+
+def test_the_end_sends_what_is_left(ending):
+    """Of an answer that its client takes as slowly as it likes, within some seconds."""
+    connection, end, server = ending
+    connection.sendall(GET % b"/big")
+    assert connection.recv(1)
+    ends = threading.Thread(target=end)
+    ends.start()
+    assert server.task_dispatcher._over.wait(10)
+    assert ends.is_alive()
+    with connection.makefile("rb") as rest:
+        assert rest.read().endswith(b"\r\n\r\n" + BIG)
+    ends.join(10)
+    assert not ends.is_alive()
+
+
+@pytest.mark.parametrize("kind", [Hurried])
+def test_the_end_hangs_up_on_who_takes_nothing(ending):
+    """After those seconds."""
+    connection, end, _ = ending
+    connection.sendall(GET % b"/big")
+    assert connection.recv(1)
+    end()
+    with connection.makefile("rb") as rest:
+        assert len(rest.read()) < len(BIG)
+
+
+PROGRAM = """
+import signal
+import sys
+from ciserver.edge.server import Server
+
+def told(*_):
+    print("told", flush=True)
+    raise SystemExit(0)
+
+def application(environ, start_response):
+    print("asked", flush=True)
+    sys.stdin.readline()
+    start_response("200 OK", [("Content-Length", "6000003")])
+    return [b"answer" * 1_000_000, b"end"]
+
+signal.signal(signal.SIGTERM, told)
+server = Server(application, threads=1, listen="127.0.0.1:0")
+print(server.effective_port, flush=True)
+try:
+    server.run()
+finally:
+    server.close()
+"""
+
+
+def test_a_process_that_is_told_to_end_answers_what_was_asked():
+    """Wholly, and then it ends."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], **pipes) as process:
+        port = int(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            connection.sendall(GET % b"/")
+            assert process.stdout.readline() == b"asked\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == b"told\n"
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            with connection.makefile("rb") as answer:
+                assert answer.read().endswith(b"\r\n\r\n" + b"answer" * 1_000_000 + b"end")
+        assert process.wait(10) == 0

@@ -3,14 +3,12 @@
 import contextlib
 import threading
 
-from waitress import wasyncore
-
 from ciserver.edge.server import Server
 
 
 @contextlib.contextmanager
-def served(application, *, threads=4, **how):
-    server = Server(application, threads=threads, listen="127.0.0.1:0", **how)
+def served(application, *, threads=4, listen="127.0.0.1:0", kind=Server, **how):
+    server = kind(application, threads=threads, listen=listen, **how)
     runs = threading.Thread(target=server.run, daemon=True)
     runs.start()
     try:
@@ -19,4 +17,4 @@ def served(application, *, threads=4, **how):
         server.task_dispatcher.shutdown()
         runs.join(10)
         assert not runs.is_alive()
-        wasyncore.close_all(server._map)
+        server.close()
