@@ -168,7 +168,9 @@ class Ours(System):
         command = [*(program or PROGRAM), "serve", "--data", str(data)]
         log = data.parent / "ciserver.log"
         try:
-            with started([*command, "--listen", f"127.0.0.1:{port}"], log) as process:
+            # What is installed is not to be found in a checkout first.
+            own = {"PYTHONPATH": ""} if program else {}
+            with started([*command, "--listen", f"127.0.0.1:{port}"], log, own) as process:
                 until(lambda: answers(process, port), 30, f"an answer; see {log}", 0.005)
                 seconds = time.monotonic() - began
                 until((data / "server.json").exists, 10, "the announcement", 0.005)
@@ -204,7 +206,7 @@ def workers(server: RunningOurs, data: Path, setup: Setup) -> Iterator[None]:
             stack.enter_context(started(command, log))
             stack.callback(forget_scratch, own)
             until(partial(is_in, log, b"builds of"), 60, f"a worker; see {log}")
-        if setup.workers and not setup.broker:
+        if setup.workers:
             server.pause_local()
         yield
 

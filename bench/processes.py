@@ -17,6 +17,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 _SET_CHILD_SUBREAPER = 36
 CALIBRATION_SECONDS = 0.5
+_orphans = threading.Lock()  # held by who looks at them until they are waited for
 
 
 class Wrong(Exception):
@@ -97,22 +98,51 @@ def started(
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def adopt_orphans() -> None:
-    """Whatever outlives what we start becomes our child, so that nothing can be left unseen."""
+def adopt_orphans(look_every: float = 1.0) -> None:
+    """Whatever outlives what we start becomes our child, so that nothing can be left unseen. What
+    sandboxes leave is waited for by a thread that looks from time to time.
+    """
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    own = _depth(os.getpid())
+
+    def look() -> None:
+        while True:
+            time.sleep(look_every)
+            _reap_sandboxes(own)
+
+    threading.Thread(target=look, name="orphans", daemon=True).start()
+
+
+def _reap_sandboxes(own: int) -> None:
+    """Wait for children that have ended and were the first of a PID namespace of their own. Each
+    build in bubblewrap leaves one, and whoever looks through /proc would have to pass them all.
+    What we start, and may wait for ourselves, is in our namespace and is not touched.
+    """
+    with _orphans:
+        for pid in children(os.getpid()):
+            with suppress(OSError):
+                if _depth(pid) > own:
+                    os.waitpid(pid, os.WNOHANG)
+
+
+def _depth(pid: int) -> int:
+    """In how many PID namespaces, one within the other, a process has a number."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((len(line.split()) - 1 for line in lines if line.startswith("NSpid:")), 0)
 
 
 def end_orphans() -> list[str]:
     """Kill what is left of the systems; answers their command lines."""
     left = []
-    for pid in children(os.getpid()):
-        name = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        if name:  # else it has ended already
-            left.append(name)
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        with suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+    with _orphans:
+        for pid in children(os.getpid()):
+            name = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            if name:  # else it has ended already
+                left.append(name)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
     return left + end_orphans() if left else left
 
 
