@@ -37,7 +37,8 @@ class Accounts:
         return int(self._db.scalar(t.User.select(peewee.fn.COUNT(t.User.id))))
 
     def find(self, name: str) -> User | None:
-        return next(map(_user, self._db.usual(_by_name, name)), None)
+        row = self._db.usual_row(_by_name, name)
+        return _user(row) if row else None
 
     def get(self, name: str) -> User:
         user = self.find(name)
@@ -95,10 +96,10 @@ class Accounts:
 
     def find_token(self, hash: str, now: datetime) -> tuple[Token, User] | None:  # noqa: A002
         """The live token with this hash and its owner."""
-        for row in self._db.usual(_by_token, hash):
-            if row["expires_at"] is None or row["expires_at"] > now:
-                return _token(row), _user({**row, "id": row["user"]})
-        return None
+        row = self._db.usual_row(_by_token, hash)
+        if row is None or (row["expires_at"] is not None and row["expires_at"] <= now):
+            return None
+        return _token(row), _user({**row, "id": row["user"]})
 
     def touch_token(self, token_id: int, now: datetime) -> None:
         self._db.change(t.Token.update(last_used_at=now).where(t.Token.id == token_id))
@@ -110,10 +111,8 @@ class Accounts:
 
     def find_session(self, id_hash: str, now: datetime) -> tuple[User, str] | None:
         """The user of a live session and its form token."""
-        for row in self._db.usual(_by_session, id_hash):
-            if row["expires_at"] > now:
-                return _user(row), row["csrf"]
-        return None
+        row = self._db.usual_row(_by_session, id_hash)
+        return (_user(row), row["csrf"]) if row and row["expires_at"] > now else None
 
     def remove_session(self, id_hash: str) -> None:
         self._db.change(t.Session.delete().where(t.Session.id_hash == id_hash))

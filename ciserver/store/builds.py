@@ -32,17 +32,16 @@ class Builds:
         self._db = database
 
     def get(self, build_id: int) -> Build:
-        rows = self._db.usual(_by_id, build_id)
-        if not rows:
+        row = self._db.usual_row(_by_id, build_id)
+        if row is None:
             raise no_build(build_id)
-        return build_of(rows[0])
+        return build_of(row)
 
     def get_with_project(self, build_id: int) -> tuple[Build, Project]:
         """A build whose jobset and project are still there, with the project. Raises NotFound."""
-        rows = self._db.usual(_with_project, build_id)
-        if not rows:
+        row = self._db.usual_row(_with_project, build_id)
+        if row is None:
             raise no_build(build_id)
-        (row,) = rows
         project = project_of({name: row.pop(alias) for name, alias in _OF_PROJECT.items()})
         return build_of(row), project
 
@@ -50,7 +49,8 @@ class Builds:
         """Builds by id, each with its job as stored."""
         match list(build_ids):
             case [one]:
-                rows = self._db.usual(_with_job, one)
+                row = self._db.usual_row(_with_job, one)
+                rows = [row] if row else []
             case many:
                 query = _with_jobs().where(t.Build.id << many)
                 rows = self._db.rows(query.order_by(t.Build.id))
@@ -84,7 +84,10 @@ class Builds:
 
     def job_text(self, build_id: int) -> str:
         """The job of a build, as stored."""
-        return str(self._db.usual(_job_text, build_id)[0]["text"])
+        row = self._db.usual_row(_job_text, build_id)
+        if row is None:
+            raise no_build(build_id)
+        return str(row["text"])
 
     def previous_status(
         self, build: Build, *, before: int | None, saying: Iterable[BuildStatus]
@@ -240,11 +243,7 @@ class Builds:
         return tuple(_step(row) for row in self._db.usual(_steps, build_id))
 
     def get_step(self, build_id: int, attempt: int, number: int) -> Step:
-        row = self._db.row(
-            t.Step.select().where(
-                t.Step.build == build_id, t.Step.attempt == attempt, t.Step.number == number
-            )
-        )
+        row = self._db.usual_row(_step_of, build_id, attempt, number)
         if row is None:
             raise NotFound(f"build {build_id} has no step {number} in attempt {attempt}")
         return _step(row)
@@ -337,6 +336,13 @@ def _attempts(build_id: int) -> Any:
 def _steps(build_id: int) -> Any:
     mine = t.Step
     return mine.select().where(mine.build == build_id).order_by(mine.attempt, mine.number)
+
+
+def _step_of(build_id: int, attempt: int, number: int) -> Any:
+    mine = t.Step
+    return mine.select().where(
+        mine.build == build_id, mine.attempt == attempt, mine.number == number
+    )
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:

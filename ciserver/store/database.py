@@ -159,11 +159,23 @@ class Database:
 
     def usual(self, question: Callable[..., Any], *about: int | str) -> list[dict[str, Any]]:
         """All rows of what is asked often, each time about other numbers or texts."""
+        return self._ask_usual(question, about, keeps_plan=False)
+
+    def usual_row(self, question: Callable[..., Any], *about: int | str) -> dict[str, Any] | None:
+        """The same of what has one row at most, whatever it is about. So there is one way to look
+        it up, which the database may keep.
+        """
+        return next(iter(self._ask_usual(question, about, keeps_plan=True)), None)
+
+    def _ask_usual(
+        self, question: Callable[..., Any], about: tuple[int | str, ...], *, keeps_plan: bool
+    ) -> list[dict[str, Any]]:
         usual = self._usual.get(question)
         if usual is None:
             usual = self._usual[question] = Usual(self._peewee, question, len(about))
         with self._refused():
-            return usual.rows(self._peewee.execute_sql(usual.text, usual.values(about)))
+            asked = self._engine.ask(usual.text, usual.values(about), keeps_plan=keeps_plan)
+            return usual.rows(asked)
 
     def scalar(self, query: Any) -> Any:
         with self._refused():

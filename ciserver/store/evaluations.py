@@ -215,7 +215,7 @@ class Evaluations:
         return tuple(row["build"] for row in self._db.usual(_reused, evaluation_id))
 
     def is_open(self, evaluation_id: int) -> bool:
-        return bool(self._db.usual(_open, evaluation_id))
+        return self._db.usual_row(_open, evaluation_id) is not None
 
     def count_builds(
         self, evaluation_id: int, *, total: int = 0, finished: int = 0, good: int = 0
@@ -245,10 +245,10 @@ class Evaluations:
 
     def get_without_inputs(self, evaluation_id: int) -> Evaluation:
         """For the way of each build, which is not asked what it was made from."""
-        rows = self._db.usual(_by_id, evaluation_id)
-        if not rows:
+        row = self._db.usual_row(_by_id, evaluation_id)
+        if row is None:
             raise NotFound(f"there is no evaluation {evaluation_id}")
-        return evaluation_of(rows[0])
+        return evaluation_of(row)
 
     def list_of_jobset(
         self, sight: Sight, jobset_id: int, *, before: int | None, limit: int

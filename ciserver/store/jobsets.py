@@ -155,15 +155,15 @@ class Jobsets:
 
     def find(self, jobset_id: int) -> Jobset | None:
         """None also for one that was removed."""
-        rows = self._db.usual(_by_id, jobset_id)
-        if not rows:
+        row = self._db.usual_row(_by_id, jobset_id)
+        if row is None:
             return None
-        return _jobset(rows[0], tuple(map(_input, self._db.usual(_inputs, jobset_id))))
+        return _jobset(row, tuple(map(_input, self._db.usual(_inputs, jobset_id))))
 
     def find_settings(self, jobset_id: int) -> JobsetSettings | None:
         """None for one that was removed."""
-        rows = self._db.usual(_by_id, jobset_id)
-        return _jobset(rows[0], ()).settings if rows else None
+        row = self._db.usual_row(_by_id, jobset_id)
+        return _jobset(row, ()).settings if row else None
 
     def get_by_name(self, project: str, name: str) -> Jobset:
         found = self._jobsets((t.Project.name == project) & (t.Jobset.name == name))

@@ -69,10 +69,9 @@ class Keeping:
 
     def candidate(self, build_id: int, autostart: str) -> Candidate:
         """A build, also a deleted one; `autostart` is who asks for evaluations by a look."""
-        rows = self._db.usual(_candidate, build_id)
-        if not rows:
+        row = self._db.usual_row(_candidate, build_id)
+        if row is None:
             raise NotFound(f"there is no build {build_id}", hint="see: ciserver list")
-        (row,) = rows
         is_deleted, is_removed, keep = (row.pop(one.name) for one in _KNOWN)
         by_look = row.pop("asked_by") == autostart
         return Candidate(

@@ -15,8 +15,8 @@ class Members:
 
     def rights(self, project_id: int, user: str) -> frozenset[Right]:
         """What a member may do; nothing for somebody who is none."""
-        rows = self._db.usual(_rights_of, project_id, user)
-        return _rights(rows[0]["rights"]) if rows else frozenset()
+        row = self._db.usual_row(_rights_of, project_id, user)
+        return _rights(row["rights"]) if row else frozenset()
 
     def list_of_project(self, project_id: int) -> tuple[Member, ...]:
         rows = self._db.rows(
@@ -52,8 +52,8 @@ class Members:
 
     def may_write_shared(self, evaluation_id: int, user: str) -> bool | None:
         """Whether what was shared may also be changed; None where nothing was shared."""
-        rows = self._db.usual(_grant, evaluation_id, user)
-        return bool(rows[0]["may_write"]) if rows else None
+        row = self._db.usual_row(_grant, evaluation_id, user)
+        return bool(row["may_write"]) if row else None
 
 
 def _rights_of(project_id: int, user: str) -> Any:

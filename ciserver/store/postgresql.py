@@ -119,9 +119,12 @@ class Postgresql:
             ).fetchone()
             yield taken == (True,)
 
-    def ask(self, statement: str, values: Sequence[Any]) -> Any:
-        """Run a hand-written statement: they are written for SQLite. Answers the cursor."""
-        return self.peewee.execute_sql(_spoken(statement), values, prepare=None)
+    def ask(self, statement: str, values: Sequence[Any], *, keeps_plan: bool = True) -> Any:
+        """Run a hand-written statement: they are written for SQLite. Answers the cursor. One that
+        `keeps_plan` may be prepared when it is asked often.
+        """
+        prepare = None if keeps_plan else False
+        return self.peewee.execute_sql(_spoken(statement), values, prepare=prepare)
 
     def cursor(self) -> Any:
         """One that reads row by row."""

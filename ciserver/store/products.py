@@ -98,8 +98,8 @@ class Products:
 
     def output(self, build_id: int, attempt: int) -> Output:
         """What an attempt told; an empty one where it told nothing."""
-        rows = self._db.usual(_output_of, build_id, attempt)
-        return _output(rows[0]) if rows else Output()
+        row = self._db.usual_row(_output_of, build_id, attempt)
+        return _output(row) if row else Output()
 
     def outputs_of(self, builds: Iterable[Build]) -> dict[int, Output]:
         """What the newest attempt of each build told, of those that did."""

@@ -69,8 +69,8 @@ class Projects:
         self._db.change(t.Project.update(removed=True).where(t.Project.id == project_id))
 
     def find(self, name: str) -> Project | None:
-        rows = self._db.usual(_by_name, name)
-        return project_of(rows[0]) if rows else None
+        row = self._db.usual_row(_by_name, name)
+        return project_of(row) if row else None
 
     def find_by_id(self, project_id: int) -> Project | None:
         row = self._db.row(t.Project.select().where(t.Project.id == project_id, THERE))
@@ -78,8 +78,8 @@ class Projects:
 
     def find_of_jobset(self, jobset_id: int) -> Project | None:
         """The project of a jobset; None when either was removed."""
-        rows = self._db.usual(_of_jobset, jobset_id)
-        return project_of(rows[0]) if rows else None
+        row = self._db.usual_row(_of_jobset, jobset_id)
+        return project_of(row) if row else None
 
     def get(self, name: str) -> Project:
         project = self.find(name)

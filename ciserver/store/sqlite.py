@@ -81,8 +81,10 @@ class Sqlite:
         """One server has the file."""
         return nullcontext(enter_result=True)
 
-    def ask(self, statement: str, values: Sequence[Any]) -> Any:
-        """Run a hand-written statement: they are written for it. Answers the cursor."""
+    def ask(self, statement: str, values: Sequence[Any], *, keeps_plan: bool = True) -> Any:
+        """Run a hand-written statement: they are written for it. Answers the cursor. Whether the
+        plan is worth keeping is not asked: what was asked last is kept.
+        """
         return self.peewee.execute_sql(statement, values)
 
     def cursor(self) -> Any:

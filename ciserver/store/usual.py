@@ -50,16 +50,17 @@ class Usual:
         self._columns = query.model, query.selected_columns
         self._places = {mark: at for at, one in enumerate(marks) for mark in (one, str(one))}
         text, values = database.get_sql_context().sql(query).query()
-        self.text, self._values = self._spelled(text, values, database.param)
+        self.text, self._values = self._spelled(text.split(database.param), values)
         self._shape: Shape | None = None
 
-    def _spelled(self, text: str, values: list[Any], place: str) -> tuple[str, tuple[Any, ...]]:
-        """The text with what is always the same in it, and the values that it still has places for.
+    def _spelled(self, pieces: list[str], values: list[Any]) -> tuple[str, tuple[Any, ...]]:
+        """The text, which came in pieces around its values, as statements are written by hand, and
+        the values that it still has marks for: what is always the same is in it.
         SQLite compiles a statement again each time it is given a value that an index of some of
         the rows could be chosen by, such as a flag: that takes longer than most answers.
         """
-        first, *rest = text.split(place)
-        words = [place if self._is_given(one) else _word(one) for one in values]
+        first, *rest = pieces
+        words = ["?" if self._is_given(one) else _word(one) for one in values]
         spelled = "".join(word + piece for word, piece in zip(words, rest, strict=True))
         return first + spelled, tuple(filter(self._is_given, values))
 

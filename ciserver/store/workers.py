@@ -45,9 +45,7 @@ class Workers:
 
     def find(self, hash: str) -> tuple[Worker, bool] | None:  # noqa: A002  the column's name
         """The one whose credential has this hash, and whether it is the next one of it."""
-        row = self._db.row(
-            t.Worker.select().where((t.Worker.hash == hash) | (t.Worker.next_hash == hash))
-        )
+        row = self._db.usual_row(_by_hash, hash)
         return (self._worker(row), row["hash"] != hash) if row else None
 
     def renew(self, name: str, hash: str) -> None:  # noqa: A002  the column's name
@@ -129,6 +127,10 @@ class Workers:
     def _names(self, ids: list[int]) -> dict[int, str]:
         query = t.Project.select(t.Project.id, t.Project.name).where(t.Project.id << ids)
         return {row["id"]: row["name"] for row in self._db.rows(query)} if ids else {}
+
+
+def _by_hash(hash: str) -> Any:  # noqa: A002  the column's name
+    return t.Worker.select().where((t.Worker.hash == hash) | (t.Worker.next_hash == hash))
 
 
 def _given(worker: Worker) -> dict[str, str]:

@@ -88,16 +88,24 @@ def test_what_is_asked_once_in_its_words_keeps_none(database):
     assert kept(database) == []
 
 
+def by_name(name):
+    return tables.Text.select().where(tables.Text.sha256 == name)
+
+
 def test_lists_keep_no_plan(database):
     """How they are best read depends on their values, also where their words are kept."""
-
-    def question(name):
-        return tables.Text.select().where(tables.Text.sha256 == name)
-
     for number in range(OFTEN):
-        database.rows(question(f"{number}"))
-        database.usual(question, f"{number}")
+        database.rows(by_name(f"{number}"))
+        database.usual(by_name, f"{number}")
     assert kept(database) == []
+
+
+def test_what_has_one_row_keeps_its_plan(database):
+    """There is one way to look it up, whatever it is about."""
+    for number in range(OFTEN):
+        assert database.usual_row(by_name, f"{number}") is None
+    (statement,) = kept(database)
+    assert statement.endswith('WHERE ("t1"."sha256" = $1)')
 
 
 def test_many_builds_keep_no_more_plans_than_some(desk):
