@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 _CHANNEL = "ciserver"
 _MOST_BYTES = 7_000  # PostgreSQL takes somewhat less than 8,000
 _AGAIN_SECONDS = 1.0
-_BREATH_SECONDS = 0.01  # between two sendings
+_BREATH_SECONDS = 0.03  # between two sendings
 _LONGEST_SECONDS = 3_600.0
 # A server of the database that is gone without a word is noticed within half a minute.
 _CONNECTION: dict[str, Any] = {
