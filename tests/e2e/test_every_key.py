@@ -125,9 +125,7 @@ def test_every_key_at_once(make_server, watch, receiver, tmp_path):
     manifest = filled(library.bare, receiver.url())
     first = "image: host\ntasks:\n  - first: echo first\n"
     repository.commit({".builds/first.yml": first, ".builds/every.yml": manifest}, "Add all")
-    said = repository.push()
-    assert "/build/2 [every.three]" in said
-
+    repository.push()
     builds = {one["job"]: one for one in server.until_built(2)}
     build = server.api(f"/builds/{builds['every.three']['id']}")
     setup = server.step_log(build["id"], 0).decode()

@@ -288,10 +288,10 @@ def test_the_time_limit_holds(world):
 
 def test_the_silence_limit_holds(world):
     """A task that says nothing for too long is ended, one that talks is not."""
-    world.limit(silence_seconds=0.5)
-    result = world.run("for n in 1 2 3 4; do sleep 0.2; echo $n; done", "sleep 60")
+    world.limit(silence_seconds=1.5)
+    result = world.run("for n in 1 2 3 4; do sleep 0.5; echo $n; done", "sleep 60")
     assert (result.status, result.reason) == (BuildStatus.TIMED_OUT, Reason.SILENCE_LIMIT)
-    assert result.detail == "task task2 wrote nothing for 0.5 s"
+    assert result.detail == "task task2 wrote nothing for 1.5 s"
 
 
 def test_the_log_limit_holds(world):
