@@ -23,8 +23,9 @@ _CONNECTIONS = 40
 _CONNECT_SECONDS = 5
 # Each question has its index and shows a page of what there is. A planner that guesses otherwise,
 # from counts that are old or rows that are alike, would read tables as a whole. Lists are planned
-# for their values each time; hand-written statements of hot paths are prepared, and once that costs
-# no more, planned for any values: planning took half of the time of a build here.
+# for their values each time; hand-written statements of hot paths, and what has one row at most,
+# are prepared, and once that costs no more, planned for any values: planning took half of the time
+# of a build here.
 _PLANNER = {
     "enable_seqscan": "off",
     "enable_mergejoin": "off",
