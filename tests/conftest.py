@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import falcon.inspect
+import hypothesis
 import pytest
 import structlog
 from support import ordinary as ordinary_user
@@ -32,6 +33,9 @@ ADMIN = Actor("root", is_admin=True, scopes=("*",))
 
 def pytest_configure():
     keep_temporary_files_in_memory()
+    usual = hypothesis.settings()  # a busy machine is no fault
+    hypothesis.settings.register_profile("patient", usual, deadline=None)
+    hypothesis.settings.load_profile("patient")
 
 
 @falcon.inspect.register_router(Addresses)

@@ -249,7 +249,7 @@ JSON_VALUES = st.recursive(
 NAMES = ["ref", "before", "after", "repository", "project", "sender", "type", "data", "pusher"]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(body=st.binary(), headers=st.dictionaries(st.text(), st.text()))
 def test_random_bytes_are_only_ever_refused(body, headers):
     """Unsigned noise gives BadSignature at every door, never anything else."""
@@ -258,7 +258,7 @@ def test_random_bytes_are_only_ever_refused(body, headers):
             door.read(headers, body, ("secret", "whsec_c2VjcmV0"), NOW)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(body=st.binary())
 def test_signed_random_bytes_are_only_ever_invalid(senders, body):
     """Signed noise gives Invalid, never a crash."""
@@ -267,7 +267,7 @@ def test_signed_random_bytes_are_only_ever_invalid(senders, body):
             sender.knock(body)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(fields=st.dictionaries(st.sampled_from(NAMES), JSON_VALUES, min_size=1))
 def test_any_values_in_the_fields_are_understood_or_invalid(senders, fields):
     """A payload of the right shape with wrong values is a push or a fault, never a crash."""

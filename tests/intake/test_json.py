@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ciserver.intake.payload import parse_json
@@ -29,14 +29,12 @@ def test_brackets_in_texts_are_not_levels():
     assert parse_json(json.dumps(values).encode()) == values
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text())))
 def test_what_json_writes_is_read_back(values):
     """Every object that can be written is understood."""
     assert parse_json(json.dumps(values).encode()) == values
 
 
-@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:\\a1 '))
 def test_almost_json_is_read_or_invalid(text):
     """Text made of JSON's own marks is an object or a fault, never a crash."""

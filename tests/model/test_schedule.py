@@ -118,7 +118,7 @@ def cron_lines(draw):
     return " ".join(text for text, _ in drawn), [values for _, values in drawn]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     cron_lines(),
     st.sampled_from(sorted(CHANGES)),

@@ -18,9 +18,7 @@ from ciserver.recipe.schema import MODELS, known_keys
 from ciserver.recipe.yaml_text import load
 
 # A busy machine is no failure; two seconds for one small text would be.
-patient = settings(
-    deadline=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
-)
+patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = manifest_schema()

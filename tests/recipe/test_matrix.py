@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ciserver.recipe.manifest import read_manifest
 
 # A busy machine is no failure; two seconds for one small text would be.
-patient = settings(deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def read_with(text="", **keys):

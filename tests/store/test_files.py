@@ -38,7 +38,7 @@ def test_a_log_is_read_as_it_was_written(files):
     assert files.log_size(1, 1, 0) == 13
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data(), whole=st.binary(min_size=1, max_size=60))
 def test_a_chunk_may_come_twice(tmp_path_factory, data, whole):
     """However often and late a chunk is repeated, the log is what was sent."""

@@ -179,6 +179,5 @@ TestBooks.settings = settings(
     # Each example makes a whole server: making a failure shorter would take minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

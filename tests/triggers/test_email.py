@@ -463,9 +463,7 @@ def test_starttls_that_the_server_lacks(post, templates, mail):
 ANY = st.text(st.characters() | st.sampled_from('=?_"\\<>,;:@()[]\r\n. '), max_size=300)
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=ANY)
 def test_any_text_makes_a_mail(templates, make_delivery, text):
     """Whatever a name or subject is, the mail can be written and goes to its one reader."""

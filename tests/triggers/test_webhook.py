@@ -227,7 +227,7 @@ TEXTS = ("project", "jobset", "job", "system", "image", "detail", "subject", "au
 WILD = st.text(alphabet=st.characters(), max_size=40).map(lambda text: text * 100)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(texts=st.fixed_dictionaries(dict.fromkeys(TEXTS, WILD)), step=WILD)
 def test_body_stays_small_whatever_the_texts(texts, step):
     """Any text gives JSON under the limit, without control characters."""

@@ -98,7 +98,6 @@ def waiting(factory, put_product):
 @pytest.mark.parametrize("who", ["anybody", "ivan"])
 @settings(
     max_examples=200,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

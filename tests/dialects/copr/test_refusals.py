@@ -326,9 +326,7 @@ def filled(parts, make):
     return TestClient(parts.app)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_anything_is_answered_in_the_shape_of_copr(filled, data):
     """Whatever the path, query, body, type and method: JSON, and never a crash."""

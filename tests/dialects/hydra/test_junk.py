@@ -66,7 +66,6 @@ def there(make):
 @pytest.mark.parametrize("who", ["anybody", "root"])
 @settings(
     max_examples=200,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -93,7 +92,6 @@ def test_junk_is_answered_in_shape(request, there, who, call, segments, query, k
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(form=st.dictionaries(FIELDS, WORD | st.text(st.characters(exclude_categories=["Cs"]))))

@@ -95,7 +95,6 @@ def check(answer):
 
 any_request = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

@@ -135,7 +135,6 @@ def server(ada, worker):
 
 @settings(
     max_examples=400,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(METHODS, PATHS, SEGMENTS, SEGMENTS, QUERIES, BODIES, TYPES, RANGES)
@@ -163,7 +162,6 @@ def test_anything_is_answered(server, method, path, first, second, query, body, 
 
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(LIKELY)
