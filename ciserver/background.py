@@ -11,7 +11,6 @@ from ciserver.executor.idle import IdleEngine
 from ciserver.executor.local import LocalEngine
 from ciserver.git.care import MirrorCare
 from ciserver.machine import make_broker, storage_root, work_root
-from ciserver.recipe.schema import make_validators
 from ciserver.store.notices import Notices
 from ciserver.ticker import Ticker
 from ciserver.wiring import Parts
@@ -47,6 +46,8 @@ class Background:
 
     def _get_ready(self) -> None:
         if self._mirrors.get_ready():
+            from ciserver.recipe.schema import make_validators  # noqa: PLC0415  slow
+
             make_validators()
 
     def close(self) -> None:

@@ -16,10 +16,9 @@ from ciserver.model.evaluation import SkippedJob
 from ciserver.model.frozen import frozen
 from ciserver.model.project import DEFAULT_RECIPE, Input, JobsetSettings
 from ciserver.recipe.complaints import Faults, at_most
-from ciserver.recipe.evaluators import PROGRAMS, RECIPE_LIMIT, read_recipes
-from ciserver.recipe.files import choose_files
+from ciserver.recipe.evaluators import read_recipes
+from ciserver.recipe.files import PROGRAMS, RECIPE_LIMIT, choose_files, job_name
 from ciserver.recipe.graph import Placed, order
-from ciserver.recipe.manifest import job_name
 from ciserver.service.jobset_faults import settings_faults
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -1,9 +1,12 @@
 """Which resource answers an address: what falcon calls a router."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
 from falcon.routing import CompiledRouter
+
+from ciserver.edge.dialect import Route
 
 _FIELD = "{"
 
@@ -17,6 +20,7 @@ class Addresses(CompiledRouter):
     def __init__(self) -> None:
         super().__init__()
         self._added: dict[str, list[tuple[str, object, dict[str, Any]]]] = {}
+        self._later: dict[str, Callable[[], Iterable[Route]]] = {}
         self._made: dict[str, CompiledRouter] = {}
 
     @property
@@ -30,6 +34,11 @@ class Addresses(CompiledRouter):
         self._added.setdefault(beginning, []).append((uri_template, resource, how))
         self._made.pop(beginning, None)
 
+    def add_later(self, word: str, routes: Callable[[], Iterable[Route]]) -> None:
+        """More addresses that begin with this word, which are made when it is first asked for."""
+        self._added.setdefault(word, [])
+        self._later[word] = routes
+
     def find(self, uri: str, req: falcon.Request | Any = None) -> Any:
         """A word is looked for before a field, as falcon does."""
         known = (one for one in (_word(uri), _FIELD) if one in self._added)
@@ -41,6 +50,8 @@ class Addresses(CompiledRouter):
             part = CompiledRouter()
             for uri_template, resource, how in self._added[beginning]:
                 part.add_route(uri_template, resource, **how)
+            for route in self._later.get(beginning, tuple)():
+                part.add_route(route.path, route.resource, suffix=route.suffix)
             # Of two requests that are the first at once, one makes it in vain.
             part = self._made.setdefault(beginning, part)
         return part

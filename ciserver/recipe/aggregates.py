@@ -8,7 +8,7 @@ from typing import Any
 
 from ciserver.model.build import Job
 from ciserver.model.frozen import frozen
-from ciserver.recipe.checks import shown
+from ciserver.recipe.complaints import shown
 
 _MOST_PATTERNS = 100
 _MOST_SHOWN = 5

@@ -6,7 +6,6 @@ Every sentence continues the name of the field: "must be a list of strings, not 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,6 +17,8 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+
+from ciserver.recipe.complaints import nearest, shown
 
 _KINDS: dict[type, str] = {
     type(None): "nothing",
@@ -38,17 +39,6 @@ ONE, MANY = "<one>", "<many>"
 
 def kind_of(value: Any) -> str:
     return _KINDS.get(type(value), "something else")
-
-
-def shown(text: str) -> str:
-    """What a person wrote, short and on one line, to be quoted in a sentence."""
-    return repr(text if len(text) <= 60 else f"{text[:60]}...")
-
-
-def nearest(word: str, words: tuple[str, ...]) -> str:
-    """`; did you mean X?` when there is a near word, else nothing."""
-    close = get_close_matches(word[:100], words, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
 
 
 def fault(sentence: str) -> PydanticCustomError:

@@ -1,25 +1,24 @@
-"""What pydantic says of a manifest, as sentences for the person who wrote it."""
+"""The faults of recipes: how fields and texts are named in them, and how many are told."""
 
 from collections.abc import Iterable, Iterator
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from difflib import get_close_matches
 
 from ciserver.model.errors import Complaint
-from ciserver.recipe.checks import nearest, shown
-from ciserver.recipe.schema import known_keys
 
 MOST = 100
 
 Location = tuple[int | str, ...]
 
 
-def complaints_of(error: ValidationError) -> list[Complaint]:
-    """One complaint for each fault, with the exact field."""
-    return [
-        Complaint(field_name(one["loc"]), _sentence(one))
-        for one in error.errors(include_url=False, include_input=False)
-    ]
+def shown(text: str) -> str:
+    """What a person wrote, short and on one line, to be quoted in a sentence."""
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
+
+
+def nearest(word: str, words: tuple[str, ...]) -> str:
+    """`; did you mean X?` when there is a near word, else nothing."""
+    close = get_close_matches(word[:100], words, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def field_name(location: Location) -> str:
@@ -101,22 +100,3 @@ def _is_inner(part: str) -> bool:
 
 def _readable(key: str) -> str:
     return key if key.isprintable() and 0 < len(key) <= 60 else shown(key)
-
-
-def _sentence(error: ErrorDetails) -> str:
-    match error["type"]:
-        case "fault":
-            return error["msg"]
-        case "missing":
-            return "is required"
-        case "extra_forbidden":
-            return _unknown_key(error["loc"])
-        case _:
-            return error["msg"][:1].lower() + error["msg"][1:]
-
-
-def _unknown_key(location: Location) -> str:
-    parents = tuple(part for part in location[:-1] if isinstance(part, str))
-    key = str(location[-1])
-    known = known_keys(parents)
-    return f"is not a known key{nearest(key, known) or '; known are ' + ', '.join(known)}"

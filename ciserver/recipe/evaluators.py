@@ -1,19 +1,14 @@
 """Which evaluator reads a recipe: the file's name says it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from ciserver.model.errors import Complaint
 from ciserver.recipe.expand import Allowance
+from ciserver.recipe.files import NIX, PROGRAMS
+from ciserver.recipe.inputs import Expression, Inputs, Tree
 from ciserver.recipe.manifest import Reading, read_manifest
-from ciserver.recipe.nix import NIX, Expression, read_nix
+from ciserver.recipe.nix import read_nix
 from ciserver.recipe.starlark import read_starlark
-
-RECIPE_LIMIT = 256 * 1024  # bytes of one file
-PROGRAMS = (".star", NIX)
-
-Inputs = Mapping[str, str | bool | Expression]
-Tree = Callable[[], Path]
 
 
 def read_recipes(

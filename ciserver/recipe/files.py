@@ -1,12 +1,15 @@
-"""Which of the recipe files of a revision are read, and why the others are not."""
+"""Recipe files: what their names say, which of a revision are read, and why the others are not."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
 
 from ciserver.model.evaluation import SkippedJob
 from ciserver.model.frozen import frozen
-from ciserver.recipe.evaluators import PROGRAMS
-from ciserver.recipe.manifest import job_name
 
+RECIPE_LIMIT = 256 * 1024  # bytes of one file
+NIX = ".nix"  # such recipes may ask what time it is, and what else Nix itself knows
+PROGRAMS = (".star", NIX)
+_ENDINGS = (".yml", ".yaml", ".json")
 _MOST_NAMED = 100
 
 
@@ -35,6 +38,14 @@ def choose_files(found: Sequence[str], *, most: int = 0) -> ChosenFiles:
     fault = f"only the first {most} recipes of a revision are read"
     beyond = (SkippedJob(job_name(file), f"{file}: {fault}") for file in single[len(chosen) :])
     return ChosenFiles(chosen, tuple(_bounded([*twins, *beyond])))
+
+
+def job_name(file: str) -> str:
+    """`.builds/alpine.yml` makes the job `alpine`, `.build.yml` the job `build`."""
+    name = PurePosixPath(file).name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name.lstrip(".") or "build"
 
 
 def _bounded(left_out: list[SkippedJob]) -> Iterator[SkippedJob]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ciserver.model.build import Identity, Job
 from ciserver.model.errors import Complaint
 from ciserver.model.frozen import frozen
-from ciserver.recipe.checks import nearest, shown
-from ciserver.recipe.complaints import MOST, at_most
+from ciserver.recipe.complaints import MOST, at_most, nearest, shown
 
 MOST_NEEDS = 100_000
 _MOST_COMPARED = 20_000  # words, while looking for near ones: each takes time

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,10 +21,11 @@ from ciserver.model.build import (
 from ciserver.model.errors import Complaint, Invalid
 from ciserver.model.frozen import frozen
 from ciserver.model.schedule import ScheduleKind, ScheduleSpec
-from ciserver.recipe.checks import kind_of, shown
-from ciserver.recipe.complaints import at_most, complaints_of
+from ciserver.recipe.checks import kind_of
+from ciserver.recipe.complaints import at_most, shown
 from ciserver.recipe.expand import MOST_JOBS, combinations, expand
 from ciserver.recipe.fields import JOB_NAME, JOB_NAME_RULE
+from ciserver.recipe.files import job_name
 from ciserver.recipe.joint_rules import joint_faults, trigger_faults
 from ciserver.recipe.matrix_rules import matrix_faults
 from ciserver.recipe.schema import (
@@ -40,10 +40,10 @@ from ciserver.recipe.schema import (
     TriggerList,
     WebhookTrigger,
 )
+from ciserver.recipe.sentences import complaints_of
 from ciserver.recipe.sources import parse_source
 from ciserver.recipe.yaml_text import load
 
-_ENDINGS = (".yml", ".yaml", ".json")
 _NAME = re.compile(JOB_NAME)
 _NOT_ACTED_ON = {
     "oauth": "not available in this version; the build runs without a token",
@@ -121,14 +121,6 @@ def read_triggers(raw: object) -> tuple[tuple[TriggerSpec, ...], tuple[Complaint
     if faults:
         return (), at_most(faults)
     return tuple(_trigger(one) for one in read.triggers), ()
-
-
-def job_name(file: str) -> str:
-    """`.builds/alpine.yml` makes the job `alpine`, `.build.yml` the job `build`."""
-    name = PurePosixPath(file).name
-    for ending in _ENDINGS:
-        name = name.removesuffix(ending)
-    return name.lstrip(".") or "build"
 
 
 def _faulty(file: str, error: Invalid) -> Reading:

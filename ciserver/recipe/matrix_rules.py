@@ -11,8 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ciserver.model.errors import Complaint
 from ciserver.model.frozen import frozen
-from ciserver.recipe.checks import nearest, shown
-from ciserver.recipe.complaints import Location, complaints_of, field_name, repeated
+from ciserver.recipe.complaints import Location, field_name, nearest, repeated, shown
 from ciserver.recipe.expand import (
     MOST_JOBS,
     MOST_TEXT,
@@ -28,6 +27,7 @@ from ciserver.recipe.fields import (
     PartialCombination,
     VariableName,
 )
+from ciserver.recipe.sentences import complaints_of
 
 EXCLUDE = "exclude"
 MOST_AXES = 10

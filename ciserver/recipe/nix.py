@@ -11,18 +11,16 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ciserver.model.build import Job, Task
 from ciserver.model.errors import Complaint
-from ciserver.model.frozen import frozen
 from ciserver.recipe.aggregates import Aggregate, aggregate, join
-from ciserver.recipe.checks import shown
 from ciserver.recipe.child import Ended, our_program, run
-from ciserver.recipe.complaints import MOST, Faults, at_most
+from ciserver.recipe.complaints import MOST, Faults, at_most, shown
 from ciserver.recipe.expand import MOST_OF_ALL, too_many
 from ciserver.recipe.fields import (
     ADDRESS,
@@ -32,10 +30,10 @@ from ciserver.recipe.fields import (
     LOWEST_PRIORITY,
     SYSTEM,
 )
+from ciserver.recipe.inputs import Expression, Inputs, Tree
 from ciserver.recipe.manifest import Reading
 
 IMAGE = "nix"
-NIX = ".nix"  # such recipes may ask what time it is, and what else Nix itself knows
 _NIX = "nix-instantiate"
 _PATH = "/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin"
 _DEEPEST = 10
@@ -58,16 +56,6 @@ _PLACE = re.compile(r"^\s+at (.+):(\d+):(\d+):", re.MULTILINE)
 _NOT_BUILT = re.compile(r"path '[^']*' is not valid")
 _LONGEST = 500
 
-
-@frozen
-class Expression:
-    """A value that Nix makes of a text."""
-
-    text: str
-
-
-Inputs = Mapping[str, str | bool | Expression]
-Tree = Callable[[], Path]
 
 _SCRIPT = """\
 nix=${{CISERVER_NIX:-$HOME/.nix}}

@@ -10,9 +10,9 @@ from typing import Any
 from ciserver.model.build import Job
 from ciserver.model.errors import Complaint
 from ciserver.model.schedule import ScheduleSpec
-from ciserver.recipe.checks import kind_of, shown
+from ciserver.recipe.checks import kind_of
 from ciserver.recipe.child import Ended, our_program, run
-from ciserver.recipe.complaints import Faults
+from ciserver.recipe.complaints import Faults, shown
 from ciserver.recipe.expand import MOST_JOBS as MOST_OF_ONE
 from ciserver.recipe.expand import MOST_OF_ALL, MOST_TEXT_OF_ALL, too_many
 from ciserver.recipe.fields import JOB_NAME, JOB_NAME_RULE

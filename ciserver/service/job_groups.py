@@ -12,7 +12,6 @@ from ciserver.model.job_group import JobGroup, JobGroupView
 from ciserver.model.ports import Clock
 from ciserver.model.request import Action
 from ciserver.model.status import BuildStatus
-from ciserver.recipe.manifest import read_triggers
 from ciserver.service.audit import Audit
 from ciserver.service.builds import Builds
 from ciserver.service.rights import Rights
@@ -50,6 +49,8 @@ class JobGroups:
         """Make a group of the actor's pending builds, and start them if `execute`. Raises Invalid
         with every fault, `faults` that were found before among them; NotSignedIn, Forbidden.
         """
+        from ciserver.recipe.manifest import read_triggers  # noqa: PLC0415  slow, as pydantic is
+
         what = {"builds": list(given.builds[:MOST_BUILDS])}
         with self._audit.record(actor, Action.JOIN_BUILDS, **what):
             self._rights.require_scope(actor, Right.EVALUATE.scope)

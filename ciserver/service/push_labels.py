@@ -9,8 +9,7 @@ import re
 from ciserver.model.build import Label
 from ciserver.model.evaluation import Evaluation, Kind
 from ciserver.model.links import Links
-from ciserver.recipe.evaluators import PROGRAMS
-from ciserver.recipe.manifest import job_name
+from ciserver.recipe.files import PROGRAMS, job_name
 
 BY_PUSH = frozenset({Kind.PUSH, Kind.TAG, Kind.PULL_REQUEST})
 _SHORT = 12

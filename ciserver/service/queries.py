@@ -22,7 +22,6 @@ from ciserver.model.view import (
     Related,
     Told,
 )
-from ciserver.recipe.json_schema import manifest_schema
 from ciserver.recipe.text import job_from_json
 from ciserver.service.pauses import list_pauses
 from ciserver.service.rights import Rights
@@ -184,6 +183,8 @@ class Queries:
     @staticmethod
     def recipe_schema() -> dict[str, Any]:
         """What a recipe may hold, as JSON Schema."""
+        from ciserver.recipe.json_schema import manifest_schema  # noqa: PLC0415  slow
+
         return manifest_schema()
 
     def recipe(self, actor: Actor, build_id: int) -> str:

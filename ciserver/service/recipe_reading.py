@@ -8,9 +8,8 @@ from ciserver.model.evaluation import Evaluation, SkippedJob
 from ciserver.model.project import InputType, Jobset
 from ciserver.model.schedule import ScheduleSpec
 from ciserver.recipe.complaints import Faults
-from ciserver.recipe.evaluators import RECIPE_LIMIT, read_recipes
-from ciserver.recipe.files import choose_files
-from ciserver.recipe.nix import NIX, Expression
+from ciserver.recipe.files import NIX, RECIPE_LIMIT, choose_files
+from ciserver.recipe.inputs import Expression
 from ciserver.recipe.selection import recipe_globs
 from ciserver.service.building import WrittenJob
 from ciserver.service.exports import Exports
@@ -59,6 +58,8 @@ class RecipeReading:
         return look(jobset, evaluation, pinned)
 
     def _read_files(self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned) -> Read:
+        from ciserver.recipe.evaluators import read_recipes  # noqa: PLC0415  slow, as pydantic is
+
         globs = recipe_globs(evaluation.options, jobset.recipe_path)
         jobs: dict[tuple[str, str], WrittenJob] = {}
         with self._exports.lend(jobset, pinned) as tree:

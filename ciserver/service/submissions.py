@@ -30,9 +30,7 @@ from ciserver.model.project import (
     ScriptDefaults,
 )
 from ciserver.model.request import Action
-from ciserver.recipe.manifest import read_manifest, read_triggers
 from ciserver.recipe.text import job_to_json
-from ciserver.recipe.yaml_text import load
 from ciserver.service.audit import Audit
 from ciserver.service.pinning import require_source
 from ciserver.service.projects import new_secret
@@ -145,6 +143,11 @@ class Submissions:
         return replace(job, secrets_of=actor.name, secrets_off=not given.secrets)
 
     def _read(self, given: ManifestSubmission, found: Sequence[Complaint]) -> Job:
+        from ciserver.recipe.manifest import (  # noqa: PLC0415  slow, as pydantic is
+            read_manifest,
+            read_triggers,
+        )
+
         complaints = [*_submission_faults(given)]
         triggers, faults = read_triggers(list(given.triggers))
         complaints += faults
@@ -335,6 +338,8 @@ def _submission_faults(given: ManifestSubmission) -> list[Complaint]:
 
 def _not_one_job(manifest: str) -> list[Complaint]:
     """What is submitted is one build, and knows of no other."""
+    from ciserver.recipe.yaml_text import load  # noqa: PLC0415  slow, as yaml is
+
     keys = load(manifest)
     return [
         Complaint("manifest", f"{key}: a submission is one build, by itself")

@@ -1,6 +1,7 @@
 """The application: every address that it knows, and nothing else."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,7 +49,6 @@ from ciserver.web.systems import SystemApi
 from ciserver.web.users import UserApi
 from ciserver.web.view import View
 from ciserver.web.webhook_keys import WebhookKeyApi
-from ciserver.web.worker import worker_routes
 from ciserver.web.workers import WorkerApi
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
@@ -84,15 +84,15 @@ def create_app(
         BrowserRules(base_url, spoken),
         DialectPages(view),
     ]
-    app: App = falcon.App(middleware=around, router=Addresses())
+    addresses = Addresses()
+    app: App = falcon.App(middleware=around, router=addresses)
     failures = Failures(view, spoken)
     failures.register(app)
     Renamed(services.renames, failures.refused).register(app)
     add_shared_routes(app, _pages(services, view, base_url), twin)
     _add_api(app, services, base_url)
     app.add_route("/hooks/{door}/{project}", HookDoor(services, base_url))
-    for route in worker_routes(services):
-        app.add_route(route.path, route.resource, suffix=route.suffix)
+    addresses.add_later("worker", partial(_worker_routes, services))
     app.add_route("/metrics", Metrics(services, counted))
     spoken.add_routes(app)
     app.add_sink(no_such_page, "/")
@@ -126,6 +126,13 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
     results = Results(services, view)
     yield Route("/build/{build_id}/results/", results, "index")
     yield Route("/build/{build_id}/results/{name}", results, "file")
+
+
+def _worker_routes(services: Services) -> Iterator[Route]:
+    """Most servers have no workers elsewhere, and none of their messages."""
+    from ciserver.web.worker import worker_routes  # noqa: PLC0415  slow, as pydantic is
+
+    return worker_routes(services)
 
 
 def _add_workers(app: App, services: Services) -> None:

@@ -28,6 +28,7 @@ OF_OTHERS = {
     "urllib3",
 }
 LIBRARY = {"ciserver.git.checkout", "ciserver.git.mirror", "pygit2"}
+RECIPES = {"ciserver.recipe.manifest", "pydantic", "yaml"}
 
 
 def loaded(server, since=0):
@@ -41,18 +42,19 @@ def test_a_server_loads_nothing_that_only_others_need(make_server):
     assert found & OF_OTHERS == set()
 
 
-def test_what_reads_repositories_is_loaded_when_there_are_some(make_server, watch):
-    """By the first push, and of a server that had pushes by itself, so that the next need not
-    wait for it.
+def test_what_reads_pushes_is_loaded_when_there_are_some(make_server, watch):
+    """Repositories and recipes: by the first push, and of a server that had pushes by itself, so
+    that the next need not wait for it.
     """
     server = make_server(program=TELLING).start()
-    assert loaded(server) & LIBRARY == set()
+    assert loaded(server) & (LIBRARY | RECIPES) == set()
     repository = watch(server)
     repository.commit({".build.yml": "image: host\ntasks:\n  - work: 'true'\n"})
     repository.push()
     server.until_built()
-    assert loaded(server) >= LIBRARY
+    assert loaded(server) >= LIBRARY | RECIPES
     server.stop()
     before = len(server.log.read_text())
     server.start()
-    until(lambda: loaded(server, before) >= LIBRARY, what="the library to be loaded")
+    needed = LIBRARY | {"ciserver.recipe.schema", "pydantic"}
+    until(lambda: loaded(server, before) >= needed, what="what the next push needs to be loaded")

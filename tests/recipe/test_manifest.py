@@ -22,7 +22,8 @@ from ciserver.model.build import (
     TriggerSpec,
 )
 from ciserver.model.evaluation import Kind
-from ciserver.recipe.manifest import job_name, read_manifest, read_triggers
+from ciserver.recipe.files import job_name
+from ciserver.recipe.manifest import read_manifest, read_triggers
 from ciserver.recipe.schema import MODELS, known_keys
 
 # A busy machine is no failure; two seconds for one small text would be.

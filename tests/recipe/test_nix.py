@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support.waiting import until
 
-from ciserver.recipe.nix import Expression, read_nix
+from ciserver.recipe.inputs import Expression
+from ciserver.recipe.nix import read_nix
 
 pytestmark = pytest.mark.skipif(
     shutil.which("nix-instantiate") is None and os.environ.get("CI") != "true",
