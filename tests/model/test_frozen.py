@@ -133,7 +133,7 @@ def test_threads_that_are_the_first_at_once_all_get_theirs():
 
 
 def test_nothing_is_compiled_for_a_class_before_it_is_used():
-    """Until then its methods have the code of those of any other."""
+    """Until then its methods have the code of those of any other, and each when it is called."""
 
     @frozen
     class One:
@@ -148,6 +148,10 @@ def test_nothing_is_compiled_for_a_class_before_it_is_used():
 
     assert codes(One) == codes(Other)
     assert len(codes(One)) == 1
-    One(1)
+    one = One(1)
+    assert len(codes(One)) == 2
+    assert one == One(1)
+    assert len(codes(One)) == 4
+    assert "1" in repr(one)
     assert len(codes(One)) == 4
     assert len(codes(Other)) == 1
