@@ -4,10 +4,9 @@ import re
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from typing import TYPE_CHECKING, Any
 
 from ciserver.model.delivery import Delivery
 from ciserver.model.event import (
@@ -23,6 +22,9 @@ from triggers.submitted import group_values, submission_values
 from triggers.text import one_line, short_ref
 from triggers.wording import BROKEN, in_words, mark_of, readable, word_of, wording
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 # Relays that know only 7 bits are still about.
 _POLICY = SMTP.clone(cte_type="7bit")
 STEPS_SHOWN = 100
@@ -32,10 +34,16 @@ class Letters:
     """Writes mails from the templates in `templates`/email."""
 
     def __init__(self, templates: Path) -> None:
-        self._templates = Environment(
-            loader=FileSystemLoader(templates / "email"),
-            autoescape=select_autoescape(("html",), default=False),
-            undefined=StrictUndefined,
+        self._folder = templates / "email"
+
+    @cached_property
+    def _templates(self) -> "Environment":
+        import jinja2  # noqa: PLC0415  slow, and only for mails
+
+        return jinja2.Environment(
+            loader=jinja2.FileSystemLoader(self._folder),
+            autoescape=jinja2.select_autoescape(("html",), default=False),
+            undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -4,27 +4,25 @@ A page gets values of the model and says nothing the model does not know.
 """
 
 import mimetypes
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
 from markupsafe import Markup
 
-from ciserver.edge.notes import note_html
 from ciserver.model.account import Actor
 from ciserver.model.build import Step
 from ciserver.model.errors import NotFound
 from ciserver.model.frozen import frozen
 from ciserver.model.status import StepStatus
 from ciserver.model.view import BuildView
-from ciserver.web.product_words import product_label
-from ciserver.web.words import WORDS, Look
+from ciserver.web.words import Look
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _LOOKS = 256  # those with numbers in them are many
 
@@ -179,21 +177,22 @@ class Urls:
 
 class View:
     """Renders the templates in a folder. Everything is escaped; a value that a template wants and
-    does not get is an error, not an empty place.
+    does not get is an error, not an empty place. jinja2 is loaded for the first page.
     """
 
     def __init__(self, templates: Path, *, server_name: str) -> None:
         self._static = {one.name: _static_file(one) for one in (templates / "static").iterdir()}
         self.urls = Urls({name: file.version for name, file in self._static.items()})
-        self._jinja = Environment(
-            loader=FileSystemLoader(templates),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._jinja.filters.update(_FILTERS, status=lru_cache(_LOOKS)(self._status))
-        self._jinja.globals.update(url=self.urls, server_name=server_name)
+        self._folder, self._server_name = templates, server_name
+
+    @cached_property
+    def _jinja(self) -> "Environment":
+        from ciserver.web.templates import environment  # noqa: PLC0415  slow, as jinja2 is
+
+        made = environment(self._folder)
+        made.filters["status"] = lru_cache(_LOOKS)(self._status)
+        made.globals.update(url=self.urls, server_name=self._server_name)
+        return made
 
     def render(self, template: str, page: PageContext, **values: Any) -> str:
         """The page as HTML text. Raises jinja2's errors when template and values do not fit."""
@@ -231,67 +230,3 @@ def _static_file(file: Path) -> StaticFile:
     content = file.read_bytes()
     media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     return StaticFile(content, media_type, sha256(content).hexdigest()[:16])
-
-
-def _time_tag(moment: datetime, text: str) -> Markup:
-    """`text` is of our own words, so nothing is escaped: a page has hundreds of these."""
-    whole = moment.isoformat(timespec="seconds")
-    exact = f"{whole[:10]} {whole[11:19]} UTC"
-    return Markup(f'<time datetime="{whole}" title="{exact}">{text}</time>')  # noqa: S704  see above
-
-
-@pass_context
-def _ago(context: Context, moment: datetime) -> Markup:
-    """How far a moment is from now, with the exact time as its title."""
-    seconds = (context["page"].now - moment).total_seconds()
-    if abs(seconds) < 10:
-        return _time_tag(moment, "just now" if seconds >= 0 else "now")
-    distance = _coarse(abs(seconds))
-    return _time_tag(moment, f"{distance} ago" if seconds > 0 else f"in {distance}")
-
-
-def _coarse(seconds: float) -> str:
-    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
-        count = int(seconds // size)
-        if count:
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{int(seconds)} seconds"
-
-
-@pass_context
-def _lasted(context: Context, thing: Any) -> str:
-    """How long a build, step or evaluation took, or has taken until now."""
-    if not thing.started_at:
-        return "\u2013"
-    return _duration((thing.finished_at or context["page"].now) - thing.started_at)
-
-
-def _duration(span: timedelta) -> str:
-    seconds = int(span.total_seconds())
-    if seconds < 1:
-        return "< 1 s"
-    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
-    counts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds % 60, "s"))
-    first = next(index for index, (count, _) in enumerate(counts) if count)
-    return " ".join(f"{count} {unit}" for count, unit in counts[first : first + 2] if count)
-
-
-def _size(count: int) -> str:
-    if count < 1_000:
-        return f"{count} bytes" if count != 1 else "1 byte"
-    amount = float(count)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1_000
-        if amount < 999.5:
-            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-    return f"{amount / 1_000:.1f} TB"
-
-
-_FILTERS: dict[str, Callable[..., Any]] = {
-    **WORDS,
-    "product_label": product_label,
-    "note_html": note_html,
-    "ago": _ago,
-    "lasted": _lasted,
-    "size": _size,
-}
