@@ -126,7 +126,7 @@ def make_roots(
     return Roots(
         images,
         sandbox,
-        overlay_fault=overlay_fault(work, build_user(settings)),
+        try_overlay=partial(overlay_fault, work, build_user(settings)),
         refuses_unknown=refuses,
     )
 

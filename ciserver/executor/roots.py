@@ -4,8 +4,9 @@ import errno
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -56,13 +57,24 @@ class Roots:
     """
 
     def __init__(
-        self, images: Images, sandbox: Bubblewrap, *, overlay_fault: str, refuses_unknown: bool
+        self,
+        images: Images,
+        sandbox: Bubblewrap,
+        *,
+        try_overlay: Callable[[], str],
+        refuses_unknown: bool,
     ) -> None:
-        """`overlay_fault` says why there are no overlays; empty where there are."""
+        """`try_overlay` answers why there are no overlays, and nothing where there are. It is asked
+        once, when somebody needs to know.
+        """
         self.images = images
-        self.overlay_fault = overlay_fault
+        self._try_overlay = try_overlay
         self.refuses_unknown = refuses_unknown
         self._sandbox = sandbox
+
+    @cached_property
+    def overlay_fault(self) -> str:
+        return self._try_overlay()
 
     @contextmanager
     def enter(self, job: Job, directory: WorkDirectory) -> Iterator[Sandbox]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,13 @@ def test_a_release_of_debian_is_made_and_installed_in(
         "debian/bookworm", Debootstrap(SUITE, archive)
     )
     assert made.facts.packages == "apt", "\n".join(said)
-    fault = overlay_fault(place, tools.build_user())
     world = make_world(bubblewrap)
-    world.roots = Roots(images, bubblewrap, overlay_fault=fault, refuses_unknown=False)
+    world.roots = Roots(
+        images,
+        bubblewrap,
+        try_overlay=partial(overlay_fault, place, tools.build_user()),
+        refuses_unknown=False,
+    )
     world.limit(timeout_seconds=120)
     result = world.run(
         "set +x; hello; test $(id -u) = 1000; sudo apt-get remove -qy hello; "

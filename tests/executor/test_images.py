@@ -63,7 +63,7 @@ def world(make_world, bubblewrap, images, kind):
     world.roots = Roots(
         images,
         bubblewrap,
-        overlay_fault="" if kind == "overlay" else "not asked for",
+        try_overlay=lambda: "" if kind == "overlay" else "not asked for",
         refuses_unknown=False,
     )
     return world
@@ -202,7 +202,7 @@ def test_a_worker_that_refuses_gives_a_build_back_whose_image_went(
 ):
     """It was there when the build was claimed."""
     world = make_world(bubblewrap)
-    world.roots = Roots(images, bubblewrap, overlay_fault="", refuses_unknown=True)
+    world.roots = Roots(images, bubblewrap, try_overlay=lambda: "", refuses_unknown=True)
     world.runner().run(tools.make_work("true", image="no/such"), world.stop)
     assert "the image no/such is no longer here" in world.recorder.given_back[0]
 
