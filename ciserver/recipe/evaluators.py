@@ -8,7 +8,13 @@ from ciserver.recipe.files import NIX, PROGRAMS
 from ciserver.recipe.inputs import Expression, Inputs, Tree
 from ciserver.recipe.manifest import Reading, read_manifest
 from ciserver.recipe.nix import read_nix
+from ciserver.recipe.schema import Manifest
 from ciserver.recipe.starlark import read_starlark
+
+
+def get_ready() -> None:
+    """Make the validators of a whole manifest, which the first one that is read would wait for."""
+    Manifest.model_rebuild()
 
 
 def read_recipes(

@@ -277,8 +277,3 @@ MODELS: dict[tuple[str, ...], type[BaseModel]] = {
 def known_keys(parents: tuple[str, ...]) -> tuple[str, ...]:
     fields = MODELS[parents].model_fields
     return tuple(field.alias or name for name, field in fields.items())
-
-
-def make_validators() -> None:
-    """Those of a whole manifest, which the first one that is read would wait for."""
-    Manifest.model_rebuild()

@@ -56,5 +56,4 @@ def test_what_reads_pushes_is_loaded_when_there_are_some(make_server, watch):
     server.stop()
     before = len(server.log.read_text())
     server.start()
-    needed = LIBRARY | {"ciserver.recipe.schema", "pydantic"}
-    until(lambda: loaded(server, before) >= needed, what="what the next push needs to be loaded")
+    until(lambda: loaded(server, before) >= LIBRARY | RECIPES, what="all of it to be loaded")

@@ -395,13 +395,14 @@ def test_a_full_file_of_faults_is_read_soon():
 
 FIRST = """
 import sys, threading
+from ciserver.recipe.evaluators import get_ready
 from ciserver.recipe.manifest import read_manifest
-from ciserver.recipe.schema import Manifest, make_validators
+from ciserver.recipe.schema import Manifest
 
 assert not Manifest.__pydantic_complete__
 sys.setswitchinterval(1e-5)
 if "ready" in sys.argv:
-    make_validators()
+    get_ready()
     assert Manifest.__pydantic_complete__
 text, start, read = sys.stdin.read(), threading.Barrier(8), []
 
