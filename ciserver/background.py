@@ -47,7 +47,7 @@ class Background:
 
     def _get_ready(self) -> None:
         if self._mirrors.get_ready():
-            from ciserver.recipe.evaluators import get_ready  # noqa: PLC0415  slow, as pydantic is
+            from ciserver.recipe.evaluators import get_ready  # noqa: PLC0415  slow to load
 
             get_ready()
             gc.freeze()  # as what the start loaded: a look for garbage would take 6 ms more

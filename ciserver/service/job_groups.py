@@ -49,7 +49,7 @@ class JobGroups:
         """Make a group of the actor's pending builds, and start them if `execute`. Raises Invalid
         with every fault, `faults` that were found before among them; NotSignedIn, Forbidden.
         """
-        from ciserver.recipe.manifest import read_triggers  # noqa: PLC0415  slow, as pydantic is
+        from ciserver.recipe.manifest import read_triggers  # noqa: PLC0415  slow to load
 
         what = {"builds": list(given.builds[:MOST_BUILDS])}
         with self._audit.record(actor, Action.JOIN_BUILDS, **what):

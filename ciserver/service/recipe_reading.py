@@ -58,7 +58,7 @@ class RecipeReading:
         return look(jobset, evaluation, pinned)
 
     def _read_files(self, jobset: Jobset, evaluation: Evaluation, pinned: Pinned) -> Read:
-        from ciserver.recipe.evaluators import read_recipes  # noqa: PLC0415  slow, as pydantic is
+        from ciserver.recipe.evaluators import read_recipes  # noqa: PLC0415  slow to load
 
         globs = recipe_globs(evaluation.options, jobset.recipe_path)
         jobs: dict[tuple[str, str], WrittenJob] = {}

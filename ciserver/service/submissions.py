@@ -143,7 +143,7 @@ class Submissions:
         return replace(job, secrets_of=actor.name, secrets_off=not given.secrets)
 
     def _read(self, given: ManifestSubmission, found: Sequence[Complaint]) -> Job:
-        from ciserver.recipe.manifest import (  # noqa: PLC0415  slow, as pydantic is
+        from ciserver.recipe.manifest import (  # noqa: PLC0415  slow to load
             read_manifest,
             read_triggers,
         )

@@ -130,7 +130,7 @@ def _pages(services: Services, view: View, base_url: str) -> Iterator[Route]:
 
 def _worker_routes(services: Services) -> Iterator[Route]:
     """Most servers have no workers elsewhere, and none of their messages."""
-    from ciserver.web.worker import worker_routes  # noqa: PLC0415  slow, as pydantic is
+    from ciserver.web.worker import worker_routes  # noqa: PLC0415  slow to load
 
     return worker_routes(services)
 

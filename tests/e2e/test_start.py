@@ -28,7 +28,7 @@ OF_OTHERS = {
     "urllib3",
 }
 LIBRARY = {"ciserver.git.checkout", "ciserver.git.mirror", "pygit2"}
-RECIPES = {"ciserver.recipe.manifest", "pydantic", "yaml"}
+RECIPES = {"ciserver.recipe.manifest", "yaml"}
 
 
 def loaded(server, since=0):
