@@ -38,18 +38,18 @@ class Pushes:
         Raises NotFound for an unknown project, Forbidden when the push is of a repository that is
         not the project's.
         """
-        project = self._store.projects.get(received.project)
-        with self._store.transaction():
-            known = self._store.pushes.find(
-                project.id, received, since=self._clock.now() - SAME_BODY_WINDOW
-            )
-            if known is not None:
-                return known
-            jobsets = self._jobsets_of(project, push)
-            outcome = self._request(project, received, push, jobsets)
-        if outcome.evaluations:
+        outcome = self._store.together(lambda: self._accept(received, push))
+        if outcome.evaluations and not outcome.is_known:
             self._ring()
         return outcome
+
+    def _accept(self, received: Received, push: Push) -> PushOutcome:
+        project = self._store.projects.get(received.project)
+        since = self._clock.now() - SAME_BODY_WINDOW
+        known = self._store.pushes.find(project.id, received, since=since)
+        if known is not None:
+            return known
+        return self._request(project, received, push, self._jobsets_of(project, push))
 
     def told(self, outcome: PushOutcome) -> tuple[PushedEvaluation, ...]:
         """What the first evaluations of a push have come to so far, for whoever pushed."""

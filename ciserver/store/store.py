@@ -55,6 +55,7 @@ from ciserver.store.source_projects import SourceProjects
 from ciserver.store.storage import Storage
 from ciserver.store.systems import Systems
 from ciserver.store.timings import Timings
+from ciserver.store.together import Together
 from ciserver.store.uploads import Uploads
 from ciserver.store.worker_faults import WorkerFaults
 from ciserver.store.workers import Workers
@@ -140,6 +141,7 @@ class Store:
         self.search = Search(self.database)
 
         self.transaction = self.database.transaction
+        self.together = Together(self.transaction).perform
         self.after_commit = self.database.after_commit
 
     @property
