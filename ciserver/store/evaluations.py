@@ -16,7 +16,7 @@ from ciserver.model.push import Trust
 from ciserver.model.status import EvaluationStatus
 from ciserver.model.view import EvaluationPage
 from ciserver.store import tables as t
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces
 from ciserver.store.fields import to_microseconds
 from ciserver.store.sight import listed_evaluations
 
@@ -207,7 +207,7 @@ class Evaluations:
     def add_reuses(self, evaluation_id: int, build_ids: Iterable[int]) -> None:
         """Earlier builds whose results stand for jobs of this evaluation."""
         rows = ((evaluation_id, one) for one in dict.fromkeys(build_ids))
-        for some in peewee.chunked(rows, 1_000):  # a statement takes only so many values
+        for some in in_pieces(rows, 1_000):  # a statement takes only so many values
             query = t.Reuse.insert_many(some, (t.Reuse.evaluation, t.Reuse.build))
             self._db.insert(query.as_rowcount())
 

@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-import peewee as p
-
 from ciserver.model.build import Label
 from ciserver.store import tables as t
-from ciserver.store.database import Database
+from ciserver.store.database import Database, in_pieces
 
 _DEPTH = 16
 _AT_ONCE = 500  # builds of one statement: with 16 paths each it has 16,000 values
@@ -28,7 +26,7 @@ class Labels:
         """
         tags = json.dumps(label.tags)
         paths = [self._path_id(owner, path) for path in tag_paths(label.tags)]
-        for some in map(list, p.chunked(build_ids, _AT_ONCE)):
+        for some in in_pieces(build_ids, _AT_ONCE):
             self._insert("labels (build_id, note, tags)", [(one, label.note, tags) for one in some])
             if paths:
                 self._insert("tagged_builds (path_id, build_id)", [*product(paths, some)])
