@@ -127,6 +127,8 @@ class Fields:
 
 def _is_too_deep(body: bytes) -> bool:
     """Looked at before parsing, so that hostile nesting never reaches the parser's recursion."""
+    if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
+        return False
     depth, in_text = 0, False
     for mark in _MARK.finditer(body):
         letter = body[mark.start()]
