@@ -3,13 +3,12 @@
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from ciserver.model.frozen import frozen
 
 ZERO = "0" * 40
 # Where forges keep what people propose who may not push.
-_PROPOSALS = ("refs/pull/*", "refs/pull-requests/*", "refs/merge-requests/*", "refs/changes/*")
+_PROPOSALS = ("refs/pull/", "refs/pull-requests/", "refs/merge-requests/", "refs/changes/")
 
 
 class Trust(StrEnum):
@@ -23,7 +22,7 @@ class Trust(StrEnum):
 
 def is_proposal(ref: str) -> bool:
     """Whether a ref holds what somebody without write access asks to be merged."""
-    return any(fnmatchcase(ref, glob) for glob in _PROPOSALS)
+    return ref.startswith(_PROPOSALS)
 
 
 def trust_of(ref: str) -> Trust:
