@@ -7,7 +7,7 @@ from ciserver.git.address import repository_key
 from ciserver.model.errors import Forbidden
 from ciserver.model.evaluation import NO_WISH, Kind, Wish
 from ciserver.model.ports import Clock
-from ciserver.model.project import Input, InputType, Jobset, JobsetMode, Project
+from ciserver.model.project import JobsetMode
 from ciserver.model.push import (
     Push,
     PushOutcome,
@@ -18,6 +18,7 @@ from ciserver.model.push import (
     trust_of,
 )
 from ciserver.model.view import PushedEvaluation
+from ciserver.model.watching import WatchedInput, WatchingJobset, WatchingProject
 from ciserver.service.push_options import PushOptions, read_options, without_recipes
 from ciserver.store.store import Store
 
@@ -44,12 +45,12 @@ class Pushes:
         return outcome
 
     def _accept(self, received: Received, push: Push) -> PushOutcome:
-        project = self._store.projects.get(received.project)
+        project = self._store.watching.get(received.project)
         since = self._clock.now() - SAME_BODY_WINDOW
         known = self._store.pushes.find(project.id, received, since=since)
         if known is not None:
             return known
-        return self._request(project, received, push, self._jobsets_of(project, push))
+        return self._request(project, received, push)
 
     def told(self, outcome: PushOutcome) -> tuple[PushedEvaluation, ...]:
         """What the first evaluations of a push have come to so far, for whoever pushed."""
@@ -64,12 +65,12 @@ class Pushes:
         """Somebody says that a repository changed, and not how: each jobset of the project that is
         plainly on is evaluated at the newest revision of what it follows. Raises as `accept_push`.
         """
-        found = self._store.projects.get(project)
         requested: list[RequestedEvaluation] = []
         with self._store.transaction():
-            for jobset in self._jobsets_of(found, Push((), repositories)):
+            found = self._store.watching.get(project)
+            for jobset in _jobsets_of(found, _keys(repositories)):
                 source = jobset.source
-                if source is None or not found.enabled or jobset.settings.mode is not JobsetMode.ON:
+                if source is None or not found.enabled or jobset.mode is not JobsetMode.ON:
                     continue
                 evaluation_id = self._store.evaluations.request(
                     jobset.id,
@@ -87,34 +88,18 @@ class Pushes:
             self._ring()
         return PushOutcome(0, tuple(requested))
 
-    def _jobsets_of(self, project: Project, push: Push) -> tuple[Jobset, ...]:
-        """The project's jobsets with this repository as an input."""
-        jobsets = self._store.jobsets.list_of_project(project.id)
-        if not push.repositories:
-            return jobsets
-        told = {repository_key(uri) for uri in push.repositories}
-        keys = self._store.jobsets.repository_keys(project.name)
-        mine = {jobset_id for key in told & keys.keys() for jobset_id in keys[key]}
-        if not mine:
-            raise Forbidden(
-                f"the push is of a repository that project {project.name} does not watch",
-                hint="compare the repository's addresses with the project's input",
-            )
-        return tuple(one for one in jobsets if one.id in mine)
-
-    def _request(
-        self, project: Project, received: Received, push: Push, jobsets: tuple[Jobset, ...]
-    ) -> PushOutcome:
+    def _request(self, project: WatchingProject, received: Received, push: Push) -> PushOutcome:
+        told = _keys(push.repositories)
+        jobsets = _jobsets_of(project, told)
         push_id = self._store.pushes.add(project.id, received, push)
         requested: list[RequestedEvaluation] = []
         notes: list[str] = []
         options = read_options(push.options)
-        told = frozenset(map(repository_key, push.repositories))
         for change in push.changes:
             watching = [
                 (jobset, one)
                 for jobset in jobsets
-                if (one := _pushed_input(jobset, told)) is not None and one.watches(change.ref)
+                if (one := jobset.pushed(told)) is not None and one.watches(change.ref)
             ]
             reason = _ignore_reason(project, change, [jobset for jobset, _ in watching])
             if not reason and options.skip:
@@ -136,8 +121,8 @@ class Pushes:
     def _request_one(
         self,
         push_id: int,
-        jobset: Jobset,
-        one: Input,
+        jobset: WatchingJobset,
+        one: WatchedInput,
         change: RefChange,
         push: Push,
         options: PushOptions,
@@ -163,13 +148,23 @@ class Pushes:
         return RequestedEvaluation(evaluation_id, jobset.name, change.ref)
 
 
-def _pushed_input(jobset: Jobset, told: frozenset[str]) -> Input | None:
-    """The input that is in the repository of a push: the one with the recipe, if that is."""
-    source = jobset.source
-    if source is None or not told or repository_key(source.uri) in told:
-        return source
-    others = (one for one in jobset.inputs if one.type is InputType.GIT)
-    return next((one for one in others if repository_key(one.uri) in told), None)
+def _keys(repositories: Iterable[str]) -> frozenset[str]:
+    return frozenset(map(repository_key, repositories))
+
+
+def _jobsets_of(project: WatchingProject, told: frozenset[str]) -> tuple[WatchingJobset, ...]:
+    """The project's jobsets with a repository as an input; without any told, all."""
+    if not told:
+        return project.jobsets
+    mine = tuple(
+        one for one in project.jobsets if any(each.repository_key in told for each in one.inputs)
+    )
+    if not mine:
+        raise Forbidden(
+            f"the push is of a repository that project {project.name} does not watch",
+            hint="compare the repository's addresses with the project's input",
+        )
+    return mine
 
 
 def _kind(change: RefChange) -> Kind:
@@ -178,7 +173,9 @@ def _kind(change: RefChange) -> Kind:
     return Kind.TAG if change.is_tag else Kind.PUSH
 
 
-def _ignore_reason(project: Project, change: RefChange, watching: list[Jobset]) -> str:
+def _ignore_reason(
+    project: WatchingProject, change: RefChange, watching: list[WatchingJobset]
+) -> str:
     if change.is_deletion:
         return f"{change.ref} was deleted"
     if not project.enabled:

@@ -57,6 +57,7 @@ from ciserver.store.systems import Systems
 from ciserver.store.timings import Timings
 from ciserver.store.together import Together
 from ciserver.store.uploads import Uploads
+from ciserver.store.watching import Watching
 from ciserver.store.worker_faults import WorkerFaults
 from ciserver.store.workers import Workers
 
@@ -100,6 +101,7 @@ class Store:
         self.secrets = Secrets(self.database, seal)
         self.resealing = Resealing(self.database, seal)
         self.renames = Renames(self.database)
+        self.watching = Watching(self.database)
         self.pushes = Pushes(self.database)
         self.evaluations = Evaluations(self.database, node)
         self.evaluation_lists = EvaluationLists(self.database)

@@ -75,9 +75,9 @@ def test_a_push_that_comes_in(make):
     for _ in range(2):
         with asked(make.store) as accepted:
             assert pushes.accept_push(make.received(), make_push()).evaluations
-        assert [accepted.index("BEGIN immediate"), accepted[-1]] == [1, "COMMIT"]
+        assert (accepted[0], accepted[-1]) == ("BEGIN immediate", "COMMIT")
         counts.append(len(accepted))
-    assert counts == [11, 9]
+    assert counts == [9, 7]
 
 
 # -- many at once ---------------------------------------------------------------------------------
