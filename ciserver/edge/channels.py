@@ -33,6 +33,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         super().__init__(*args, **how)
         self._held: list[bytes] | None = None
         self._room: int | None = None  # None: without an end
+        self._has_kept = False  # whether some of the answer was left to waitress
 
     def handle_write(self) -> None:
         """At most so much in turn: who takes all that there is would hold up all others."""
@@ -54,7 +55,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
         request = self.requests[0]
         if request.error is None and request.command not in self.server.at_once:
             self.server.task_dispatcher.hand_over()
+        self._has_kept = False
+        self.server.served.channel = self
         super().service()
+
+    def has_changed(self) -> bool:
+        """Whether who looks may have to look at it in another way than since it was asked. It need
+        not where all of the answer went to the socket, and the next request is waited for.
+        """
+        is_asked = bool(self.requests or self.request)
+        return is_asked or self._has_kept or self.close_when_flushed or self.will_close
 
     def check_client_disconnected(self) -> bool:
         """Asked by requests that are going to wait; to be known, somebody else has to look."""
@@ -81,5 +91,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
             with self.outbuf_lock, suppress(OSError):  # which is found again with the rest
                 if self.connected and not self.total_outbufs_len:
                     sent = self.send(data, do_close=False)
+        self._has_kept |= sent < len(data)
         rest: int = super().write_soon(data[sent:] if sent else data)
         return sent + rest

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,6 +36,12 @@ class _FurtherAddress(TcpWSGIServer):  # type: ignore[misc]  # waitress has no t
         return self._server.channel_class(self._server, *connection, **how)
 
 
+class _Served(threading.local):
+    """The connection that a thread serves."""
+
+    channel: Channel
+
+
 class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
     """Listens from the start, on all addresses of its name that this machine has and on one port,
     and answers while it is run. `how` are settings of waitress.
@@ -55,6 +62,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
         first, *further = [one for one in named if _is_ours(one)] or named
         sockets: dict[int, Any] = {}
         self._sleeps = False
+        self.served = _Served()
         self._left: Callable[[], None] | None = None
         super().__init__(
             application,
@@ -97,8 +105,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]  # waitress has no types
             self._look()
 
     def pull_trigger(self) -> None:
-        """Something has to be looked at: who is not asleep will see it without being told."""
-        if self._sleeps:
+        """Called by the connection that this thread serves, which may have changed: who is not
+        asleep will see that without being told.
+        """
+        if self._sleeps and self.served.channel.has_changed():
             self._wake()
 
     def _wake(self) -> None:
