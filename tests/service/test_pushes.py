@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from support.factories import ALL, MAIN, NEW, OLD, make_push
+from support.postgresql import on_both
 
 from ciserver.model.errors import Forbidden, NotFound
 from ciserver.model.evaluation import Kind
@@ -118,6 +119,19 @@ def test_a_repository_by_another_address(pushes, make, uri):
     """The watched repository is known by each of its addresses."""
     push = make_push(repositories=("https://elsewhere.example/x", uri))
     assert pushes.accept_push(make.received(), push).evaluations
+
+
+@on_both
+@pytest.mark.parametrize("what", ["remove", "remove_inputs"])
+def test_a_project_that_watches_nothing(pushes, make, store, what):
+    """Without jobsets, or with one that has no inputs, a push is ignored, and one of a repository
+    is foreign.
+    """
+    getattr(store.jobsets, what)(store.jobsets.get_by_name("project", "main").id)
+    ignored = pushes.accept_push(make.received(), make_push()).ignored
+    assert ignored == f"no jobset watches {MAIN}"
+    with pytest.raises(Forbidden, match="does not watch"):
+        pushes.accept_push(make.received(), make_push(repositories=("/srv/git/other.git",)))
 
 
 @pytest.mark.parametrize(
