@@ -202,8 +202,10 @@ class Postgresql:
         )
 
     def rest(self) -> None:
-        """Called when this thread has no transaction: its connection is for whoever comes next."""
-        if not self.peewee.is_closed():
+        """Called after each question. Without a transaction of this thread its connection is for
+        whoever comes next.
+        """
+        if not self.peewee.transaction_depth() and not self.peewee.is_closed():
             self.peewee.close()
 
     def close(self) -> None:
