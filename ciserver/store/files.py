@@ -64,7 +64,7 @@ class Files:
         self._spooled = SpooledObjects(root, self._near, bucket) if bucket else None
         self._objects: Objects = self._spooled or self._near
         self._small = 0 if bucket else _SMALL
-        self._made: set[Path] = set()
+        self._made: set[str] = set()
         self._indexes = _Indexes(self._objects)
 
     # -- logs -------------------------------------------------------------------------------------
@@ -82,11 +82,10 @@ class Files:
         try:
             handle = os.open(name, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            path = Path(name)
-            if self._near.find(_packed(path)):
+            if os.path.exists(f"{name}.gz"):  # noqa: PTH110 - for each step
                 return  # from a worker that lost its build long ago
-            self._make(path.parent)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._make(name.rpartition("/")[0])
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             rest = memoryview(chunk)
             while rest:
@@ -255,9 +254,9 @@ class Files:
                 path.unlink(missing_ok=True)
         self._near.bring_back("products", min(young_seconds, _ASIDE_SECONDS))
 
-    def _make(self, directory: Path) -> None:
+    def _make(self, directory: str) -> None:
         if directory not in self._made:
-            directory.mkdir(mode=0o700, exist_ok=True)
+            Path(directory).mkdir(mode=0o700, exist_ok=True)
             self._made.add(directory)
 
 
