@@ -34,8 +34,8 @@ class Addresses:
         allow_http: bool = False,
         allow_git: bool = False,
     ) -> None:
-        self._local_roots = tuple(root.resolve() for root in local_roots)
-        self._forbidden = tuple(path.resolve() for path in forbidden)
+        self._local_roots = tuple(map(os.path.realpath, local_roots))
+        self._forbidden = tuple(map(os.path.realpath, forbidden))
         optional = {"http": allow_http, "git": allow_git}
         self._schemes = {"https", "ssh"} | {name for name, allowed in optional.items() if allowed}
 
@@ -78,16 +78,16 @@ class Addresses:
             raise _path_refused(uri, fault)
         if path is None:
             return uri
-        real = Path(os.path.realpath(path))
+        real = os.path.realpath(path)
         for one in self._forbidden:
-            if real.is_relative_to(one) or one.is_relative_to(real):
+            if _is_in(real, one) or _is_in(one, real):
                 raise _path_refused(uri, "the server keeps its own data there")
-        if not local and not any(real.is_relative_to(root) for root in self._local_roots):
+        if not local and not any(_is_in(real, root) for root in self._local_roots):
             raise BadAddress(
                 f"the path {uri!r} is refused: it is on the server's machine",
                 hint="an administrator can register it or allow its directory",
             )
-        return str(real)
+        return real
 
     def _content_url_fault(self, uri: str) -> str:
         """What is wrong with a URL whose content is to be read; unlike that of a repository it may
@@ -109,15 +109,15 @@ class Addresses:
         fault = _text_fault(path)
         if fault:
             raise _refused(uri, fault)
-        real = Path(os.path.realpath(path))
-        if any(real.is_relative_to(one) for one in self._forbidden):
+        real = os.path.realpath(path)
+        if any(_is_in(real, one) for one in self._forbidden):
             raise _refused(uri, "it is in a directory of the server itself")
-        if not local and not any(real.is_relative_to(root) for root in self._local_roots):
+        if not local and not any(_is_in(real, root) for root in self._local_roots):
             raise BadAddress(
                 f"the repository address {uri!r} is refused: it is a path on this machine",
                 hint="an administrator can register it or allow its directory",
             )
-        return str(real)
+        return real
 
     def _remote_fault(self, address: str) -> str:
         if not address.isascii() or " " in address:
@@ -258,6 +258,11 @@ def _local_path(address: str) -> str | None:
     if host not in {"", "localhost"} or not slash:
         return None
     return unquote("/" + path)
+
+
+def _is_in(path: str, folder: str) -> bool:
+    """Whether one of two resolved paths is the other, or lies beneath it."""
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _text_fault(text: str) -> str:
