@@ -6,7 +6,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ciserver.executor.caches import CacheArchives
 from ciserver.executor.collecting import Collection
@@ -100,7 +100,7 @@ class AttemptRun:
         if self._limits.disk_mb:
             self._disk_before = DiskUsage((store,)).last()
 
-    def _variables(self, inside: PurePosixPath) -> dict[str, str]:
+    def _variables(self, inside: str) -> dict[str, str]:
         """Where a build may say more of itself than its status."""
         shared = {"CISERVER_NIX": self._store.target} if self._store else {}
         return {
@@ -124,7 +124,7 @@ class AttemptRun:
             home_inside=inside,
             user=sandbox.user,
         )
-        make_directory(home / OUT, sandbox.user)
+        make_directory(f"{home}/{OUT}", sandbox.user)
         if result := self._stopped() or self._put_secrets(directory) or self._install(directory):
             return result
         for source in work.job.sources:
@@ -147,8 +147,7 @@ class AttemptRun:
 
         fault = install(self._work.job, self._tools.sandbox, directory.root, run, self._log.say)
         if fault is None:
-            layer = directory.root / LAYER
-            if self._limits.disk_mb and layer.exists():
+            if self._limits.disk_mb and (layer := directory.root / LAYER).exists():
                 self._disk_before += DiskUsage((layer,)).last()
             return None
         setup = Task("setup", "")
@@ -220,7 +219,7 @@ class AttemptRun:
     def _run_task(self, task: Task, directory: WorkDirectory) -> BuildResult | None:
         lease = self._work.lease
         inside = self._tools.sandbox.home_inside(directory.home)
-        command = (self._tools.sandbox.shell, str(inside / ".tasks" / task.name))
+        command = (self._tools.sandbox.shell, f"{inside}/.tasks/{task.name}")
         limits = self._limits
         with self._tools.groups.group(f"{lease.build_id}-{lease.attempt}", limits) as groups:
             bounds = Bounds(groups.paths, limits.disk_bytes, limits.pids)
@@ -241,8 +240,9 @@ class AttemptRun:
         process = self._start(command, directory, bounds, sandbox)
         try:
             shared = (self._store,) if self._store else ()
-            layer = (directory.root / LAYER,) if (directory.root / LAYER).exists() else ()
-            places = (directory.home, directory.tmp, *layer, *(one.source for one in shared))
+            layer = directory.root / LAYER
+            layers = (layer,) if limits.disk_mb and layer.exists() else ()
+            places = (directory.home, directory.tmp, *layers, *(one.source for one in shared))
             watch = Watch(
                 sandbox,
                 process,
@@ -276,7 +276,7 @@ class AttemptRun:
             tmp=directory.tmp,
             environment={
                 "PATH": PATH,
-                "HOME": str(home),
+                "HOME": home,
                 "USER": sandbox.login,
                 "LOGNAME": sandbox.login,
                 "SHELL": sandbox.shell,
@@ -321,7 +321,7 @@ class AttemptRun:
             self._tools.reporter,
             self._work,
             home,
-            Tree(nix.source / "store", PurePosixPath(nix.target, "store"), "store"),
+            Tree(nix.source / "store", f"{nix.target}/store", "store"),
             most_bytes=self._limits.products_bytes,
             spool=directory.root,
             goes_on=lambda: not self._stop.is_set(),

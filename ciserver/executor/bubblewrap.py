@@ -9,7 +9,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ciserver.executor.network import HOST, NONE, Network
 from ciserver.executor.processes import descendants, signal_all
@@ -29,7 +29,7 @@ from ciserver.executor.sandbox import (
 from ciserver.executor.usage import in_memory_files
 from ciserver.model.frozen import frozen
 
-HOME = PurePosixPath("/home/build")
+HOME = "/home/build"
 RESOLVER = Path("/etc/resolv.conf")
 _TMP, VAR_TMP = "/tmp", "/var/tmp"  # noqa: S108 (the task's own, not those of this machine)
 _IN_MEMORY = ("/dev", "/run")
@@ -114,7 +114,7 @@ class Bubblewrap:
             resolver=str(RESOLVER.resolve()) if RESOLVER.exists() else "",
         )
 
-    def home_inside(self, home: Path) -> PurePosixPath:
+    def home_inside(self, home: Path) -> str:
         return HOME
 
     def objects_at(self, path: Path) -> str:
@@ -151,8 +151,8 @@ class Bubblewrap:
             *(word for name, value in environment.items() for word in ("--setenv", name, value)),
             *(word for one in readable for word in ("--ro-bind", str(one.source), one.target)),
             *(word for one in writable for word in ("--bind", str(one.source), one.target)),
-            *("--bind", str(home), str(HOME)),
-            *(*view.closing, "--chdir", str(HOME), "--"),
+            *("--bind", str(home), HOME),
+            *(*view.closing, "--chdir", HOME, "--"),
             *(*self._limiter(bounds), *command),
         ]
         # The job's variables are never those of bwrap itself: a loader variable would let it out.

@@ -101,7 +101,7 @@ class CacheArchives:
         return f"cache: {cache.key}: {_size(size)} saved"
 
 
-_NOWHERE = PurePosixPath("/")
+_NOWHERE = "/"
 
 
 def _is_there(home: Path, path: str) -> bool:

@@ -68,7 +68,7 @@ class Outputs:
         self._output = Output(drv_path=drv_path, paths=paths)
         self._places = [
             *(_Place(name, path, store, is_product=True) for name, path in paths.items()),
-            _Place("", str(home.inside / OUT), home, is_product=False),
+            _Place("", f"{home.inside}/{OUT}", home, is_product=False),
         ]
         self._telling = [one for one in self._places if one.says_something()]
 
@@ -157,7 +157,7 @@ class Outputs:
     def _name(self, path: str) -> str:
         """The last part, of an entry of the store without its hash."""
         pure = PurePosixPath(path)
-        if pure.parent != self._store.inside:
+        if str(pure.parent) != self._store.inside:
             return pure.name
         found = _HASH.match(pure.name)
         return pure.name[found.end() :] if found else pure.name
@@ -199,4 +199,4 @@ def _is_entry(path: Any, store: Tree) -> bool:
     if not isinstance(path, str):
         return False
     pure = PurePosixPath(path)
-    return pure.parent == store.inside and _NAME.fullmatch(pure.name) is not None
+    return str(pure.parent) == store.inside and _NAME.fullmatch(pure.name) is not None

@@ -4,7 +4,7 @@ import os
 import pwd
 import signal
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ciserver.executor.network import Network
 from ciserver.executor.processes import descendants, kill_marked, marked, signal_all
@@ -37,8 +37,8 @@ class Plain:
         self.login = user.name if user else _own_name()
         self._uid = user.uid if user else os.geteuid()
 
-    def home_inside(self, home: Path) -> PurePosixPath:
-        return PurePosixPath(home)
+    def home_inside(self, home: Path) -> str:
+        return str(home)
 
     def objects_at(self, path: Path) -> str:
         return str(path)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from secrets import token_hex
 
 import structlog
@@ -122,7 +122,7 @@ class Podman:
         other.root = root
         return other
 
-    def home_inside(self, home: Path) -> PurePosixPath:
+    def home_inside(self, home: Path) -> str:
         return HOME
 
     def objects_at(self, path: Path) -> str:
@@ -165,12 +165,12 @@ class Podman:
             *(
                 bind(tmp, _TMP, writable=True),
                 bind(tmp, VAR_TMP, writable=True),
-                bind(home, str(HOME), writable=True),
+                bind(home, HOME, writable=True),
             ),
             *(bind(one.source, one.target) for one in readable),
             *(bind(one.source, one.target, writable=True) for one in writable),
             *(f"--env={one}={value}" for one, value in {**environment, MARKER: str(home)}.items()),
-            *("--workdir", str(HOME), "--entrypoint", json.dumps([self.shell, "-c", _GATE, "sh"])),
+            *("--workdir", HOME, "--entrypoint", json.dumps([self.shell, "-c", _GATE, "sh"])),
             *(*self.root.words, *command),
         ]
         return self._start(argv, name, pid_file, bounds)

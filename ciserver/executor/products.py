@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from ciserver.model.build import PLAIN, Lease, ProductKind
@@ -50,7 +50,7 @@ class Tree:
     """A directory of this machine that a build wrote, and where its tasks see it."""
 
     place: Path
-    inside: PurePosixPath
+    inside: str
     name: str = "home"
 
     def open(self, path: str) -> int:
@@ -90,7 +90,7 @@ class Tree:
             os.close(folder)
 
 
-def open_artifact(home: Path, path: str, *, home_inside: PurePosixPath) -> IO[bytes]:
+def open_artifact(home: Path, path: str, *, home_inside: str) -> IO[bytes]:
     """Open a regular file of the home: `path` is relative to it, or absolute as the task sees it.
     Raises BadArtifact.
     """
@@ -122,13 +122,15 @@ def reason(error: OSError) -> str:
     return (error.strerror or "cannot be read").lower()
 
 
-def _parts(path: str, tree: Tree) -> tuple[str, ...]:
-    pure = PurePosixPath(path)
-    if pure.is_absolute():
-        with suppress(ValueError):
-            pure = pure.relative_to(tree.inside)
-    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
+def _parts(path: str, tree: Tree) -> list[str]:
+    names, above = _names(path), _names(tree.inside) if path.startswith("/") else []
+    below = names[len(above) :]
+    if names[: len(above)] != above or ".." in below or "\0" in path:
         raise BadArtifact(f"outside of the {tree.name}")
-    if not pure.parts:
+    if not below:
         raise BadArtifact("not a regular file")
-    return pure.parts
+    return below
+
+
+def _names(path: str) -> list[str]:
+    return [one for one in path.split("/") if one not in {"", "."}]

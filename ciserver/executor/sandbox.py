@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from ciserver.executor.network import Network
@@ -123,7 +123,7 @@ class Sandbox(Protocol):
     def enters_network(self) -> bool:
         """Whether it goes to a network by the programs that do so, and needs no path to it."""
 
-    def home_inside(self, home: Path) -> PurePosixPath:
+    def home_inside(self, home: Path) -> str:
         """Where a task sees its home."""
 
     def objects_at(self, path: Path) -> str:

@@ -20,7 +20,7 @@ def write_scripts(
     environment: Mapping[str, EnvironmentValue],
     *,
     shell: str,
-    home_inside: PurePosixPath,
+    home_inside: str,
     user: BuildUser | None,
 ) -> None:
     """Write everything the tasks of a build are started from.
@@ -29,17 +29,17 @@ def write_scripts(
     Raises OSError.
     """
     bash = is_bash(shell)
-    text = build_environment(environment, bash=bash, done=home_inside / COMPLETE)
-    _write(home / ".buildenv", text, 0o600, user)
-    folder = home / ".tasks"
+    text = build_environment(environment, bash=bash, done=f"{home_inside}/{COMPLETE}")
+    _write(f"{home}/.buildenv", text, 0o600, user)
+    folder = f"{home}/.tasks"
     make_directory(folder, user)
     for task in tasks:
-        _write(folder / task.name, task_script(task, shell), 0o755, user)
+        _write(f"{folder}/{task.name}", task_script(task, shell), 0o755, user)
 
 
-def make_directory(path: Path, user: BuildUser | None) -> None:
+def make_directory(path: str, user: BuildUser | None) -> None:
     """A new directory of the build. Before anything of it runs. Raises OSError."""
-    path.mkdir(mode=0o755)
+    os.mkdir(path, 0o755)  # noqa: PTH102 - for each build
     if user:
         os.chown(path, user.uid, user.gid)
 
@@ -50,7 +50,7 @@ def is_bash(shell: str) -> bool:
 
 def is_complete(home: Path) -> bool:
     """Whether a task called `complete-build`."""
-    return os.path.lexists(home / COMPLETE)
+    return os.path.lexists(f"{home}/{COMPLETE}")
 
 
 def bad_names(environment: Mapping[str, EnvironmentValue]) -> tuple[str, ...]:
@@ -58,9 +58,7 @@ def bad_names(environment: Mapping[str, EnvironmentValue]) -> tuple[str, ...]:
     return tuple(name for name in environment if not _NAME.fullmatch(name))
 
 
-def build_environment(
-    environment: Mapping[str, EnvironmentValue], *, bash: bool, done: PurePosixPath
-) -> str:
+def build_environment(environment: Mapping[str, EnvironmentValue], *, bash: bool, done: str) -> str:
     """The text of `.buildenv` for bash, or for a plain sh, which has no arrays and takes no
     function with a hyphen in its name.
     """
@@ -69,7 +67,7 @@ def build_environment(
         for name, value in environment.items()
         if _NAME.fullmatch(name)
     ]
-    body = f"{{ : > {shlex.quote(str(done))}; exit 0; }}"
+    body = f"{{ : > {shlex.quote(done)}; exit 0; }}"
     if bash:
         lines.append(f"complete-build() {body}")
     else:
@@ -89,12 +87,14 @@ def _assignment(name: str, value: EnvironmentValue, *, bash: bool) -> str:
     return f"{name}={shlex.quote(' '.join(value))}"
 
 
-def _write(path: Path, text: str, mode: int, user: BuildUser | None) -> None:
+def _write(path: str, text: str, mode: int, user: BuildUser | None) -> None:
     content = text.encode(errors="surrogateescape")
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-    with os.fdopen(file, "wb", buffering=0) as target:
-        if target.write(content) != len(content):
+    try:
+        if os.write(file, content) != len(content):
             raise OSError(errno.ENOSPC, f"{path} was written in part only")
         os.fchmod(file, mode)
         if user:
             os.fchown(file, user.uid, user.gid)
+    finally:
+        os.close(file)

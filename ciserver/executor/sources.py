@@ -1,5 +1,6 @@
 """Putting the sources of a job into its home."""
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -31,16 +32,15 @@ def put_source(
     """Put one source into the home; gives what its tasks need to read beside it.
     Raises Invalid for a directory that is not a new one of the home, and what the provider raises.
     """
-    into = _prepare(home, source.directory)
+    top, into = _prepare(home, source.directory)
     borrowed = provider.put(work, source, into, sandbox.objects_at)
-    top = into.relative_to(home).parts[0]
-    hand_over(home / top, sandbox.user)
+    hand_over(top, sandbox.user)
     return tuple(Bind(path, sandbox.objects_at(path)) for path in borrowed)
 
 
-def _prepare(home: Path, directory: str) -> Path:
-    """The place for a source, with the directories above it made. An earlier source may hold
-    links that lead out of the home: they are not walked.
+def _prepare(home: Path, directory: str) -> tuple[Path, Path]:
+    """What of the home a source goes into, and its place there, with the directories above it made.
+    An earlier source may hold links that lead out of the home: they are not walked.
     """
     pure = PurePosixPath(directory)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts:
@@ -52,9 +52,9 @@ def _prepare(home: Path, directory: str) -> Path:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise _refusal(directory, f"{part} is a link")
     into = folder / pure.parts[-1]
-    if into.exists() or into.is_symlink():
+    if os.path.lexists(into):
         raise _refusal(directory, "something is already there")
-    return into
+    return home / pure.parts[0], into
 
 
 def _refusal(directory: str, why: str) -> Invalid:

@@ -49,8 +49,6 @@ class WorkDirectories:
     def fresh(self, name: str, user: BuildUser | None) -> Iterator[WorkDirectory]:
         """A new home and tmp, for the block. Raises OSError when they cannot be made."""
         root = self._work_root / f"{_PREFIX}{name}"
-        if root.exists():
-            remove_tree(root)
         directory = WorkDirectory(root, root / "home", root / "tmp")
         try:
             _make(directory, user)
@@ -100,6 +98,9 @@ def _spread(root: Path) -> None:
 
 def _make(directory: WorkDirectory, user: BuildUser | None) -> None:
     try:
+        directory.root.mkdir(mode=0o711)
+    except FileExistsError:
+        remove_tree(directory.root)
         directory.root.mkdir(mode=0o711)
     except FileNotFoundError:
         directory.root.parent.mkdir(mode=0o711, parents=True, exist_ok=True)

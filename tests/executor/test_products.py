@@ -3,13 +3,12 @@
 import os
 import socket
 import stat
-from pathlib import PurePosixPath
 
 import pytest
 
 from ciserver.executor.products import BadArtifact, open_artifact
 
-INSIDE = PurePosixPath("/home/build")
+INSIDE = "/home/build"
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from pathlib import PurePosixPath
 
 import pytest
 
@@ -18,7 +17,7 @@ def run(home, script, environment):
         (Task("task", script),),
         environment,
         shell=shutil.which("dash"),
-        home_inside=PurePosixPath(home),
+        home_inside=str(home),
         user=None,
     )
     return subprocess.run(
@@ -45,7 +44,7 @@ def test_complete_build_works_in_plain_sh(tmp_path):
 
 def test_the_texts_are_short_and_plain():
     """One who looks into the home understands what is there."""
-    done = PurePosixPath("/home/build/.complete-build")
+    done = "/home/build/.complete-build"
     text = build_environment({"A": "b c", "L": ("x", "y z")}, bash=True, done=done)
     assert text == (
         "export A='b c'\nL=(x 'y z')\n"
