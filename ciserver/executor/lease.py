@@ -1,5 +1,6 @@
 """Keeping leases, and how whoever runs a build learns that it has to stop."""
 
+import math
 import os
 import threading
 import time
@@ -93,6 +94,7 @@ class LeaseKeeper:
         self._reporter = reporter
         self._changed = threading.Condition()
         self._held: list[_Held] = []
+        self._looks_at = math.inf  # when the thread looks by itself, perhaps for one let go of
         self._thread: threading.Thread | None = None
         self._closing = False
 
@@ -104,11 +106,9 @@ class LeaseKeeper:
         every = seconds / 3
         held = _Held(lease, stop, every, time.monotonic() + every)
         with self._changed:
-            # A waiting thread needs to hear of the first that is due only.
-            is_first = all(held.due < one.due for one in self._held)
             self._held.append(held)
             self._ensure_thread()
-            if is_first:
+            if held.due < self._looks_at:
                 self._changed.notify()
         try:
             yield
@@ -144,8 +144,8 @@ class LeaseKeeper:
                 due = [held for held in self._held if held.due <= now]
                 if due:
                     return due
-                first = min((held.due for held in self._held), default=None)
-                self._changed.wait(None if first is None else first - now)
+                self._looks_at = min((held.due for held in self._held), default=math.inf)
+                self._changed.wait(self._looks_at - now if self._held else None)
         return None
 
     def _renew(self, held: _Held) -> None:

@@ -54,7 +54,8 @@ class Removal:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="removal", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            if len(self._left) in {1, _AT_ONCE}:  # all between find it waiting for more
+                self._changed.notify()
         return True
 
     def close(self) -> None:
