@@ -3,6 +3,7 @@
 import errno
 import math
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -23,8 +24,8 @@ from ciserver.executor.own_secrets import BadSecret, OwnSecrets
 from ciserver.executor.packages import install
 from ciserver.executor.products import Tree
 from ciserver.executor.roots import LAYER
-from ciserver.executor.sandbox import PATH, Bind, Bounds, Process, Sandbox, SandboxFailed
-from ciserver.executor.script import is_complete, make_directory, write_scripts
+from ciserver.executor.sandbox import LANGUAGE, Bind, Bounds, Process, Sandbox, SandboxFailed
+from ciserver.executor.script import is_complete, make_directory, own_variables, write_scripts
 from ciserver.executor.sources import put_source
 from ciserver.executor.steplog import StepLog
 from ciserver.executor.supervise import Watch
@@ -119,7 +120,7 @@ class AttemptRun:
         write_scripts(
             home,
             work.job.tasks,
-            {**work.job.environment, **work.environment, **self._variables(inside)},
+            {**LANGUAGE, **work.job.environment, **work.environment, **self._variables(inside)},
             shell=sandbox.shell,
             home_inside=inside,
             user=sandbox.user,
@@ -223,7 +224,10 @@ class AttemptRun:
         limits = self._limits
         with self._tools.groups.group(f"{lease.build_id}-{lease.attempt}", limits) as groups:
             bounds = Bounds(groups.paths, limits.disk_bytes, limits.pids)
-            status, reason = self._run_program(command, directory, groups, limits, bounds)
+            # Its `.buildenv` says the language. What changes the user would load it for nothing.
+            status, reason = self._run_program(
+                command, directory, groups, limits, bounds, language={}
+            )
         return self._judge(task, status, reason)
 
     def _run_program(
@@ -234,10 +238,11 @@ class AttemptRun:
         limits: Limits,
         bounds: Bounds,
         sandbox: Sandbox | None = None,
+        language: Mapping[str, str] = LANGUAGE,
     ) -> tuple[int, Reason]:
         """The exit status, and the reason to have ended it, if there was one."""
         sandbox = sandbox or self._tools.sandbox
-        process = self._start(command, directory, bounds, sandbox)
+        process = self._start(command, directory, bounds, sandbox, language)
         try:
             shared = (self._store,) if self._store else ()
             layer = directory.root / LAYER
@@ -267,22 +272,14 @@ class AttemptRun:
         directory: WorkDirectory,
         bounds: Bounds,
         sandbox: Sandbox,
+        language: Mapping[str, str],
     ) -> Process:
         """Only variables of our own: those of the job are in its `.buildenv`."""
-        home = sandbox.home_inside(directory.home)
         return sandbox.start(
             command,
             home=directory.home,
             tmp=directory.tmp,
-            environment={
-                "PATH": PATH,
-                "HOME": home,
-                "USER": sandbox.login,
-                "LOGNAME": sandbox.login,
-                "SHELL": sandbox.shell,
-                "LANG": "C.UTF-8",
-                "TERM": "dumb",
-            },
+            environment={**own_variables(sandbox, directory.home), **language},
             network=self._network,
             readable=self._binds,
             writable=(self._store,) if self._store else (),

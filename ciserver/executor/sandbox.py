@@ -17,6 +17,7 @@ from ciserver.model.frozen import frozen
 
 MARKER = "CISERVER_ATTEMPT"
 _ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1"; shift; done 2>/dev/null; shift; exec "$@"'
+LANGUAGE = {"LANG": "C.UTF-8"}
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from ciserver.executor.sandbox import BuildUser
+from ciserver.executor.sandbox import PATH, BuildUser, Sandbox
 from ciserver.model.build import EnvironmentValue, Task
 
 COMPLETE = ".complete-build"
@@ -42,6 +42,18 @@ def make_directory(path: str, user: BuildUser | None) -> None:
     os.mkdir(path, 0o755)  # noqa: PTH102 - for each build
     if user:
         os.chown(path, user.uid, user.gid)
+
+
+def own_variables(sandbox: Sandbox, home: Path) -> dict[str, str]:
+    """What every program of a build is started with."""
+    return {
+        "PATH": PATH,
+        "HOME": sandbox.home_inside(home),
+        "USER": sandbox.login,
+        "LOGNAME": sandbox.login,
+        "SHELL": sandbox.shell,
+        "TERM": "dumb",
+    }
 
 
 def is_bash(shell: str) -> bool:
