@@ -14,6 +14,7 @@ from ciserver.model.frozen import frozen
 
 _PREFIX = "build-"
 _LEFT_OVER = 32
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _GATHER_SECONDS = 0.1
 _GET_FLAGS, _SET_FLAGS, _TOP_OF_TREES = 0x80086601, 0x40086602, 0x20000  # of linux/fs.h
 
@@ -73,12 +74,24 @@ def sweep(work_root: Path) -> None:
 
 def hand_over(path: Path, user: BuildUser | None) -> None:
     """Make the user the owner of everything beneath. Links are not followed."""
-    if user is None:
-        return
-    os.chown(path, user.uid, user.gid, follow_symlinks=False)
-    for _, folders, files, folder in os.fwalk(path, follow_symlinks=False):
-        for name in (*folders, *files):
-            os.chown(name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+    if user is not None:
+        _hand_over(path, None, user)
+
+
+def _hand_over(name: Path | str, above: int | None, user: BuildUser) -> None:
+    # As os.fwalk does, which asks about each directory again and again.
+    folder = os.open(name, _FOLDER, dir_fd=above)
+    try:
+        os.fchown(folder, user.uid, user.gid)
+        with os.scandir(folder) as entries:
+            found = [*entries]
+        for one in found:
+            if one.is_dir(follow_symlinks=False):
+                _hand_over(one.name, folder, user)
+            else:
+                os.chown(one.name, user.uid, user.gid, dir_fd=folder, follow_symlinks=False)
+    finally:
+        os.close(folder)
 
 
 def _spread(root: Path) -> None:
