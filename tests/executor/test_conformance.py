@@ -64,6 +64,16 @@ def test_death_by_a_signal_is_named(world):
     assert world.recorder.steps == (StepResult(1, StepStatus.FAILED, 137),)
 
 
+@pytest.mark.parametrize(
+    ("environment", "language"), [({}, "C.UTF-8"), ({"LANG": "C"}, "C")], ids=["usual", "own"]
+)
+def test_tasks_have_a_language(world, environment, language):
+    """That of the recipe, where it names one."""
+    script = 'set +x; printf "<%s %s>" "$(printenv LANG)" "ö"'
+    assert world.run(script, environment=environment).status is BuildStatus.SUCCEEDED
+    assert f"<{language} ö>" in world.recorder.log(1)
+
+
 def test_the_environment_arrives_unharmed(world):
     """Any text is a value, lists are arrays, and the server's own facts win over the recipe's."""
     odd = 'it\'s "$HOME" `date` \\ \n second ü *'
