@@ -33,8 +33,11 @@ ADMIN = Actor("root", is_admin=True, scopes=("*",))
 
 def pytest_configure():
     keep_temporary_files_in_memory()
-    usual = hypothesis.settings()  # a busy machine is no fault
-    hypothesis.settings.register_profile("patient", usual, deadline=None)
+    usual, slow = hypothesis.settings(), [hypothesis.HealthCheck.too_slow]
+    # A busy machine is no fault.
+    hypothesis.settings.register_profile(
+        "patient", usual, deadline=None, suppress_health_check=slow
+    )
     hypothesis.settings.load_profile("patient")
 
 
