@@ -207,6 +207,24 @@ def test_a_worker_that_refuses_gives_a_build_back_whose_image_went(
     assert "the image no/such is no longer here" in world.recorder.given_back[0]
 
 
+def test_overlays_are_tried_when_a_build_first_has_an_image(
+    make_world, bubblewrap, images, make_image
+):
+    """Once; who builds on the files of this machine does not wait for that."""
+    world, tried = make_world(bubblewrap), []
+
+    def try_overlay():
+        tried.append("an overlay")
+        return "not asked for"
+
+    world.roots = Roots(images, bubblewrap, try_overlay=try_overlay, refuses_unknown=False)
+    make_image()
+    for image, times in (("no/such", 0), ("small/one", 1), ("small/one", 1)):
+        succeeded(world, "true", image=image)
+        assert len(tried) == times
+        world.recorder.__init__()
+
+
 def test_what_is_written_into_the_root_counts_as_disk(world, make_image):
     """Beside the home; what the image has, and what its packages took, does not."""
     make_image(hook="#!/bin/bash\nmkdir /opt; printf '%*s' 12000000 > /opt/package\n")
