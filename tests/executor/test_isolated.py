@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support import internet as network
 from support.internet import MACHINE, NAME_SERVER, PRIVATE, PUBLIC, PUBLIC_V6, said_by
+from support.waiting import until
 
 from ciserver.executor.isolated import IsolatedNetworks
 from ciserver.executor.network import HOST
@@ -81,6 +82,7 @@ def test_a_build_reaches_what_is_public(isolated, internet):
     """Its connections come from the machine, whose log of the setup says what the build has."""
     world = isolated()
     assert knocked(world, f"{PUBLIC}/80") == [f"+{PUBLIC}/80"]
+    until(lambda: internet.peers, what="the public host to look who came")
     assert set(internet.peers) == {MACHINE}
     assert "network: isolated (public IPv4 addresses, no private ones)" in world.recorder.log(0)
 
