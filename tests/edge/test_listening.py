@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import contextmanager
 
 import pytest
 from support.served import served
@@ -83,6 +84,19 @@ def test_all_addresses_are_of_one_server():
         until(lambda: len(server._map) == before, what="both to be gone")
 
 
+@contextmanager
+def answered_after(address, port):
+    """A client that asks before the block and gets no answer until what is done in it."""
+    with socket.create_connection((address, port), 10) as late:
+        late.sendall(GET)
+        late.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            late.recv(1)
+        yield
+        late.settimeout(10)
+        assert late.recv(100)
+
+
 def test_all_addresses_share_the_limit_of_connections():
     """What one client takes of it the others have not, wherever they connect."""
     with served(application, listen=LISTEN, connection_limit=len(BOTH) + 2) as server:
@@ -90,14 +104,8 @@ def test_all_addresses_share_the_limit_of_connections():
         with socket.create_connection(("127.0.0.1", port), 10) as first:
             first.sendall(GET)
             assert first.recv(100)
-            with socket.create_connection(("::1", port), 10) as late:
-                late.sendall(GET)
-                late.settimeout(0.1)
-                with pytest.raises(TimeoutError):
-                    late.recv(1)
+            with answered_after("::1", port):
                 first.close()
-                late.settimeout(10)
-                assert late.recv(100)
 
 
 def test_all_addresses_share_the_threads():
@@ -115,12 +123,6 @@ def test_all_addresses_share_the_threads():
         with socket.create_connection(("::1", port), 10) as waits:
             waits.sendall(GET.replace(b"GET", b"POST"))
             assert held.wait(10)
-            with socket.create_connection(("127.0.0.1", port), 10) as late:
-                late.sendall(GET)
-                late.settimeout(0.1)
-                with pytest.raises(TimeoutError):
-                    late.recv(1)
+            with answered_after("127.0.0.1", port):
                 goes_on.set()
-                late.settimeout(10)
-                assert late.recv(100)
             assert waits.recv(100)
