@@ -10,6 +10,7 @@ from typing import IO
 
 from ciserver.model.build import Step
 from ciserver.model.errors import Busy, Gone
+from ciserver.model.status import StepStatus
 from ciserver.model.view import LogChunk
 from ciserver.store.store import Store
 
@@ -144,12 +145,20 @@ class Logs:
 
     def _read(self, build_id: int, attempt: int, step: int, offset: int) -> LogChunk:
         # The status before the bytes: a step that had ended writes no more.
-        live = not self._store.builds.get_step(build_id, attempt, step).has_ended
+        found = self._store.builds.get_step(build_id, attempt, step)
+        live = not found.has_ended and not self._never_begins(found)
         content = self._store.files.read_log(
             build_id, attempt, step, offset, CHUNK_LIMIT, live=live
         )
         size = self._store.files.log_size(build_id, attempt, step, live=live)
         return LogChunk(offset, content, size, not live and offset + len(content) >= size)
+
+    def _never_begins(self, step: Step) -> bool:
+        """Whether its attempt has ended before it, as when the setup failed."""
+        if step.status is not StepStatus.PENDING:
+            return False
+        attempts = self._store.builds.list_attempts(step.build_id)
+        return any(one.number == step.attempt and one.finished_at for one in attempts)
 
 
 def removed(build_id: int, at: datetime) -> Gone:

@@ -12,7 +12,7 @@ from ciserver.datadir import DataDirectory
 from ciserver.model.account import ANONYMOUS
 from ciserver.model.build import BuildResult
 from ciserver.model.errors import Busy, NotFound
-from ciserver.model.status import BuildStatus
+from ciserver.model.status import BuildStatus, Reason, StepStatus
 from ciserver.service.logs import Logs
 from ciserver.wiring import make_parts
 
@@ -81,6 +81,18 @@ def test_a_follower_wakes_at_the_end(parts, lease):
     parts.reporter.finish(lease, BuildResult(BuildStatus.SUCCEEDED), (done(1),))
     chunk = follower.end()
     assert (chunk.content, chunk.complete) == (b"", True)
+
+
+def test_the_log_of_a_step_that_never_began(parts, make):
+    """It is whole when its attempt has ended, as when the setup failed: nobody waits for more."""
+    lease = make.leases[make.build(BuildStatus.STARTING).id]
+    assert not parts.services.logs.read(lease.build_id, 1, 1, offset=0).complete
+    follower = Follower(parts, lease).begin()
+    failed = BuildResult(BuildStatus.FAILED, Reason.SOURCE_UNAVAILABLE)
+    make.reporter.finish(lease, failed, (done(0, StepStatus.FAILED),))
+    chunk = follower.end()
+    assert (chunk.content, chunk.complete) == (b"", True)
+    assert parts.store.builds.get_step(lease.build_id, 1, 1).status is StepStatus.PENDING
 
 
 def test_the_budget_of_followers(parts, lease):
