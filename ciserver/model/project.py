@@ -3,7 +3,6 @@
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
-from fnmatch import fnmatchcase
 
 from ciserver.model.account import Visibility
 from ciserver.model.frozen import frozen
@@ -62,9 +61,6 @@ class Input:
     type: InputType = InputType.GIT
     value: str = ""
     refresh_seconds: int = DEFAULT_REFRESH_SECONDS
-
-    def watches(self, ref: str) -> bool:
-        return any(fnmatchcase(ref, glob) for glob in self.watch)
 
 
 @frozen
@@ -203,6 +199,3 @@ class Jobset:
     def source(self) -> Input | None:
         """The input that carries the recipe; None where everything is submitted."""
         return next((one for one in self.inputs if one.name == self.recipe_input), None)
-
-    def watches(self, ref: str) -> bool:
-        return self.source is not None and self.source.watches(ref)

@@ -7,8 +7,8 @@ from support.factories import make_job
 
 from ciserver.model.account import ANONYMOUS, SYSTEM, Actor
 from ciserver.model.errors import Complaint
-from ciserver.model.project import Input
 from ciserver.model.push import ZERO, RefChange
+from ciserver.model.watching import WatchedInput
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_nobody_has_nothing_and_the_server_everything():
 )
 def test_watched_refs(watch, ref, watched):
     """Globs are of full names, and case counts."""
-    assert Input("source", "https://example.org/x", watch=watch).watches(ref) is watched
+    assert WatchedInput("source", "HEAD", watch, "").watches(ref) is watched
 
 
 def test_ref_changes():
